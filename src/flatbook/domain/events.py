@@ -1,0 +1,127 @@
+"""What happens: every event that reaches the engine, from the market or from a venue about our orders.
+
+Each carries two clocks: `exch_ts_ns`, when the venue says it happened, and `local_ts_ns`, when we learn of it. The
+engine lives on the local clock. An event, once made, is history: nothing changes it.
+
+At equal local time the order is: index, funding, settlement, delivery, fills and acknowledgements, trades, chains.
+"""
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base: the two clocks, nanoseconds UTC."""
+
+    exch_ts_ns: int
+    local_ts_ns: int
+
+
+class IndexTick(Event, frozen=True, kw_only=True, tag="index"):
+    """The index of `underlying` (BTC, ETH) in USD."""
+
+    underlying: str
+    price_usd: float
+
+
+class TradePrint(Event, frozen=True, kw_only=True, tag="trade"):
+    """A trade of others on the venue's tape.
+
+    `taker_side` is +1 where the taker bought. `price` is in the instrument's quote currency (coin for inverse options).
+    `mark_price` and `iv` (a decimal) are the venue's, NaN where it gives none. `off_book` prints (blocks, combos) did
+    not trade against the book of this instrument.
+    """
+
+    instrument: str
+    trade_id: str
+    taker_side: int
+    price: float
+    size_lots: int
+    mark_price: float
+    iv: float
+    index_usd: float
+    off_book: bool
+
+
+class QuoteRow(msgspec.Struct, frozen=True, array_like=True):
+    """One instrument of a chain: best prices and vols, NaN where there is no quote; vols are decimals."""
+
+    instrument: str
+    bid: float
+    ask: float
+    bid_iv: float
+    ask_iv: float
+    mark_iv: float
+    forward_usd: float
+
+
+class ChainQuotes(Event, frozen=True, kw_only=True, tag="chain"):
+    """Quotes of many instruments of one underlying, taken together."""
+
+    underlying: str
+    rows: tuple[QuoteRow, ...]
+
+
+class FundingRate(Event, frozen=True, kw_only=True, tag="funding"):
+    """A perpetual's funding since the last such event: `rate` over `hours`; longs pay shorts where it is positive."""
+
+    instrument: str
+    rate: float
+    hours: float
+
+
+class DailySettlement(Event, frozen=True, kw_only=True, tag="settlement"):
+    """A future's or perpetual's session ends: unrealised P&L at `price_usd` becomes cash."""
+
+    instrument: str
+    price_usd: float
+
+
+class Delivery(Event, frozen=True, kw_only=True, tag="delivery"):
+    """Everything of `underlying` that expires at `expiry_ns` settles on the one `price_usd`."""
+
+    underlying: str
+    expiry_ns: int
+    price_usd: float
+
+
+class Fill(Event, frozen=True, kw_only=True, tag="fill"):
+    """One of our orders or quotes traded. `side` is ours: +1 bought. `fee_units` in settlement units, paid positive."""
+
+    venue: str
+    trade_id: str
+    order_id: str
+    instrument: str
+    side: int
+    price_ticks: int
+    size_lots: int
+    fee_units: int
+    is_maker: bool
+
+
+class OrderAccepted(Event, frozen=True, kw_only=True, tag="accepted"):
+    """The venue took the order."""
+
+    order_id: str
+
+
+class OrderRejected(Event, frozen=True, kw_only=True, tag="rejected"):
+    """The venue refused the order for `reason`."""
+
+    order_id: str
+    reason: str
+
+
+class OrderCancelled(Event, frozen=True, kw_only=True, tag="cancelled"):
+    """The order's remainder is gone: cancelled by us, or by the venue for `reason`."""
+
+    order_id: str
+    reason: str
+
+
+MarketEvent = IndexTick | TradePrint | ChainQuotes | FundingRate | DailySettlement | Delivery
+"""Events that are the same for every maker: what a session records."""
+
+OrderEvent = Fill | OrderAccepted | OrderRejected | OrderCancelled
+"""Events about our own orders: what a venue answers."""
+
+AnyEvent = MarketEvent | OrderEvent

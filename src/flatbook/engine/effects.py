@@ -1,0 +1,45 @@
+"""What the engine wants done in the world after an event. The shell carries it out; the engine never does."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.domain.intents import OrderIntent
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteChanges:
+    """Our resting quotes that change, a row each; the whole new quote, not a difference.
+
+    Shapes      all (m,); `row` is the instrument's row in the engine's universe, rising
+    Units       prices in finest ticks, sizes in lots; zero lots is no quote on that side
+    """
+
+    row: NDArray[np.int64]
+    bid_ticks: NDArray[np.int64]
+    bid_lots: NDArray[np.int64]
+    ask_ticks: NDArray[np.int64]
+    ask_lots: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An intent that the gate let through, with the id by which the venue's answers name it."""
+
+    order_id: str
+    intent: OrderIntent
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """All that one event caused, stamped with the engine's clock."""
+
+    ts_ns: int
+    quotes: QuoteChanges | None = None
+    orders: tuple[Order, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be done."""
+        return self.quotes is None and not self.orders

@@ -1,0 +1,1 @@
+"""Venues: a pure codec each, and a client of its own."""
