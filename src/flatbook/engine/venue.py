@@ -11,8 +11,8 @@ from flatbook.engine.effects import Effects
 class Venue(Protocol):
     """A market that yields events and takes effects.
 
-    The events come in local-time order; answers to our orders are among them. `submit` is called after each event, before
-    the next is asked for; it never answers at once: what it causes arrives as a later event.
+    The events come in local-time order; answers to our orders are among them. `submit` is called after each event,
+    before the next is asked for; it never answers at once: what it causes arrives as a later event.
     """
 
     def events(self) -> Iterator[AnyEvent]:
