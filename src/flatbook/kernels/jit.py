@@ -1,0 +1,144 @@
+"""Typed decorators over numba, and what a kernel is.
+
+A kernel is a function of arrays and scalars that fills preallocated outputs. `kernel` compiles it on first use and
+keeps the machine code on disk, so importing a module of kernels compiles nothing. Each kernel names its plain twin, a
+numpy function of the same type that serves where numba has no wheel, and the argument types the hot path calls it
+with, so that `flatbook.kernels.warm` can compile everything before the first tick.
+
+Arithmetic is IEEE except for contraction to fused multiply-add, signed zeros and reciprocals: NaN and infinity keep
+their meaning inside kernels. Reassociation stays off, for it breaks range reductions.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+try:
+    import numba
+    from llvmlite import binding as llvm
+
+    HAVE_NUMBA = True
+except ImportError:  # no wheel for this platform: the plain twins serve
+    HAVE_NUMBA = False
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+FASTMATH = frozenset({"contract", "nsz", "arcp"})
+
+
+class Arg(enum.Enum):
+    """Type of one kernel argument: C-contiguous arrays that are only read (IN) or are filled (OUT), and scalars."""
+
+    IN = ("float64", 1, True)
+    OUT = ("float64", 1, False)
+    IN_2D = ("float64", 2, True)
+    OUT_2D = ("float64", 2, False)
+    OUT_CODE = ("int8", 1, False)
+    OUT_INT = ("int64", 1, False)
+    IN_INT = ("int64", 1, True)
+    FLOAT = ("float64", 0, True)
+    INT = ("int64", 0, True)
+    BOOL = ("boolean", 0, True)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A kernel that `warm` compiles: its dotted name, numba's dispatcher and its argument types."""
+
+    name: str
+    dispatcher: Any
+    args: tuple[Arg, ...]
+
+
+_registered: list[Registered] = []
+
+
+def registered() -> tuple[Registered, ...]:
+    """Kernels of the modules imported so far, in the order of definition."""
+    return tuple(_registered)
+
+
+def kernel(*args: Arg, plain: Function) -> Callable[[Function], Function]:
+    """Compile a function of `args` on first use, cached on disk, without the GIL; `plain` where there is no numba."""
+
+    def decorate(function: Function) -> Function:
+        if not HAVE_NUMBA:
+            return plain
+        dispatcher: Any = numba.njit(
+            cache=True, nogil=True, error_model="numpy", fastmath=set(FASTMATH), boundscheck=False
+        )(function)
+        _stamp_cache(dispatcher)
+        _registered.append(Registered(f"{function.__module__}.{function.__qualname__}", dispatcher, args))
+        return dispatcher  # type: ignore[no-any-return]
+
+    return decorate
+
+
+def inlined(function: Function) -> Function:
+    """A helper of kernels that LLVM always inlines: one call left inside a loop stops its vectorisation."""
+    if not HAVE_NUMBA:
+        return function
+    dispatcher: Any = numba.njit(error_model="numpy", fastmath=set(FASTMATH), forceinline=True)(function)
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def compile_registered(entry: Registered) -> None:
+    """Compile or load one kernel for its argument types, and refuse others afterwards.
+
+    A call that numba would answer by compiling for a second, a strided array say, is a TypeError from then on:
+    the hot loop may fail a call but never stall in one.
+    """
+    entry.dispatcher.compile(tuple(_numba_type(arg) for arg in entry.args))
+    entry.dispatcher.disable_compile()
+
+
+def _numba_type(arg: Arg) -> Any:
+    name, dimensions, read_only = arg.value
+    scalar = getattr(numba.types, name)
+    if dimensions == 0:
+        return scalar
+    return numba.types.Array(scalar, dimensions, "C", readonly=read_only)
+
+
+def _stamp_cache(dispatcher: Any) -> None:
+    """Key a kernel's cached code by every source of this package.
+
+    numba keys it by the file that holds the kernel alone, and would serve stale code after a change in a helper that
+    was inlined from another file.
+    """
+    cache_file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    if cache_file is None:
+        raise ImportError("numba keeps its kernel cache elsewhere: this flatbook needs another numba version")
+    cache_file._source_stamp = (cache_file._source_stamp, _package_digest())
+
+
+@cache
+def _package_digest() -> str:
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _preload_libgcc() -> None:
+    """Let compiled code find the 128-bit helpers of libgcc.
+
+    LLVM may turn `while a >= b: b += step` into a 128-bit division, which numba's linker leaves unresolved and the
+    process dies on.
+    """
+    if sys.platform == "linux":
+        try:
+            llvm.load_library_permanently("libgcc_s.so.1")
+        except RuntimeError as error:
+            raise ImportError(f"kernels need libgcc_s.so.1 (package libgcc or libgcc-s1): {error}") from error
+
+
+if HAVE_NUMBA:
+    _preload_libgcc()

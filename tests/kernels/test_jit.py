@@ -1,0 +1,86 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from flatbook.kernels import jit
+from flatbook.kernels.warm import warm
+
+needs_numba = pytest.mark.skipif(not jit.HAVE_NUMBA, reason="numba has no wheel here; the plain twins serve")
+
+
+@needs_numba
+def test_importing_kernels_compiles_nothing() -> None:
+    script = (
+        "import numba.core.event as ev\n"
+        "with ev.install_recorder('numba:compile') as seen:\n"
+        "    import flatbook.kernels.black\n"
+        "print(len(seen.buffer))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "0"
+
+
+@needs_numba
+def test_a_catch_up_loop_does_not_kill_the_process() -> None:
+    # LLVM turns this loop into a 128-bit division that only libgcc resolves.
+    script = (
+        "import numpy as np, numba\n"
+        "import flatbook.kernels.jit\n"
+        "@numba.njit\n"
+        "def catch_up(ts, step):\n"
+        "    nxt = ts[0]\n"
+        "    for e in range(ts.size):\n"
+        "        while ts[e] >= nxt:\n"
+        "            nxt += step\n"
+        "    return nxt\n"
+        "print(catch_up(np.array([0, 10, 35]), 10))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout.strip()) == (0, "40"), run.stderr
+
+
+@needs_numba
+@pytest.mark.slow
+def test_warm_names_every_kernel_and_then_refuses_to_compile() -> None:
+    script = (
+        "import numpy as np\n"
+        "from flatbook.kernels import black\n"
+        "from flatbook.kernels.warm import warm\n"
+        "seen = []\n"
+        "warm(seen.append)\n"
+        "assert 'flatbook.kernels.black.price_greeks' in seen, seen\n"
+        "row = np.ones(3)\n"
+        "frozen = np.ones(3)\n"
+        "frozen.flags.writeable = False\n"
+        "out = [np.empty(3) for _ in range(5)]\n"
+        "black.price_greeks(frozen, row, row, frozen, row, *out)\n"
+        "try:\n"
+        "    black.price_greeks(row.astype('f4'), row, row, row, row, *out)\n"
+        "except TypeError:\n"
+        "    print('refused')\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout.strip()) == (0, "refused"), run.stderr
+
+
+@needs_numba
+def test_cached_code_is_keyed_by_the_whole_package() -> None:
+    for entry in jit.registered():
+        _, digest = entry.dispatcher._cache._cache_file._source_stamp
+        assert digest == jit._package_digest()
+
+
+def test_without_numba_the_twin_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jit, "HAVE_NUMBA", False)
+
+    def twin(out: np.ndarray) -> None:
+        out[:] = 2.0
+
+    @jit.kernel(jit.Arg.OUT, plain=twin)
+    def fast(out: np.ndarray) -> None:
+        out[:] = 1.0
+
+    assert fast is twin
+    assert callable(warm)
