@@ -1,0 +1,167 @@
+"""From reservation prices to a chain's two-sided quotes: rounding outward to the tick, and no arbitrage among them."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.kernels.jit import Arg, inlined, kernel
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+NO_BID = 0
+NO_ASK = 2**62
+_SLACK = 1e-9
+
+
+def round_outward_plain(
+    bid: Floats, ask: Floats, tick: Floats, above: Ints, coarse: Ints, bid_ticks: Ints, ask_ticks: Ints
+) -> None:
+    """Plain twin of `round_outward`."""
+    for i in range(len(bid)):
+        bid_ticks[i], ask_ticks[i] = NO_BID, NO_ASK
+        if math.isfinite(bid[i]):
+            low = math.floor(bid[i] / tick[i] + _SLACK)
+            bid_ticks[i] = max(low - (low % coarse[i] if low > above[i] else 0), NO_BID)
+        if math.isfinite(ask[i]):
+            high = max(math.ceil(ask[i] / tick[i] - _SLACK), 1)
+            high += -high % coarse[i] if high > above[i] else 0
+            step = coarse[i] if bid_ticks[i] >= above[i] else 1
+            ask_ticks[i] = max(high, bid_ticks[i] + step)
+
+
+@kernel(*[Arg.IN] * 3, *[Arg.IN_INT] * 2, *[Arg.OUT_INT] * 2, plain=round_outward_plain)
+def round_outward(
+    bid: Floats, ask: Floats, tick: Floats, above: Ints, coarse: Ints, bid_ticks: Ints, ask_ticks: Ints
+) -> None:
+    """Fill quotes in finest ticks: bids down, asks up, on the grid that coarsens above a price, ask over bid.
+
+    Shapes      all (n,)
+    Domain      a bid under one tick, or NaN, is NO_BID; a NaN ask is NO_ASK; an ask is at least one tick
+    """
+    for i in range(bid.size):
+        bid_ticks[i] = NO_BID
+        ask_ticks[i] = NO_ASK
+        if math.isfinite(bid[i]):
+            low = math.floor(bid[i] / tick[i] + _SLACK)
+            if low > above[i]:
+                low -= low % coarse[i]
+            bid_ticks[i] = max(low, NO_BID)
+        if math.isfinite(ask[i]):
+            high = max(math.ceil(ask[i] / tick[i] - _SLACK), 1)
+            if high > above[i]:
+                high += -high % coarse[i]
+            step = coarse[i] if bid_ticks[i] >= above[i] else 1
+            ask_ticks[i] = max(high, bid_ticks[i] + step)
+
+
+def cap_bids_plain(
+    order: Ints,
+    pair: Ints,
+    later: Ints,
+    slot: Ints,
+    strike: Floats,
+    sign: Floats,
+    forward: Floats,
+    ask: Floats,
+    cap: Floats,
+) -> None:
+    """Plain twin of `cap_bids`: every pair and every triple of a ladder, one by one."""
+    cap[:] = np.inf
+    for i in order:
+        for j in order:
+            if slot[i] != slot[j] or sign[i] != sign[j]:
+                continue
+            farther_out = sign[i] * (strike[i] - strike[j]) >= 0
+            cap[i] = min(cap[i], ask[j] if farther_out else ask[j] + abs(strike[i] - strike[j]) / forward[i])
+            for k in order:
+                if slot[k] == slot[i] and sign[k] == sign[i] and strike[j] < strike[i] < strike[k]:
+                    share = (strike[k] - strike[i]) / (strike[k] - strike[j])
+                    cap[i] = min(cap[i], share * ask[j] + (1 - share) * ask[k])
+        if pair[i] >= 0:
+            cap[i] = min(cap[i], ask[pair[i]] + sign[i] * (1 - strike[i] / forward[i]))
+        j = later[i]
+        while j >= 0:
+            if sign[i] * (forward[j] - forward[i]) >= 0:
+                cap[i] = min(cap[i], ask[j])
+            j = later[j]
+
+
+@inlined
+def _cap_ladder(
+    ladder: Ints, stack: Ints, strike: Floats, sign: float, forward: float, ask: Floats, cap: Floats
+) -> None:
+    in_the_money = np.inf
+    for n in range(ladder.size):
+        i = ladder[n] if sign > 0 else ladder[ladder.size - 1 - n]
+        in_the_money = min(in_the_money, ask[i])
+        cap[i] = in_the_money
+    out_of_the_money = np.inf
+    for n in range(ladder.size):
+        i = ladder[ladder.size - 1 - n] if sign > 0 else ladder[n]
+        out_of_the_money = min(out_of_the_money, ask[i] + sign * strike[i] / forward)
+        cap[i] = min(cap[i], out_of_the_money - sign * strike[i] / forward)
+    depth = 0
+    for n in range(ladder.size):
+        i = ladder[n]
+        if not ask[i] < np.inf:
+            continue
+        while depth >= 2:
+            left, top = stack[depth - 2], stack[depth - 1]
+            chord = (ask[i] - ask[left]) * (strike[top] - strike[left]) / (strike[i] - strike[left])
+            if ask[top] < ask[left] + chord:
+                break
+            depth -= 1
+        stack[depth] = i
+        depth += 1
+    at = 0
+    for n in range(ladder.size):
+        i = ladder[n]
+        while at + 1 < depth and strike[stack[at + 1]] < strike[i]:
+            at += 1
+        if at + 1 < depth and strike[stack[at]] < strike[i] < strike[stack[at + 1]]:
+            left, right = stack[at], stack[at + 1]
+            share = (strike[right] - strike[i]) / (strike[right] - strike[left])
+            cap[i] = min(cap[i], share * ask[left] + (1.0 - share) * ask[right])
+
+
+@kernel(*[Arg.IN_INT] * 4, *[Arg.IN] * 4, Arg.OUT, plain=cap_bids_plain)
+def cap_bids(
+    order: Ints,
+    pair: Ints,
+    later: Ints,
+    slot: Ints,
+    strike: Floats,
+    sign: Floats,
+    forward: Floats,
+    ask: Floats,
+    cap: Floats,
+) -> None:
+    """Fill the highest bid of each row that makes no arbitrage against our own asks; only bids ever give way.
+
+    Shapes      order (m,) rows by expiry, right, strike; all else (n,); `ask` is +inf where there is none
+    Units       coin prices; strike and forward USD
+    Checks      vertical (an option is worth no more than one farther in the money, and no more than one farther out
+                plus the strikes' difference), butterfly (the lower convex hull of the ladder's asks), put-call parity
+                about one forward an expiry (hence boxes and conversions), and calendars at one strike where the
+                carry makes the later option worth more. Every constraint bounds a bid by asks, so one pass suffices
+    """
+    stack = np.empty(order.size, np.int64)
+    start = 0
+    while start < order.size:
+        first = order[start]
+        end = start
+        while end < order.size and slot[order[end]] == slot[first] and sign[order[end]] == sign[first]:
+            end += 1
+        _cap_ladder(order[start:end], stack, strike, sign[first], forward[first], ask, cap)
+        start = end
+    for n in range(order.size):
+        i = order[n]
+        if pair[i] >= 0:
+            cap[i] = min(cap[i], ask[pair[i]] + sign[i] * (1.0 - strike[i] / forward[i]))
+        j = later[i]
+        while j >= 0:
+            if sign[i] * (forward[j] - forward[i]) >= 0.0:
+                cap[i] = min(cap[i], ask[j])
+            j = later[j]
