@@ -19,8 +19,8 @@ from flatbook.domain.units import DECIMALS, NS_PER_SECOND
 
 EXPIRY_HOUR_UTC = 8
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_DATE = re.compile(r"([1-9]|[12]\d|3[01])([A-Z]{3})(\d{2})")
-_STRIKE = re.compile(r"(\d+)(?:d(\d+))?")
+_DATE = re.compile(r"([1-9]|[12][0-9]|3[01])([A-Z]{3})([0-9]{2})")
+_STRIKE = re.compile(r"(0|[1-9][0-9]*)(?:d([0-9]+))?")
 _UNDERLYING = re.compile(r"([A-Z0-9]+)(?:_(USDC|USDT|USDE|EURR))?")
 
 

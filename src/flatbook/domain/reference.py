@@ -7,7 +7,9 @@ inverse future divides, and rounds once, against us.
 
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
+from math import isfinite
 from typing import Any
 
 from flatbook.domain.errors import BadInputError, ConfigurationError, FlatbookError, UnknownInstrumentError
@@ -93,53 +95,69 @@ class Instrument:
 
     def price_ticks(self, price: float) -> int:
         """`price` in finest ticks, which it must be a multiple of to a thousandth."""
-        exact = price / self.tick_size
-        ticks = round(exact)
-        if abs(exact - ticks) > 1e-3:
+        ticks = _whole(price / self.tick_size)
+        if ticks is None:
             raise BadInputError(f"{self.name}: price {price} is not a multiple of the tick {self.spec.ticks.finest}")
         return ticks
 
     def size_lots(self, amount: float) -> int:
         """`amount` (coins, or USD for inverse futures) in lots, which it must be a multiple of to a thousandth."""
-        exact = amount / self.lot_size
-        lots = round(exact)
-        if abs(exact - lots) > 1e-3:
+        lots = _whole(amount / self.lot_size)
+        if lots is None:
             raise BadInputError(f"{self.name}: size {amount} is not a multiple of the lot {self.spec.lot}")
         return lots
 
     def value_units(self, price_ticks: int, size_lots: int) -> int:
-        """Settlement units that `size_lots` cost at `price_ticks`; signed like the size.
+        """Settlement units that trading `size_lots` at `price_ticks` costs; negative is received.
 
-        A reciprocal contract's is minus its notional over the price, rounded down: long USD notional is short coin,
-        and the rounding is against us on either side.
+        A reciprocal contract's is minus its notional over the price: long USD notional is short coin. It is rounded up,
+        which is against us on either side; so what closing `size_lots` would bring is `-value_units(price, -size)`.
+
+        Errors      BadInputError for a reciprocal contract at no positive price
         """
         if not self.is_reciprocal:
             return price_ticks * size_lots * self.units_per_tick_lot
-        notional = self.spec.lot * size_lots / (self.spec.ticks.finest * price_ticks)
-        return _ceiling(-notional * units_per_coin(self.contract.settle))
+        self._refuse_no_price(price_ticks)
+        units_times_ticks, per_lot = self._unit_ticks_per_lot
+        return -(size_lots * units_times_ticks // (price_ticks * per_lot))
+
+    @cached_property
+    def _unit_ticks_per_lot(self) -> tuple[int, int]:
+        """Units one lot of a reciprocal contract is worth at a price of one tick, as an exact ratio."""
+        exact = Fraction(self.spec.lot) / Fraction(self.spec.ticks.finest) * units_per_coin(self.contract.settle)
+        return exact.as_integer_ratio()
 
     def fee_units(self, price_ticks: int, size_lots: int, index_price: Decimal, rate: Decimal) -> int:
         """Fee in settlement units for |size| lots at `rate` of the underlying's notional; rounded up, against us."""
-        lots = abs(size_lots)
-        settle_units = units_per_coin(self.contract.settle)
+        size_units = self.spec.lot * abs(size_lots) * units_per_coin(self.contract.settle)
+        price = self.spec.ticks.finest * price_ticks
+        fee = rate * size_units
         if self.is_reciprocal:
-            notional = self.spec.lot * lots / (self.spec.ticks.finest * price_ticks)
-        elif self.contract.is_inverse:
-            notional = self.spec.lot * lots
-        elif self.contract.kind is Kind.OPTION:
-            notional = self.spec.lot * lots * index_price
-        else:
-            notional = self.spec.lot * lots * self.spec.ticks.finest * price_ticks
-        fee = rate * notional
+            self._refuse_no_price(price_ticks)
+            fee /= price
+        elif self.contract.kind is not Kind.OPTION:
+            fee *= price
+        elif not self.contract.is_inverse:
+            fee *= index_price
         cap = self.spec.fees.cap_of_premium
         if cap is not None and rate > 0:
-            fee = min(fee, cap * self.spec.ticks.finest * price_ticks * self.spec.lot * lots)
-        return _ceiling(fee * settle_units)
+            fee = min(fee, cap * price * size_units)
+        return _ceiling(fee)
+
+    def _refuse_no_price(self, price_ticks: int) -> None:
+        if price_ticks <= 0:
+            raise BadInputError(f"{self.name}: a contract worth USD over price has no value at {price_ticks} ticks")
 
 
 def _ceiling(amount: Decimal) -> int:
     whole = int(amount)
     return whole + (amount > whole)
+
+
+def _whole(exact: float) -> int | None:
+    """`exact` as an integer, or None where it is not within a thousandth of one (NaN and infinity never are)."""
+    whole = round(exact) if isfinite(exact) else 0
+    return whole if abs(exact - whole) <= 1e-3 else None
 
 
 class ReferenceData:

@@ -4,8 +4,11 @@ Balances are integers of a currency's smallest unit (a satoshi, a micro-dollar).
 `book_amount` are the only two doors between them.
 """
 
+import re
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
+from fractions import Fraction
+from math import isfinite
 
 from flatbook.domain.errors import BadInputError
 
@@ -18,6 +21,7 @@ NS_PER_YEAR = 365 * NS_PER_DAY
 DECIMALS = {"BTC": 8, "ETH": 8, "SOL": 8, "USD": 6, "USDC": 6, "USDT": 6}
 """Decimal places of each currency's smallest unit."""
 
+_BEYOND_MICROS = re.compile(r":[0-9]{2}[.,][0-9]{6}([0-9]+)")
 _SCALE = {currency: 10.0**places for currency, places in DECIMALS.items()}
 
 
@@ -32,10 +36,10 @@ def units_per_coin(currency: str) -> int:
 
 def exact_units(amount: Decimal, currency: str) -> int:
     """`amount` in smallest units; refuses an amount finer than the currency's smallest unit."""
-    scaled = amount * units_per_coin(currency)
-    if scaled != scaled.to_integral_value():
+    scaled = Fraction(amount) * units_per_coin(currency)
+    if scaled.denominator != 1:
         raise BadInputError(f"{amount} {currency} is finer than 1e-{DECIMALS[currency]}; round it first")
-    return int(scaled)
+    return scaled.numerator
 
 
 def risk_amount(units: int, currency: str) -> float:
@@ -45,8 +49,9 @@ def risk_amount(units: int, currency: str) -> float:
 
 def book_amount(amount: float, currency: str) -> int:
     """A float amount of `currency` as ledger units, half to even: the only way a float enters the books."""
-    exact = Decimal(amount) * units_per_coin(currency)
-    return int(exact.to_integral_value(rounding=ROUND_HALF_EVEN))
+    if not isfinite(amount):
+        raise BadInputError(f"{amount} {currency} is no amount; nothing is booked")
+    return round(Fraction(amount) * units_per_coin(currency))
 
 
 def years_between(now_ns: int, then_ns: int) -> float:
@@ -55,15 +60,20 @@ def years_between(now_ns: int, then_ns: int) -> float:
 
 
 def parse_utc(text: str) -> int:
-    """ISO-8601 as nanoseconds since 1970, UTC; a time without a zone is read as UTC."""
+    """ISO-8601 as nanoseconds since 1970, UTC, to the ninth decimal; a time without a zone is read as UTC."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise BadInputError(f"time {text!r} is not ISO-8601; write it as 2025-03-30T18:25") from None
+    beyond_micros = _BEYOND_MICROS.search(text)
+    digits = beyond_micros[1] if beyond_micros else ""
+    if len(digits) > 3:
+        raise BadInputError(f"time {text!r} is finer than a nanosecond; give at most nine decimals")
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (delta.days * 86_400 + delta.seconds) * NS_PER_SECOND + delta.microseconds * 1_000
+    whole_micros = (delta.days * 86_400 + delta.seconds) * NS_PER_SECOND + delta.microseconds * 1_000
+    return whole_micros + int(digits.ljust(3, "0"))
 
 
 def format_utc(ts_ns: int) -> str:
