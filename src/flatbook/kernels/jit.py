@@ -6,7 +6,8 @@ numpy function of the same type that serves where numba has no wheel, and the ar
 with, so that `flatbook.kernels.warm` can compile everything before the first tick.
 
 Arithmetic is IEEE except for contraction to fused multiply-add, signed zeros and reciprocals: NaN and infinity keep
-their meaning inside kernels. Reassociation stays off, for it breaks range reductions.
+their meaning inside kernels. Reassociation, without which no sum vectorises, is for `compiled` helpers alone: it
+breaks range reductions.
 """
 
 from __future__ import annotations
@@ -86,6 +87,14 @@ def inlined(function: Function) -> Function:
     if not HAVE_NUMBA:
         return function
     dispatcher: Any = numba.njit(error_model="numpy", fastmath=set(FASTMATH), forceinline=True)(function)
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def compiled(function: Function) -> Function:
+    """A helper of kernels that stays a call: for work done once per row or slice, where inlining only costs size."""
+    if not HAVE_NUMBA:
+        return function
+    dispatcher: Any = numba.njit(error_model="numpy", fastmath=set(FASTMATH) | {"reassoc"})(function)
     return dispatcher  # type: ignore[no-any-return]
 
 
