@@ -1,0 +1,132 @@
+"""A policy as data: every parameter with its unit, range and default; a field nobody knows is an error.
+
+The three generations that ship (`primitive`, `intermediate`, `advanced`) are files of this shape: copy one, edit it.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class QuotingPolicy(_Section):
+    """Where to quote: fair value, plus a spread, plus a price for inventory."""
+
+    skew: Literal["none", "position", "price_of_risk"] = Field(
+        description="none; by own contracts in the same option; or by R, the book's price of risk"
+    )
+    size_coin: Positive = Field(default=1.0, description="contracts of one coin a side")
+    half_spread_vol: NonNegative = Field(default=0.01, description="fixed half-spread in vol, times the option's vega")
+    half_spread_coin: NonNegative = Field(default=0.0003, description="fixed half-spread in coin, whatever the vega")
+    fee_share: Share = Field(default=0.0, description="share of the venue's maker fee added to each half-spread")
+    adverse_selection_vol: NonNegative = Field(default=0.0, description="charge for being picked off, in vol")
+    model_error_weight: NonNegative = Field(
+        default=0.0, description="standard errors of the surface added to each half-spread"
+    )
+    hedge_cost_share: Share = Field(
+        default=0.0, description="share of the delta's cost of hedging added to each half-spread"
+    )
+    position_skew_vol: NonNegative = Field(default=0.0, description="skew=position: shift in vol per size_coin held")
+    max_moneyness: Positive = Field(
+        default=2.5, description="no quotes beyond this many standard deviations of log-moneyness"
+    )
+    min_hours: NonNegative = Field(default=1.0, description="no quotes in options that expire sooner")
+    max_days: Positive = Field(default=400.0, description="no quotes in options that expire later")
+    max_surface_error_vol: Positive = Field(
+        default=0.08, description="no quotes where the smile's standard error is larger"
+    )
+    max_index_age_s: Positive = Field(default=600.0, description="no quotes once the index is older")
+    index_cutoff_bp: NonNegative = Field(
+        default=1.0, description="an index move that requotes the chain, in basis points"
+    )
+    vol_cutoff: NonNegative = Field(
+        default=0.0005, description="a smile's at-the-money move that requotes the chain, in vol"
+    )
+    refresh_s: Positive = Field(default=30.0, description="the chain is requoted at least this often")
+
+
+class FlowPolicy(_Section):
+    """What flow our quotes are believed to meet: it sets the price of risk and the model spread."""
+
+    trades_per_day: Positive = Field(
+        default=2000.0, description="trades a day, both sides, that would meet quotes at fair"
+    )
+    edge_vol: NonNegative = Field(default=0.002, description="distance in vol at which flow falls by e ...")
+    edge_coin: Positive = Field(default=0.0001, description="... or in coin, the two added in squares")
+    tenor_days: Positive = Field(default=20.0, description="flow in a tenor goes with exp(-tenor / tenor_days)")
+    moneyness: Positive = Field(default=1.2, description="flow goes with exp(-z^2 / (2 moneyness^2)), z standardised")
+
+
+class RiskPricePolicy(_Section):
+    """How much risk costs."""
+
+    risk_aversion_per_usd: Positive = Field(default=1e-4, description="absolute risk aversion gamma, per USD")
+    refresh_s: Positive = Field(
+        default=900.0, description="how often the covariance and the flow are taken anew into R"
+    )
+
+
+class HedgingPolicy(_Section):
+    """When and how much to hedge with the perpetual."""
+
+    rule: Literal["none", "band_and_timer", "price_of_risk"]
+    band_coin: NonNegative = Field(default=1.0, description="band_and_timer: net delta in coin left alone")
+    every_s: NonNegative = Field(default=300.0, description="least time between hedges")
+    fee_rate: NonNegative = Field(default=0.0005, description="taker fee on notional")
+    half_spread_rate: NonNegative = Field(default=0.00005, description="half-spread on price")
+    impact_rate_per_musd: NonNegative = Field(default=0.00002, description="price impact per million USD traded")
+    holding_hours: NonNegative = Field(
+        default=8.0, description="how long a hedge is expected to be held, for its funding"
+    )
+    max_clip_usd: Positive = Field(default=2_000_000.0, description="largest hedge order")
+
+
+class LimitPolicy(_Section):
+    """Hard bounds: what breaks one does not leave the gate."""
+
+    position_coin: Positive = Field(default=50.0, description="contracts in one option, either way")
+    delta_coin: Positive = Field(default=60.0, description="net delta")
+    gamma_1pct_usd: Positive = Field(default=150_000.0, description="change of USD delta for a move of 1 %")
+    vega_usd: Positive = Field(default=60_000.0, description="per vol point, all tenors")
+    stress_loss_usd: Positive = Field(default=1_500_000.0, description="worst loss over the spot and vol grid")
+    order_coin: Positive = Field(default=25.0, description="largest option quote")
+    hedge_order_usd: Positive = Field(default=5_000_000.0, description="largest perpetual order")
+    price_band_vol: Positive = Field(
+        default=0.6, description="an option price farther from fair than this, in vol, is refused"
+    )
+    price_band_rate: Positive = Field(
+        default=0.02, description="a hedge price farther from the index than this is refused"
+    )
+
+
+class LossStopPolicy(_Section):
+    """Stages of loss from the run's peak equity: each is entered at its loss, and left when half of it is regained.
+
+    The last, halt, is left by a person only.
+    """
+
+    widen_usd: Positive = 60_000.0
+    reduce_only_usd: Positive = 150_000.0
+    flat_usd: Positive = 300_000.0
+    halt_usd: Positive = 500_000.0
+    widen_factor: Annotated[float, Field(ge=1)] = 2.0
+
+
+class Policy(_Section):
+    """A maker, whole."""
+
+    name: str
+    description: str
+    quoting: QuotingPolicy
+    flow: FlowPolicy = FlowPolicy()
+    risk_price: RiskPricePolicy = RiskPricePolicy()
+    hedging: HedgingPolicy
+    limits: LimitPolicy = LimitPolicy()
+    loss_stop: LossStopPolicy = LossStopPolicy()

@@ -1,0 +1,193 @@
+"""Two-sided quotes for a whole chain: fair value, plus spread, plus inventory charge, and the three add up.
+
+    bid = fair - spread - inventory        ask = fair + spread - inventory'
+
+`spread` is what the maker asks for making a market: flow's own half-spread, adverse selection, model error, the venue's
+fee, hedging. `inventory` is what the trade adds to the book's risk, by the policy's way of charging it. Then prices are
+rounded outward to the tick, and a bid that would make an arbitrage against our own asks gives way.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.decide.policy import FlowPolicy, Policy
+from flatbook.kernels.chain import charge_rows
+from flatbook.kernels.quotes import NO_ASK, NO_BID, cap_bids, round_outward
+from flatbook.market.market import Market
+from flatbook.valuation.chain import DELTA, PRICE, VEGA, ChainValues
+from flatbook.valuation.risk_price import Liquidity, RiskPrice
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_DAYS = 365.0
+
+
+@dataclass(slots=True)
+class Quotes:
+    """Wanted quotes of a chain, a row each, and the parts they are made of.
+
+    Shapes      all (rows,)
+    Units       ticks finest; fair and parts in coin per contract; bid == fair - bid_spread - bid_inventory before
+                rounding, ask == fair + ask_spread + ask_inventory; size in lots
+    """
+
+    bid_ticks: Ints
+    ask_ticks: Ints
+    bid_lots: Ints
+    ask_lots: Ints
+    fair_coin: Floats
+    spread_coin: Floats
+    bid_inventory_coin: Floats
+    ask_inventory_coin: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteInputs:
+    """What a quote is made from: the book's exposure and holdings, the price of risk, the maker's mood.
+
+    exposure        (FACTORS,) USD per unit of factor, hedges and cash included
+    held_coin       (rows,) contracts held, signed
+    vol_error       (rows,) standard error of the surface, in vol
+    maker_fee_rate  of notional, and its cap as a share of the premium
+    widen           the loss stop's factor on spreads
+    """
+
+    exposure: Floats
+    held_coin: Floats
+    vol_error: Floats
+    risk_price: RiskPrice
+    maker_fee_rate: float
+    fee_cap_of_premium: float
+    hedge_cost_rate: float
+    widen: float
+
+
+def flow_liquidity(flow: FlowPolicy, values: ChainValues, size_coin: float, quoted: NDArray[np.bool_]) -> Liquidity:
+    """The flow each option is believed to meet: trades a day shared out by tenor and moneyness, decaying by edge."""
+    z = np.clip(values.moneyness, -6, 6)
+    days = values.years * _DAYS
+    weight = np.exp(-days / flow.tenor_days) / np.maximum(days, 1.0) ** 0.5 * np.exp(-0.5 * (z / flow.moneyness) ** 2)
+    weight = np.where(quoted, weight, 0.0)
+    total = max(float(np.sum(weight)), 1e-12)
+    arrivals = 0.5 * flow.trades_per_day * _DAYS * weight / total
+    return Liquidity(arrivals, 1.0 / edge_usd(flow, values), np.full(values.rows, size_coin))
+
+
+def edge_usd(flow: FlowPolicy, values: ChainValues) -> Floats:
+    """Distance in USD per contract at which flow falls by e."""
+    vega = np.nan_to_num(values.greeks[VEGA])
+    return np.asarray(np.hypot(flow.edge_coin * values.index_usd, flow.edge_vol * vega))
+
+
+def quotable(policy: Policy, market: Market, values: ChainValues, vol_error: Floats) -> NDArray[np.bool_]:
+    """Which rows may carry a quote now: alive, near the money, on a smile that is known well enough, a fresh index."""
+    quoting = policy.quoting
+    index_age_s = (values.ts_ns - market.forwards.index_ns) / 1e9
+    if index_age_s > quoting.max_index_age_s:
+        return np.zeros(values.rows, np.bool_)
+    days = values.years * _DAYS
+    return np.asarray(
+        np.isfinite(values.fair_coin)
+        & (np.abs(values.moneyness) <= quoting.max_moneyness)
+        & (days * 24 >= quoting.min_hours)
+        & (days <= quoting.max_days)
+        & (vol_error <= quoting.max_surface_error_vol)
+    )
+
+
+def make_quotes(
+    policy: Policy, market: Market, values: ChainValues, inputs: QuoteInputs, quoted: NDArray[np.bool_]
+) -> Quotes:
+    """Quotes for every row that is `quoted`; the others have no bid, no ask and no size."""
+    universe = market.universe
+    used = slice(values.rows)
+    spread = _spread_coin(policy, values, inputs)
+    bid_inventory, ask_inventory = _inventory_coin(policy, values, inputs)
+    bid = np.where(quoted, values.fair_coin - spread - bid_inventory, np.nan)
+    ask = np.where(quoted, values.fair_coin + spread + ask_inventory, np.nan)
+    bid_ticks = np.empty(values.rows, np.int64)
+    ask_ticks = np.empty(values.rows, np.int64)
+    grid = (universe.tick[used], universe.tick_above[used], universe.tick_coarse[used])
+    round_outward(bid, ask, *grid, bid_ticks, ask_ticks)
+    _give_way(market, values, bid_ticks, ask_ticks)
+    lots = np.maximum(np.rint(policy.quoting.size_coin / universe.lot_coin[used]), 1).astype(np.int64)
+    return Quotes(
+        bid_ticks,
+        ask_ticks,
+        np.where(quoted & (bid_ticks > NO_BID), lots, 0),
+        np.where(quoted & (ask_ticks < NO_ASK), lots, 0),
+        values.fair_coin.copy(),
+        spread,
+        bid_inventory,
+        ask_inventory,
+    )
+
+
+def _give_way(market: Market, values: ChainValues, bid_ticks: Ints, ask_ticks: Ints) -> None:
+    """Lowers bids that would be an arbitrage against our own asks."""
+    universe = market.universe
+    used = slice(values.rows)
+    ladders = universe.ladders()
+    ask = np.where(ask_ticks < NO_ASK, ask_ticks * universe.tick[used], np.inf)
+    cap = np.full(values.rows, np.inf)
+    cap_bids(
+        ladders.order,
+        ladders.pair,
+        ladders.later,
+        universe.slot[used],
+        universe.strike_usd[used],
+        universe.sign[used],
+        values.forward_usd,
+        ask,
+        cap,
+    )
+    over = bid_ticks * universe.tick[used] > cap
+    if over.any():
+        grid = (universe.tick[used][over], universe.tick_above[used][over], universe.tick_coarse[used][over])
+        lowered = np.empty(int(over.sum()), np.int64)
+        unused = np.empty_like(lowered)
+        round_outward(cap[over], np.full(len(lowered), np.nan), *grid, lowered, unused)
+        bid_ticks[over] = lowered
+
+
+def _spread_coin(policy: Policy, values: ChainValues, inputs: QuoteInputs) -> Floats:
+    """Half-spread per contract in coin: for flow, adverse selection, the surface's error, the fee and the hedge."""
+    quoting = policy.quoting
+    vega_coin = values.greeks[VEGA] / values.forward_usd
+    vol_part = quoting.half_spread_vol + quoting.adverse_selection_vol
+    error = quoting.model_error_weight * np.where(np.isfinite(inputs.vol_error), inputs.vol_error, 0.0)
+    fee = np.minimum(inputs.maker_fee_rate, inputs.fee_cap_of_premium * values.greeks[PRICE] / values.forward_usd)
+    hedge = quoting.hedge_cost_share * inputs.hedge_cost_rate * np.abs(values.greeks[DELTA])
+    spread = quoting.half_spread_coin + (vol_part + error) * vega_coin + quoting.fee_share * fee + hedge
+    if quoting.skew == "price_of_risk":
+        spread = spread + _utility_spread_usd(policy, values) / values.index_usd
+    return np.asarray(spread * inputs.widen)
+
+
+def _utility_spread_usd(policy: Policy, values: ChainValues) -> Floats:
+    """(1 / (gamma z)) ln(1 + gamma z / k): the half-spread of exponential utility against exponential flow."""
+    gamma_z = policy.risk_price.risk_aversion_per_usd * policy.quoting.size_coin
+    return np.asarray(np.log1p(gamma_z * edge_usd(policy.flow, values)) / gamma_z)
+
+
+def _inventory_coin(policy: Policy, values: ChainValues, inputs: QuoteInputs) -> tuple[Floats, Floats]:
+    """What buying, and what selling, one quote's size adds to the book's cost of risk, per contract in coin."""
+    quoting = policy.quoting
+    match quoting.skew:
+        case "none":
+            zero = np.zeros(values.rows)
+            return zero, zero
+        case "position":
+            per_size = quoting.position_skew_vol * values.greeks[VEGA] / values.forward_usd
+            shift = per_size * inputs.held_coin / quoting.size_coin
+            return shift, -shift
+        case "price_of_risk":
+            shift = np.empty(values.rows)
+            width = np.empty(values.rows)
+            size = np.full(values.rows, quoting.size_coin)
+            gradient = inputs.risk_price.gradient(inputs.exposure)
+            charge_rows(values.loading, gradient, inputs.risk_price.curvature, size, shift, width)
+            return (width + shift) / values.index_usd, (width - shift) / values.index_usd

@@ -1,0 +1,249 @@
+"""What one underlying's market says now: the stage that takes market events and answers nothing but state.
+
+Index, forwards and smiles are kept as of the last event. Every value has its age; what is missing is missing (NaN), not
+old. Nothing here depends on our own quotes or positions.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.domain.events import ChainQuotes, IndexTick, QuoteRow, TradePrint
+from flatbook.domain.reference import ReferenceData
+from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_YEAR
+from flatbook.kernels.chain import FACTORS, TENORS
+from flatbook.kernels.implied import OK, implied_vol
+from flatbook.kernels.implied_forward import implied_forward
+from flatbook.market.covariance import CovarianceModel, FactorCovariance
+from flatbook.market.forwards import ForwardModel, Forwards, parity_forward
+from flatbook.market.surface import SliceStatus, Surface, SurfaceModel
+from flatbook.market.universe import Universe
+
+Floats = NDArray[np.float64]
+
+_SQRT_TWO_PI = math.sqrt(2 * math.pi)
+
+
+@dataclass(frozen=True, slots=True)
+class MarketModel:
+    """Everything the market stage believes before it sees anything.
+
+    refit_after_vol     a new observation refits its slice when it is farther from it than this, in vol ...
+    refit_after_s       ... or when the slice is older than this
+    mark_resolution     error of a recorded mark price, in coin
+    min_hours           expiries nearer than this teach the surface nothing
+    covariance_step_s   factor moves are measured over this long
+    """
+
+    forwards: ForwardModel = field(default_factory=ForwardModel)
+    surface: SurfaceModel = field(default_factory=SurfaceModel)
+    covariance: CovarianceModel = field(default_factory=CovarianceModel)
+    refit_after_vol: float = 0.001
+    refit_after_s: float = 60.0
+    mark_resolution: float = 1e-6
+    min_hours: float = 1.0
+    covariance_step_s: float = 600.0
+
+
+class Market:
+    """One underlying's market.
+
+    Invariant   whatever is published (forwards, smiles, Σ) comes from events taken so far, each with its time
+    """
+
+    def __init__(self, underlying: str, reference: ReferenceData, model: MarketModel) -> None:
+        self.model = model
+        self.underlying = underlying
+        self.universe = Universe(underlying, reference)
+        self.forwards = Forwards(model.forwards)
+        self.surface = Surface(model.surface)
+        self.covariance = FactorCovariance(model.covariance)
+        self.mark_coin: Floats = np.full(self.universe.capacity, np.nan)
+        self.mark_ns: NDArray[np.int64] = np.zeros(self.universe.capacity, np.int64)
+        self.set_aside = 0
+        self._scratch = [np.zeros(1) for _ in range(6)]
+        self._code = np.zeros(1, np.int8)
+        self._step_ns = 0
+        self._step_factors: Floats = np.full(FACTORS, np.nan)
+        self._reference = reference
+
+    def years(self, now_ns: int) -> Floats:
+        """Years to each slot's expiry, negative once past."""
+        universe = self.universe
+        return np.asarray((universe.expiry_ns[: universe.slots] - now_ns) / NS_PER_YEAR)
+
+    def take_index(self, event: IndexTick) -> None:
+        """A tick of the index moves every forward."""
+        self.forwards.set_index(event.price_usd, event.local_ts_ns)
+        if event.local_ts_ns - self._step_ns >= self.model.covariance_step_s * 1e9:
+            self._measure_factors(event.local_ts_ns)
+
+    def take_trade(self, event: TradePrint) -> None:
+        """A print teaches its expiry's forward and smile: the venue's mark where it gives one, the traded vol else."""
+        now_ns = event.local_ts_ns
+        row = self._row(event.instrument)
+        if row is None or math.isnan(self.forwards.index_usd):
+            return
+        universe = self.universe
+        slot = int(universe.slot[row])
+        years = (int(universe.expiry_ns[slot]) - now_ns) / NS_PER_YEAR
+        if years * 8760 < self.model.min_hours:
+            return
+        strike, sign = float(universe.strike_usd[row]), float(universe.sign[row])
+        if not math.isnan(event.iv):
+            self._learn_forward(slot, event.price, strike, event.iv, years, sign, now_ns)
+        if not math.isnan(event.mark_price):
+            self.mark_coin[row], self.mark_ns[row] = event.mark_price, now_ns
+            vol, error = self._vol_of(slot, event.mark_price, strike, years, sign, self.model.mark_resolution)
+        else:
+            vol, error = event.iv, self.model.surface.quote_error
+        if math.isnan(vol):
+            self.set_aside += 1
+            return
+        k = math.log(strike / self.forwards.forward_usd(slot))
+        self.surface.observe(slot, k, vol, vol, math.hypot(error, self.model.surface.quote_error), now_ns)
+        self._refit_if_moved(slot, k, vol, years, now_ns)
+
+    def take_chain(self, event: ChainQuotes) -> None:
+        """A chain's quotes: forwards from the venue or by parity, then bands for every smile, then a fit of each."""
+        if math.isnan(self.forwards.index_usd):
+            return
+        now_ns = event.local_ts_ns
+        by_slot: dict[int, list[tuple[int, QuoteRow]]] = {}
+        for quote in event.rows:
+            row = self._row(quote.instrument)
+            if row is not None:
+                by_slot.setdefault(int(self.universe.slot[row]), []).append((row, quote))
+        for slot, quotes in by_slot.items():
+            years = (int(self.universe.expiry_ns[slot]) - now_ns) / NS_PER_YEAR
+            if years * 8760 >= self.model.min_hours:
+                self._take_slice(slot, quotes, years, now_ns)
+
+    def _take_slice(self, slot: int, quotes: list[tuple[int, QuoteRow]], years: float, now_ns: int) -> None:
+        self._open(slot, now_ns)
+        self._learn_forward_from_chain(slot, quotes, now_ns)
+        forward = self.forwards.forward_usd(slot)
+        for row, quote in quotes:
+            low = quote.bid_iv if quote.bid_iv > 0 else math.nan
+            high = quote.ask_iv if quote.ask_iv > 0 else math.nan
+            if low > high:
+                self.set_aside += 1
+                continue
+            k = math.log(self.universe.strike_usd[row] / forward)
+            if self.universe.sign[row] * k < -0.02 or math.isnan(low) or math.isnan(high) or high - low > 0.2 * high:
+                continue
+            if self.surface.fitted_ns[slot] == 0:
+                self._seed(slot, years, 0.5 * (low + high), now_ns)
+            self.surface.observe(slot, k, low, high, self.model.surface.quote_error, now_ns)
+        if self.surface.fitted_ns[slot] > 0:
+            self._refit(slot, years, now_ns)
+
+    def _learn_forward_from_chain(self, slot: int, quotes: list[tuple[int, QuoteRow]], now_ns: int) -> None:
+        stated = [quote.forward_usd for _, quote in quotes if quote.forward_usd > 0]
+        if stated:
+            self.forwards.observe(slot, float(np.median(stated)), 2e-5, now_ns)
+            return
+        pairs: dict[float, dict[float, QuoteRow]] = {}
+        for row, quote in quotes:
+            pairs.setdefault(float(self.universe.strike_usd[row]), {})[float(self.universe.sign[row])] = quote
+        both = [(strike, pair[1.0], pair[-1.0]) for strike, pair in pairs.items() if len(pair) == 2]
+        if not both:
+            return
+        strikes = np.array([strike for strike, _, _ in both])
+        calls = np.array([0.5 * (call.bid + call.ask) for _, call, _ in both])
+        puts = np.array([0.5 * (put.bid + put.ask) for _, _, put in both])
+        spreads = np.array([call.ask - call.bid + put.ask - put.bid for _, call, put in both])
+        found = parity_forward(strikes, calls, puts, spreads)
+        if found is not None:
+            self.forwards.observe(slot, *found, now_ns)
+
+    def _row(self, name: str) -> int | None:
+        row = self.universe.row(name)
+        if row is not None and row >= len(self.mark_coin):
+            more = self.universe.capacity - len(self.mark_coin)
+            self.mark_coin = np.concatenate([self.mark_coin, np.full(more, np.nan)])
+            self.mark_ns = np.concatenate([self.mark_ns, np.zeros(more, np.int64)])
+        return row
+
+    def _open(self, slot: int, now_ns: int) -> None:
+        if not np.isfinite(self.forwards.variance[slot]):
+            self.forwards.open_slot(slot, self.universe.expiry_ns, now_ns)
+
+    def _learn_forward(
+        self, slot: int, price: float, strike: float, iv: float, years: float, sign: float, now_ns: int
+    ) -> None:
+        """A traded price and its vol imply a forward, well where the option has delta, not at all in the wings."""
+        self._open(slot, now_ns)
+        forward = implied_forward(price, strike, iv, years, sign, self.forwards.forward_usd(slot))
+        if math.isnan(forward):
+            return
+        width = iv * math.sqrt(years)
+        d2 = math.log(forward / strike) / width - 0.5 * width
+        lever = strike / forward * 0.5 * math.erfc(-sign * d2 / math.sqrt(2))
+        vega = math.exp(-0.5 * (d2 + width) ** 2) / _SQRT_TWO_PI * math.sqrt(years)
+        if lever > 0.05:
+            noise = (vega * 5e-5 + self.model.mark_resolution) / lever
+            self.forwards.observe(slot, forward, math.hypot(noise, 2e-5), now_ns)
+
+    def _vol_of(
+        self, slot: int, price: float, strike: float, years: float, sign: float, resolution: float
+    ) -> tuple[float, float]:
+        """Vol of a coin price at the slot's forward, and its error from the price's resolution; NaN where none."""
+        forward = self.forwards.forward_usd(slot)
+        price_, forward_, strike_, years_, sign_, vol_ = self._scratch
+        price_[0], forward_[0], strike_[0], years_[0], sign_[0] = price * forward, forward, strike, years, sign
+        implied_vol(price_, forward_, strike_, years_, sign_, vol_, self._code)
+        vol = float(vol_[0])
+        if self._code[0] != OK or not 0.02 < vol < 5.0:
+            return math.nan, math.nan
+        width = vol * math.sqrt(years)
+        d1 = math.log(forward / strike) / width + 0.5 * width
+        vega = math.exp(-0.5 * d1 * d1) / _SQRT_TWO_PI * math.sqrt(years)
+        error = (resolution + 0.5 * self.forwards.deviation(slot, self.forwards.index_ns)) / max(vega, 1e-9)
+        return (vol, error) if error < 0.1 else (math.nan, math.nan)
+
+    def _refit_if_moved(self, slot: int, k: float, vol: float, years: float, now_ns: int) -> None:
+        surface = self.surface
+        if surface.fitted_ns[slot] == 0:
+            self._seed(slot, years, vol, now_ns)
+        off = abs(surface.vol(slot, k) - vol)
+        stale = now_ns - int(surface.fitted_ns[slot]) > self.model.refit_after_s * 1e9
+        if off > self.model.refit_after_vol or stale:
+            self._refit(slot, years, now_ns)
+
+    def _seed(self, slot: int, years: float, vol: float, now_ns: int) -> None:
+        known = np.flatnonzero(self.surface.fitted_ns[: self.universe.slots] > 0)
+        left = self.years(now_ns)
+        alive = [int(other) for other in known if left[other] > 0]
+        nearest = min(alive, key=lambda other: abs(math.log(left[other] / years)), default=None)
+        self.surface.seed(slot, years, vol, nearest, now_ns)
+
+    def _refit(self, slot: int, years: float, now_ns: int) -> None:
+        if self.surface.refit(slot, years, now_ns) is SliceStatus.FITTED:
+            order = self.universe.slots_by_expiry(now_ns)
+            self.surface.keep_calendar_order(slot, order, self.years(now_ns))
+
+    def _measure_factors(self, now_ns: int) -> None:
+        """Moves of log index and of each tenor's vol level since the last measurement, for Σ."""
+        factors = np.full(FACTORS, np.nan)
+        factors[0] = math.log(self.forwards.index_usd)
+        left = self.years(now_ns)
+        known = [
+            int(slot)
+            for slot in self.universe.slots_by_expiry(now_ns)
+            if self.surface.fitted_ns[slot] > 0 and now_ns - self.surface.fitted_ns[slot] < 10 * NS_PER_MINUTE
+        ]
+        if known:
+            at = np.log([left[slot] for slot in known])
+            levels = [self.surface.vol(slot, 0.0) for slot in known]
+            wanted = np.log(np.array(self.model.covariance.tenor_days) / 365)
+            near = np.array([np.min(np.abs(at - tenor)) for tenor in wanted]) < 1.0
+            factors[2 : 2 + 3 * TENORS : 3] = np.where(near, np.interp(wanted, at, levels), np.nan)
+        elapsed = now_ns - self._step_ns
+        if self._step_ns > 0 and elapsed < 2 * NS_PER_HOUR:
+            moves = factors - self._step_factors
+            moves[1] = np.nan
+            self.covariance.observe(moves, elapsed, now_ns)
+        self._step_ns, self._step_factors = now_ns, factors

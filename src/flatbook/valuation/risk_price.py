@@ -1,0 +1,97 @@
+"""R(x), the single price of risk: what the book's exposure costs, and what any trade adds to it.
+
+    R(x) = 1/2 sqrt(gamma) x' Γ x        charge(trade) = R(x + g) - R(x)
+
+Γ solves the long-horizon Riccati equation of market making in factor space, Γ D Γ = Σ:
+
+    Γ = D^-1/2 (D^1/2 Σ D^1/2)^1/2 D^-1/2        D = sum_i 2 A_i k_i C_i z_i V_i V_i'
+
+with Σ the factors' covariance per year, V_i option i's loadings per contract, z_i the size we quote in it, A_i the rate
+per year at which it trades on one side at zero distance, k_i the decay of that rate per USD of distance, and C_i the
+constant of exponential utility. Where flow is plentiful (D large) risk is cheap, for it will leave by itself.
+
+Source      Bergault, Evangelista, Guéant, Vieira (2021), arXiv 1810.04383, in the factor form of reference quoting §11
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.kernels.chain import FACTORS
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class RiskPrice:
+    """R's curvature sqrt(gamma) Γ, in 1/USD: everything that decides asks this one object.
+
+    Shapes      curvature (FACTORS, FACTORS), symmetric positive semi-definite
+    """
+
+    curvature: Floats
+
+    def cost_usd(self, exposure: Floats) -> float:
+        """R(x) of an exposure in USD per unit of factor."""
+        return float(0.5 * exposure @ self.curvature @ exposure)
+
+    def gradient(self, exposure: Floats) -> Floats:
+        """∇R(x): what one more unit of each factor costs at the margin."""
+        return np.asarray(self.curvature @ exposure)
+
+    def charge_usd(self, exposure: Floats, trade: Floats) -> float:
+        """R(x + g) - R(x): negative where the trade relieves the book."""
+        return float(self.gradient(exposure) @ trade) + self.cost_usd(trade)
+
+
+@dataclass(frozen=True, slots=True)
+class Liquidity:
+    """What flow each option sees at our quotes.
+
+    Shapes      all (n,)
+    Units       arrivals_per_year one side at zero distance; decay_per_usd of distance per contract; size in contracts
+    """
+
+    arrivals_per_year: Floats
+    decay_per_usd: Floats
+    size: Floats
+
+
+def quadratic_risk_price(
+    covariance: Floats, loading: Floats, liquidity: Liquidity, risk_aversion_per_usd: float
+) -> RiskPrice:
+    """R's quadratic core from Σ, the chain's loadings and the flow.
+
+    Shapes      covariance (f, f) per year; loading (n, f); liquidity (n,)
+    Domain      risk aversion and all of the liquidity positive; a factor that no flow sees gets a floor, since risk
+                that cannot be traded away is dear and not infinitely so
+    """
+    z, k = liquidity.size, liquidity.decay_per_usd
+    ratio = risk_aversion_per_usd * z / k
+    constant = np.exp(-(1 + 1 / ratio) * np.log1p(ratio))
+    weight = 2 * liquidity.arrivals_per_year * k * constant * z
+    flow = (loading * weight[:, None]).T @ loading
+    return RiskPrice(math.sqrt(risk_aversion_per_usd) * riccati(covariance, flow))
+
+
+def riccati(covariance: Floats, flow: Floats) -> Floats:
+    """The symmetric Γ with Γ D Γ = Σ, D being `flow` with its small eigenvalues floored."""
+    scale = np.sqrt(np.diag(covariance))
+    values, vectors = np.linalg.eigh(flow * np.outer(scale, scale))
+    values = np.maximum(values, _FLOW_FLOOR * values[-1])
+    root = (vectors * np.sqrt(values)) @ vectors.T
+    inverse = (vectors / np.sqrt(values)) @ vectors.T
+    inner_values, inner_vectors = np.linalg.eigh(root @ (covariance / np.outer(scale, scale)) @ root)
+    inner = (inner_vectors * np.sqrt(np.maximum(inner_values, 0.0))) @ inner_vectors.T
+    gamma = inverse @ inner @ inverse * np.outer(scale, scale)
+    return np.asarray(0.5 * (gamma + gamma.T))
+
+
+_FLOW_FLOOR = 1e-6
+
+
+def no_risk_price() -> RiskPrice:
+    """R = 0: for policies that do not charge for risk."""
+    return RiskPrice(np.zeros((FACTORS, FACTORS)))
