@@ -144,6 +144,7 @@ STRATEGIES: dict[str, Callable[[ComboName], list[Leg]]] = {
     "REV": _same_expiry([("C", 1), ("P", -1)]),
     "ICOND": _same_expiry([("P", 1)], [("P", -1)], [("C", -1)], [("C", 1)]),
     "IBUT": _same_expiry([("P", 1)], [("P", -1), ("C", -1)], [("C", 1)]),
+    "BOX": _same_expiry([("C", 1), ("P", -1)], [("C", -1), ("P", 1)]),
     "CCAL": _calendar("C", 1),
     "PCAL": _calendar("P", 1),
     "CDIAG": _calendar("C", 2),
@@ -154,7 +155,7 @@ STRATEGIES: dict[str, Callable[[ComboName], list[Leg]]] = {
 """Legs by strategy code; a buyer's, so a bought risk reversal is long the call and a bought iron condor long its wings.
 
 Ratios, relative signs and the order of strikes and expiries are those of the legs that recorded combo trades print.
-Which side is the buyer's: the venue's documentation (CS, FS, REV), a bought iron condor's negative mark, a bought
-RRITM's positive delta. PSR23, CLAD, CCOND, PCOND and STDC mirror a recorded sibling. BOX, JR, CBUT111 and PBUT111
+Which side is the buyer's: the venue's lists of combos (BOX, CS, FS, REV), a bought iron condor's negative mark, a
+bought RRITM's positive delta. PSR23, CLAD, CCOND, PCOND and STDC mirror a recorded sibling. JR, CBUT111 and PBUT111
 exist too; no print shows their signs, so they stay unknown.
 """
