@@ -1,0 +1,137 @@
+"""When contracts expire and sessions end: 08:00 UTC, at the index's average over the half hour before.
+
+Source      the venue's contract pages: dailies, Fridays, last Fridays of the month and of the quarter; delivery at the
+            time-weighted average of the index from 07:30 to 08:00 UTC
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from flatbook.domain.errors import BadInputError
+from flatbook.domain.instruments import EXPIRY_HOUR_UTC
+from flatbook.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND, format_utc
+
+AVERAGING_NS = 30 * NS_PER_MINUTE
+"""Length of the window whose average is the delivery price."""
+
+_FRIDAY = 4
+
+
+def next_settlement_ns(now_ns: int) -> int:
+    """The first 08:00 UTC after `now_ns`."""
+    first_ns = EXPIRY_HOUR_UTC * NS_PER_HOUR
+    return first_ns + ((now_ns - first_ns) // NS_PER_DAY + 1) * NS_PER_DAY
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryPlan:
+    """How many of each sort of expiry are listed at once; one that is of two sorts counts in both."""
+
+    dailies: int = 3
+    weeklies: int = 3
+    months: int = 3
+    quarters: int = 3
+
+    def expiries_ns(self, now_ns: int) -> tuple[int, ...]:
+        """Expiries listed just after `now_ns`, rising."""
+        first_ns = next_settlement_ns(now_ns)
+        days = [first_ns + day * NS_PER_DAY for day in range(self.dailies)]
+        fridays = _fridays_ns(first_ns, 7 * max(self.weeklies, 5 * (self.months + 1), 14 * (self.quarters + 1)))
+        lasts = [friday for friday in fridays if _month(friday) != _month(friday + 7 * NS_PER_DAY)]
+        quarters = [last for last in lasts if _month(last) % 3 == 0]
+        listed = [*days, *fridays[: self.weeklies], *lasts[: self.months], *quarters[: self.quarters]]
+        return tuple(sorted(set(listed)))
+
+
+def _fridays_ns(first_ns: int, days: int) -> list[int]:
+    start = datetime.fromtimestamp(first_ns // NS_PER_SECOND, tz=UTC)
+    start += timedelta(days=(_FRIDAY - start.weekday()) % 7)
+    return [int((start + timedelta(days=day)).timestamp()) * NS_PER_SECOND for day in range(0, days, 7)]
+
+
+def _month(ts_ns: int) -> int:
+    return datetime.fromtimestamp(ts_ns // NS_PER_SECOND, tz=UTC).month
+
+
+class WindowAverage:
+    """The time-weighted average of one index over the window before a settlement; the index holds between ticks."""
+
+    def __init__(self) -> None:
+        self.price_usd = 0.0
+        self._since_ns = 0
+        self._window_ns = (0, 0)
+        self._weighted_usd_ns = 0.0
+        self._covered_ns = 0
+
+    def tick(self, now_ns: int, price_usd: float) -> None:
+        """The index is `price_usd` from `now_ns` on; a tick older than the last moves the price, not the clock."""
+        if self.price_usd > 0:
+            self._accrue(now_ns)
+        self._since_ns = max(self._since_ns, now_ns)
+        self.price_usd = price_usd
+
+    def average_usd(self, end_ns: int) -> float | None:
+        """The average over the window that ends at `end_ns`, of what was seen of it; None where nothing was."""
+        if self.price_usd > 0:
+            self._accrue(end_ns)
+            self._since_ns = max(self._since_ns, end_ns)
+        if self._window_ns[1] != end_ns or self._covered_ns == 0:
+            return None
+        return self._weighted_usd_ns / self._covered_ns
+
+    def _accrue(self, until_ns: int) -> None:
+        """Adds the current price from `_since_ns` to `until_ns`, as far as it lies in the window ending next."""
+        end_ns = next_settlement_ns(until_ns - 1)
+        if end_ns != self._window_ns[1]:
+            self._window_ns, self._weighted_usd_ns, self._covered_ns = (end_ns - AVERAGING_NS, end_ns), 0.0, 0
+        held_ns = until_ns - max(self._since_ns, self._window_ns[0])
+        if held_ns > 0:
+            self._weighted_usd_ns += self.price_usd * held_ns
+            self._covered_ns += held_ns
+
+
+class SettlementClock:
+    """What settles next, and at which index averages; fed with ticks and expiries as they are seen."""
+
+    def __init__(self) -> None:
+        self.next_ns = 0
+        self._averages: dict[str, WindowAverage] = {}
+        self._expiries_ns: set[tuple[int, str]] = set()
+
+    def start(self, now_ns: int) -> None:
+        """Sets the first settlement: the one after `now_ns`."""
+        self.next_ns = next_settlement_ns(now_ns)
+
+    def advance(self) -> None:
+        """Goes on to the next day's settlement and forgets what has expired."""
+        self._expiries_ns = {(expiry_ns, name) for expiry_ns, name in self._expiries_ns if expiry_ns > self.next_ns}
+        self.next_ns += NS_PER_DAY
+
+    def tick(self, underlying: str, now_ns: int, price_usd: float) -> None:
+        """Takes an index tick, on the venue's clock."""
+        average = self._averages.get(underlying)
+        if average is None:
+            average = self._averages[underlying] = WindowAverage()
+        average.tick(now_ns, price_usd)
+
+    def expect(self, underlying: str, expiry_ns: int) -> None:
+        """Something of `underlying` expires at `expiry_ns`."""
+        if expiry_ns >= self.next_ns:
+            self._expiries_ns.add((expiry_ns, underlying))
+
+    def deliveries(self) -> Iterable[tuple[str, float]]:
+        """Underlyings with contracts that expire at `next_ns`, each with its delivery price in USD.
+
+        Errors      BadInputError where no index was seen before the delivery
+        """
+        for expiry_ns, underlying in sorted(self._expiries_ns):
+            if expiry_ns == self.next_ns:
+                average = self._averages.get(underlying)
+                price_usd = average.average_usd(expiry_ns) if average is not None else None
+                if price_usd is None:
+                    raise BadInputError(
+                        f"{underlying} options expire at {format_utc(expiry_ns)} and no index was seen before: "
+                        "the market needs index ticks"
+                    )
+                yield underlying, price_usd

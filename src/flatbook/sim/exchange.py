@@ -1,0 +1,157 @@
+"""A recorded market as a venue: the tape goes by, and our quotes and orders meet it under a named fill model.
+
+Nothing we do moves the tape. Block and combo prints pass by and fill nothing. Settlement is the venue's own: at 08:00
+UTC the perpetuals' session ends, and every expiry seen is delivered at the index's average over the half hour before.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from flatbook.domain.errors import BadInputError, UnknownInstrumentError
+from flatbook.domain.events import (
+    AnyEvent,
+    ChainQuotes,
+    DailySettlement,
+    Delivery,
+    FundingRate,
+    IndexTick,
+    MarketEvent,
+    TradePrint,
+)
+from flatbook.domain.instruments import Kind, parse_name
+from flatbook.domain.reference import Instrument, ReferenceData
+from flatbook.domain.units import format_utc
+from flatbook.engine.effects import Effects
+from flatbook.sim.calendar import SettlementClock
+from flatbook.sim.fills import FillModel, FillTally
+from flatbook.sim.gateway import Gateway, VenueTerms
+from flatbook.sim.ticks import ceil_tick, floor_tick
+
+
+class RecordedVenue:
+    """`engine.venue.Venue` over recorded market events.
+
+    `market_events` come in local-time order. Recorded settlements and deliveries are left out: the venue makes them,
+    on both clocks at their moment, so that none is missing and none comes twice.
+    """
+
+    def __init__(
+        self,
+        market_events: Iterable[MarketEvent],
+        reference: ReferenceData,
+        terms: VenueTerms | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._market = iter(market_events)
+        self._gateway = Gateway(reference, terms or VenueTerms(name="recorded"), seed)
+        self._clock = SettlementClock()
+        self._seen: set[str] = set()
+        self._perpetuals: set[str] = set()
+
+    def list_instrument(self, row: int, instrument: Instrument) -> None:
+        """As in `engine.venue.Venue`."""
+        self._gateway.list_instrument(row, instrument)
+        self._notice(instrument.name)
+
+    def submit(self, effects: Effects) -> None:
+        """As in `engine.venue.Venue`."""
+        self._gateway.submit(effects)
+
+    def fill_tally(self) -> Mapping[FillModel, FillTally]:
+        """What each fill model made of the tape so far, all against the quotes that the chosen one left standing."""
+        return self._gateway.fill_tally()
+
+    def events(self) -> Iterator[AnyEvent]:
+        """As in `engine.venue.Venue`.
+
+        Errors      BadInputError where the recording's local clock runs backwards, or an expiry has no index before it
+        """
+        gateway, clock = self._gateway, self._clock
+        last_ns = 0
+        for event in self._market:
+            local_ns = event.local_ts_ns
+            if local_ns < last_ns:
+                raise _backwards(event, last_ns)
+            last_ns = local_ns
+            # A venue's clock that runs ahead of ours is cut back: nothing can be known before it happens.
+            moment_ns = min(event.exch_ts_ns, local_ns)
+            if moment_ns >= clock.next_ns:
+                yield from self._settle_until(moment_ns)
+            yield from gateway.deliver_before(moment_ns)
+            self._take(event)
+        yield from gateway.close()
+
+    def _take(self, event: MarketEvent) -> None:
+        if isinstance(event, IndexTick):
+            self._clock.tick(event.underlying, event.exch_ts_ns, event.price_usd)
+            self._gateway.tick(event.underlying, event.price_usd, event.exch_ts_ns)
+        elif isinstance(event, TradePrint):
+            instrument = event.instrument
+            if instrument not in self._seen:
+                self._notice(instrument)
+            if not event.off_book:
+                self._match(event)
+        elif isinstance(event, ChainQuotes):
+            for row in event.rows:
+                if row.instrument not in self._seen:
+                    self._notice(row.instrument)
+        elif isinstance(event, FundingRate):
+            self._notice(event.instrument)
+        else:
+            return
+        self._gateway.publish(event)
+
+    def _match(self, event: TradePrint) -> None:
+        """Meets a print with our quote; a price between ticks, as of a liquidation, counts as the tick it reached."""
+        row = self._gateway.quotes.row_of.get(event.instrument)
+        if row is not None:
+            instrument = self._gateway.quotes.instruments[row]
+            steps, exact = instrument.spec.ticks, event.price / instrument.tick_size
+            ticks = floor_tick(steps, exact) if event.taker_side > 0 else ceil_tick(steps, exact)
+            self._gateway.meet(event, ticks)
+
+    def _notice(self, name: str) -> None:
+        """Remembers what settles: an expiry, or a perpetual; names that no convention explains pass by unnoticed."""
+        if name in self._seen:
+            return
+        self._seen.add(name)
+        try:
+            contract = parse_name(name)
+        except UnknownInstrumentError:
+            return
+        if contract.expiry_ns is not None:
+            self._clock.expect(contract.base, contract.expiry_ns)
+        elif contract.kind is Kind.PERPETUAL:
+            self._perpetuals.add(name)
+
+    def _settle_until(self, moment_ns: int) -> Iterator[AnyEvent]:
+        clock, gateway = self._clock, self._gateway
+        if clock.next_ns == 0:
+            clock.start(moment_ns)
+        while clock.next_ns <= moment_ns:
+            now_ns = clock.next_ns
+            yield from gateway.deliver_before(now_ns)
+            for name in sorted(self._perpetuals.union(gateway.perpetuals)):
+                index_usd = gateway.index_usd.get(parse_name(name).base)
+                if index_usd is not None:
+                    price_usd = gateway.perpetual.mid_usd(index_usd)
+                    gateway.settle(
+                        DailySettlement(exch_ts_ns=now_ns, local_ts_ns=now_ns, instrument=name, price_usd=price_usd)
+                    )
+            for underlying, price_usd in clock.deliveries():
+                gateway.settle(
+                    Delivery(
+                        exch_ts_ns=now_ns,
+                        local_ts_ns=now_ns,
+                        underlying=underlying,
+                        expiry_ns=now_ns,
+                        price_usd=price_usd,
+                    )
+                )
+            clock.advance()
+
+
+def _backwards(event: MarketEvent, last_ns: int) -> BadInputError:
+    return BadInputError(
+        f"the recording's clock runs backwards: {type(event).__name__} at {format_utc(event.local_ts_ns)} "
+        f"({event.local_ts_ns}) follows {format_utc(last_ns)} ({last_ns}); sort the session by local_ts_ns"
+    )

@@ -1,0 +1,254 @@
+"""Our side of a venue: quotes and orders on their way in, fills and answers on their way out, each at its own time.
+
+Two clocks run here. The venue's decides what meets what: a quote stands, and an order is taken, only once that clock
+has passed the moment they were sent plus their latency. Ours decides what we hear, and when: market events at their
+`local_ts_ns`, answers a feed's latency after they were made. A venue drives it so, for each market event in turn:
+
+    yield from gateway.deliver_before(moment)    everything we learn before, with what we send back
+    ... what the event does to our quotes ...    gateway.meet(…)
+    gateway.publish(event)                       and the event itself goes on its way to us
+"""
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from flatbook.domain.events import (
+    AnyEvent,
+    ChainQuotes,
+    DailySettlement,
+    Delivery,
+    Event,
+    Fill,
+    FundingRate,
+    IndexTick,
+    MarketEvent,
+    OrderAccepted,
+    OrderCancelled,
+    OrderRejected,
+    TradePrint,
+)
+from flatbook.domain.instruments import Kind
+from flatbook.domain.reference import Instrument, ReferenceData
+from flatbook.engine.effects import Effects, Order
+from flatbook.sim.fills import FillModel, FillModels, FillRules, FillTally, through_ticks
+from flatbook.sim.latency import DelayStream, Latency
+from flatbook.sim.orders import Cashier, Clocks, OrderDesk
+from flatbook.sim.perpetual import PerpetualMarket, PerpetualTerms
+from flatbook.sim.quotes import LiveQuotes
+from flatbook.sim.streams import stream
+
+_ANSWER = 4
+_RANK: dict[type[Event], int] = {
+    IndexTick: 0,
+    FundingRate: 1,
+    DailySettlement: 2,
+    Delivery: 3,
+    Fill: _ANSWER,
+    OrderAccepted: _ANSWER,
+    OrderRejected: _ANSWER,
+    OrderCancelled: _ANSWER,
+    TradePrint: 5,
+    ChainQuotes: 6,
+}
+_NEVER_NS = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class VenueTerms:
+    """How a venue treats us: its name on our fills, who fills, how long things take, what the perpetual costs."""
+
+    name: str = "sim"
+    fills: FillRules = field(default_factory=FillRules)
+    latency: Latency = field(default_factory=Latency)
+    perpetual: PerpetualTerms = field(default_factory=PerpetualTerms)
+
+
+def quote_id(instrument: str) -> str:
+    """The order id by which answers name our resting quote of an instrument."""
+    return f"quote:{instrument}"
+
+
+class Gateway:
+    """What we have at a venue and what is under way, in both directions.
+
+    Invariant   events leave in local-time order; at equal times in the order of `domain.events`, market events among
+                themselves in the order they were published
+    """
+
+    def __init__(self, reference: ReferenceData, terms: VenueTerms, seed: int) -> None:
+        self.quotes = LiveQuotes()
+        self.perpetual = PerpetualMarket(terms.perpetual)
+        self.index_usd: dict[str, float] = {}
+        self.tallies = dict.fromkeys(FillModel, FillTally())
+        self._terms = terms
+        self._cashier = Cashier(terms.name)
+        self._orders = OrderDesk(reference, self.perpetual, self._cashier)
+        self._models = FillModels(terms.fills)
+        self._feed_delays = DelayStream(terms.latency.feed, stream(seed, "answers"))
+        self._quote_delays = DelayStream(terms.latency.quote, stream(seed, "quotes"))
+        self._order_delays = DelayStream(terms.latency.order, stream(seed, "orders"))
+        self._perpetuals: set[str] = set()
+        self._feed: deque[MarketEvent] = deque()
+        self._answers: list[tuple[int, int, int, AnyEvent]] = []
+        self._inbox: list[tuple[int, int, Order]] = []
+        self._sequence = 0
+        self._reached_ns = 0
+
+    def list_instrument(self, row: int, instrument: Instrument) -> None:
+        """As in `engine.venue.Venue`."""
+        self.quotes.list_instrument(row, instrument)
+        if instrument.contract.kind is Kind.PERPETUAL:
+            self._perpetuals.add(instrument.name)
+
+    def submit(self, effects: Effects) -> None:
+        """As in `engine.venue.Venue`: everything sent leaves at `effects.ts_ns`."""
+        if effects.quotes is not None:
+            self.quotes.queue(effects.ts_ns + self._quote_delays.next_ns(), effects.quotes)
+        for order in effects.orders:
+            self._sequence += 1
+            heapq.heappush(self._inbox, (effects.ts_ns + self._order_delays.next_ns(), self._sequence, order))
+
+    @property
+    def perpetuals(self) -> list[str]:
+        """Perpetuals that we listed or traded, by name."""
+        return sorted(self._perpetuals | self._orders.traded)
+
+    def deliver_before(self, exch_ns: int) -> Iterator[AnyEvent]:
+        """Everything we learn before `exch_ns`, in order; our orders that reach the venue before it are taken too."""
+        while True:
+            arrival_ns = self._inbox[0][0] if self._inbox else _NEVER_NS
+            learnt_ns = self._next_learnt_ns()
+            if arrival_ns < exch_ns and arrival_ns <= learnt_ns:
+                self._take_order(*heapq.heappop(self._inbox)[::2])
+            elif learnt_ns < exch_ns:
+                yield self._pop()
+            else:
+                self._reached_ns = max(self._reached_ns, exch_ns)
+                return
+
+    def close(self) -> Iterator[AnyEvent]:
+        """Everything still under way to us when the market ends; what we send from then on is not answered."""
+        while self._feed or self._answers:
+            yield self._pop()
+
+    def publish(self, event: MarketEvent) -> None:
+        """Sends a market event to us; local times do not fall from one to the next."""
+        self._feed.append(event)
+
+    def settle(self, event: DailySettlement | Delivery) -> None:
+        """Sends a settlement to us, in its place among the market events of its moment."""
+        self._push(event)
+
+    def tick(self, underlying: str, index_usd: float, exch_ns: int) -> None:
+        """The index moves: orders that rest may fill."""
+        self.index_usd[underlying] = index_usd
+        if self._orders.has_resting:
+            for answer in self._orders.tick(underlying, index_usd, lambda: self._clocks(exch_ns)):
+                self._push(answer)
+
+    def standing(self, instrument: str, side: int, exch_ns: int) -> tuple[int, int, int]:
+        """Row, price (ticks) and size (lots) of our bid (`side` +1) or ask (-1) at a moment; no lots where none.
+
+        Before the first index tick of its underlying nothing stands: fees could not be charged.
+        """
+        row = self.quotes.row_of.get(instrument, -1)
+        if row < 0 or self.quotes.instruments[row].contract.base not in self.index_usd:
+            return row, 0, 0
+        self.refresh(exch_ns)
+        return row, *self.quotes.standing(row, side, exch_ns)
+
+    def refresh(self, exch_ns: int) -> None:
+        """Lets every quote that is due before `exch_ns` take effect, and answers those that the venue refuses."""
+        for effective_ns, rows in self.quotes.apply_until(exch_ns):
+            for row in rows.tolist():
+                name = self.quotes.instruments[row].name
+                clocks = self._clocks(effective_ns)
+                self._push(
+                    OrderRejected(
+                        exch_ts_ns=clocks.exch_ns,
+                        local_ts_ns=clocks.local_ns,
+                        order_id=quote_id(name),
+                        reason="bid meets ask, or a price or size that the contract does not have",
+                    )
+                )
+
+    def meet(self, event: TradePrint, print_ticks: int) -> int:
+        """Holds a taped print against our quote by all models; feeds the chosen one's fill back and gives its lots."""
+        taker_side = event.taker_side
+        row, quote_ticks, quote_lots = self.standing(event.instrument, -taker_side, event.exch_ts_ns)
+        if quote_lots == 0:
+            return 0
+        through = through_ticks(taker_side, print_ticks, quote_ticks)
+        if through < 0:
+            return 0
+        lots = self._models.lots(row, taker_side, through, event.size_lots, quote_lots)
+        for model, filled in lots.items():
+            self._count(model, event, row, quote_ticks, filled)
+        chosen = lots[self._terms.fills.model]
+        self.fill_quote(row, -taker_side, quote_ticks, chosen, event.exch_ts_ns)
+        return chosen
+
+    def fill_quote(self, row: int, side: int, price_ticks: int, size_lots: int, exch_ns: int) -> None:
+        """Trades lots of our bid (`side` +1) or ask (-1) at our price; nothing where there are no lots."""
+        if size_lots == 0:
+            return
+        instrument = self.quotes.instruments[row]
+        self.quotes.take(row, side, size_lots)
+        index_usd = self.index_usd[instrument.contract.base]
+        clocks = self._clocks(exch_ns)
+        self._push(
+            self._cashier.fill(
+                quote_id(instrument.name), instrument, side, price_ticks, size_lots, index_usd,
+                is_maker=True, clocks=clocks,
+            )
+        )  # fmt: skip
+
+    def fill_tally(self) -> Mapping[FillModel, FillTally]:
+        """What each model would have filled so far, against the same quotes."""
+        return dict(self.tallies)
+
+    def _count(self, model: FillModel, event: TradePrint, row: int, price_ticks: int, lots: int) -> None:
+        if lots:
+            instrument = self.quotes.instruments[row]
+            edge_usd = _edge_usd(instrument, event, price_ticks, lots)
+            self.tallies[model] = self.tallies[model].plus(lots, lots * instrument.lot_size, edge_usd)
+
+    def _take_order(self, arrival_ns: int, order: Order) -> None:
+        for answer in self._orders.arrive(order, self._clocks(arrival_ns), self.index_usd.get):
+            self._push(answer)
+
+    def _clocks(self, exch_ns: int) -> Clocks:
+        """When we learn of what the venue does for us at `exch_ns`: later, and never before what we know already."""
+        return Clocks(exch_ns, max(exch_ns + max(self._feed_delays.next_ns(), 1), self._reached_ns))
+
+    def _push(self, event: AnyEvent) -> None:
+        self._sequence += 1
+        heapq.heappush(self._answers, (event.local_ts_ns, _RANK[type(event)], self._sequence, event))
+
+    def _next_learnt_ns(self) -> int:
+        feed_ns = self._feed[0].local_ts_ns if self._feed else _NEVER_NS
+        answer_ns = self._answers[0][0] if self._answers else _NEVER_NS
+        return min(feed_ns, answer_ns)
+
+    def _pop(self) -> AnyEvent:
+        if not self._answers:
+            return self._feed.popleft()
+        if self._feed:
+            head = self._feed[0]
+            if (head.local_ts_ns, _RANK[type(head)]) <= self._answers[0][:2]:
+                return self._feed.popleft()
+        return heapq.heappop(self._answers)[3]
+
+
+def _edge_usd(instrument: Instrument, event: TradePrint, price_ticks: int, lots: int) -> float | None:
+    """What lots filled at `price_ticks` against a print are worth in USD at its mark; None where that is not known."""
+    price = price_ticks * instrument.tick_size
+    edge = -event.taker_side * (event.mark_price - price) * lots * instrument.lot_size
+    if instrument.is_reciprocal:
+        edge /= price
+    elif instrument.contract.is_inverse:
+        edge *= event.index_usd
+    return None if math.isnan(edge) else edge
