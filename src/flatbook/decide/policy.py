@@ -1,22 +1,13 @@
-"""A policy as data: every parameter with its unit, range and default; a field nobody knows is an error.
+"""How to quote and hedge, as data: every parameter with its unit, range and default."""
 
-The three generations that ship (`primitive`, `intermediate`, `advanced`) are files of this shape: copy one, edit it.
-"""
+from typing import Literal
 
-from typing import Annotated, Literal
+from pydantic import Field
 
-from pydantic import BaseModel, ConfigDict, Field
-
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
+from flatbook.domain.config import NonNegative, Positive, Section, Share
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class QuotingPolicy(_Section):
+class QuotingPolicy(Section):
     """Where to quote: fair value, plus a spread, plus a price for inventory."""
 
     skew: Literal["none", "position", "price_of_risk"] = Field(
@@ -52,7 +43,7 @@ class QuotingPolicy(_Section):
     refresh_s: Positive = Field(default=30.0, description="the chain is requoted at least this often")
 
 
-class FlowPolicy(_Section):
+class FlowPolicy(Section):
     """What flow our quotes are believed to meet: it sets the price of risk and the model spread."""
 
     trades_per_day: Positive = Field(
@@ -64,7 +55,7 @@ class FlowPolicy(_Section):
     moneyness: Positive = Field(default=1.2, description="flow goes with exp(-z^2 / (2 moneyness^2)), z standardised")
 
 
-class RiskPricePolicy(_Section):
+class RiskPricePolicy(Section):
     """How much risk costs."""
 
     risk_aversion_per_usd: Positive = Field(default=1e-4, description="absolute risk aversion gamma, per USD")
@@ -73,7 +64,7 @@ class RiskPricePolicy(_Section):
     )
 
 
-class HedgingPolicy(_Section):
+class HedgingPolicy(Section):
     """When and how much to hedge with the perpetual."""
 
     rule: Literal["none", "band_and_timer", "price_of_risk"]
@@ -86,47 +77,3 @@ class HedgingPolicy(_Section):
         default=8.0, description="how long a hedge is expected to be held, for its funding"
     )
     max_clip_usd: Positive = Field(default=2_000_000.0, description="largest hedge order")
-
-
-class LimitPolicy(_Section):
-    """Hard bounds: what breaks one does not leave the gate."""
-
-    position_coin: Positive = Field(default=50.0, description="contracts in one option, either way")
-    delta_coin: Positive = Field(default=60.0, description="net delta")
-    gamma_1pct_usd: Positive = Field(default=150_000.0, description="change of USD delta for a move of 1 %")
-    vega_usd: Positive = Field(default=60_000.0, description="per vol point, all tenors")
-    stress_loss_usd: Positive = Field(default=1_500_000.0, description="worst loss over the spot and vol grid")
-    order_coin: Positive = Field(default=25.0, description="largest option quote")
-    hedge_order_usd: Positive = Field(default=5_000_000.0, description="largest perpetual order")
-    price_band_vol: Positive = Field(
-        default=0.6, description="an option price farther from fair than this, in vol, is refused"
-    )
-    price_band_rate: Positive = Field(
-        default=0.02, description="a hedge price farther from the index than this is refused"
-    )
-
-
-class LossStopPolicy(_Section):
-    """Stages of loss from the run's peak equity: each is entered at its loss, and left when half of it is regained.
-
-    The last, halt, is left by a person only.
-    """
-
-    widen_usd: Positive = 60_000.0
-    reduce_only_usd: Positive = 150_000.0
-    flat_usd: Positive = 300_000.0
-    halt_usd: Positive = 500_000.0
-    widen_factor: Annotated[float, Field(ge=1)] = 2.0
-
-
-class Policy(_Section):
-    """A maker, whole."""
-
-    name: str
-    description: str
-    quoting: QuotingPolicy
-    flow: FlowPolicy = FlowPolicy()
-    risk_price: RiskPricePolicy = RiskPricePolicy()
-    hedging: HedgingPolicy
-    limits: LimitPolicy = LimitPolicy()
-    loss_stop: LossStopPolicy = LossStopPolicy()

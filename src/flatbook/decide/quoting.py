@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.decide.policy import FlowPolicy, Policy
+from flatbook.decide.policy import FlowPolicy, QuotingPolicy
 from flatbook.kernels.chain import charge_rows
 from flatbook.kernels.quotes import NO_ASK, NO_BID, cap_bids, round_outward
 from flatbook.market.market import Market
@@ -25,19 +25,20 @@ Ints = NDArray[np.int64]
 _DAYS = 365.0
 
 
-@dataclass(slots=True)
-class Quotes:
-    """Wanted quotes of a chain, a row each, and the parts they are made of.
+BID_TICKS, BID_LOTS, ASK_TICKS, ASK_LOTS = range(4)
+"""Rows of a quote grid."""
 
-    Shapes      all (rows,)
-    Units       ticks finest; fair and parts in coin per contract; bid == fair - bid_spread - bid_inventory before
-                rounding, ask == fair + ask_spread + ask_inventory; size in lots
+
+@dataclass(frozen=True, slots=True)
+class Quotes:
+    """Wanted quotes of a chain, and the parts they are made of.
+
+    Shapes      grid (4, rows): bid ticks, bid lots, ask ticks, ask lots, no price without lots; else (rows,)
+    Units       ticks finest; fair and parts in coin per contract; before rounding the bid is fair - spread -
+                bid_inventory, the ask fair + spread + ask_inventory
     """
 
-    bid_ticks: Ints
-    ask_ticks: Ints
-    bid_lots: Ints
-    ask_lots: Ints
+    grid: Ints
     fair_coin: Floats
     spread_coin: Floats
     bid_inventory_coin: Floats
@@ -51,7 +52,9 @@ class QuoteInputs:
     exposure        (FACTORS,) USD per unit of factor, hedges and cash included
     held_coin       (rows,) contracts held, signed
     vol_error       (rows,) standard error of the surface, in vol
+    risk_aversion_per_usd
     maker_fee_rate  of notional, and its cap as a share of the premium
+    hedge_cost_rate of the notional hedged
     widen           the loss stop's factor on spreads
     """
 
@@ -59,6 +62,7 @@ class QuoteInputs:
     held_coin: Floats
     vol_error: Floats
     risk_price: RiskPrice
+    risk_aversion_per_usd: float
     maker_fee_rate: float
     fee_cap_of_premium: float
     hedge_cost_rate: float
@@ -82,9 +86,8 @@ def edge_usd(flow: FlowPolicy, values: ChainValues) -> Floats:
     return np.asarray(np.hypot(flow.edge_coin * values.index_usd, flow.edge_vol * vega))
 
 
-def quotable(policy: Policy, market: Market, values: ChainValues, vol_error: Floats) -> NDArray[np.bool_]:
+def quotable(quoting: QuotingPolicy, market: Market, values: ChainValues, vol_error: Floats) -> NDArray[np.bool_]:
     """Which rows may carry a quote now: alive, near the money, on a smile that is known well enough, a fresh index."""
-    quoting = policy.quoting
     index_age_s = (values.ts_ns - market.forwards.index_ns) / 1e9
     if index_age_s > quoting.max_index_age_s:
         return np.zeros(values.rows, np.bool_)
@@ -99,31 +102,37 @@ def quotable(policy: Policy, market: Market, values: ChainValues, vol_error: Flo
 
 
 def make_quotes(
-    policy: Policy, market: Market, values: ChainValues, inputs: QuoteInputs, quoted: NDArray[np.bool_]
+    quoting: QuotingPolicy,
+    flow: FlowPolicy,
+    market: Market,
+    values: ChainValues,
+    inputs: QuoteInputs,
+    quoted: NDArray[np.bool_],
 ) -> Quotes:
     """Quotes for every row that is `quoted`; the others have no bid, no ask and no size."""
     universe = market.universe
     used = slice(values.rows)
-    spread = _spread_coin(policy, values, inputs)
-    bid_inventory, ask_inventory = _inventory_coin(policy, values, inputs)
+    spread = _spread_coin(quoting, flow, values, inputs)
+    bid_inventory, ask_inventory = _inventory_coin(quoting, values, inputs)
     bid = np.where(quoted, values.fair_coin - spread - bid_inventory, np.nan)
     ask = np.where(quoted, values.fair_coin + spread + ask_inventory, np.nan)
     bid_ticks = np.empty(values.rows, np.int64)
     ask_ticks = np.empty(values.rows, np.int64)
-    grid = (universe.tick[used], universe.tick_above[used], universe.tick_coarse[used])
-    round_outward(bid, ask, *grid, bid_ticks, ask_ticks)
-    _give_way(market, values, bid_ticks, ask_ticks)
-    lots = np.maximum(np.rint(policy.quoting.size_coin / universe.lot_coin[used]), 1).astype(np.int64)
-    return Quotes(
-        bid_ticks,
-        ask_ticks,
-        np.where(quoted & (bid_ticks > NO_BID), lots, 0),
-        np.where(quoted & (ask_ticks < NO_ASK), lots, 0),
-        values.fair_coin.copy(),
-        spread,
-        bid_inventory,
-        ask_inventory,
+    round_outward(
+        bid, ask, universe.tick[used], universe.tick_above[used], universe.tick_coarse[used], bid_ticks, ask_ticks
     )
+    _give_way(market, values, bid_ticks, ask_ticks)
+    lots = np.maximum(np.rint(quoting.size_coin / universe.lot_coin[used]), 1).astype(np.int64)
+    has_bid, has_ask = bid_ticks > NO_BID, ask_ticks < NO_ASK
+    grid = np.stack(
+        [
+            np.where(has_bid, bid_ticks, 0),
+            np.where(has_bid, lots, 0),
+            np.where(has_ask, ask_ticks, 0),
+            np.where(has_ask, lots, 0),
+        ]
+    )
+    return Quotes(grid, values.fair_coin.copy(), spread, bid_inventory, ask_inventory)
 
 
 def _give_way(market: Market, values: ChainValues, bid_ticks: Ints, ask_ticks: Ints) -> None:
@@ -153,9 +162,8 @@ def _give_way(market: Market, values: ChainValues, bid_ticks: Ints, ask_ticks: I
         bid_ticks[over] = lowered
 
 
-def _spread_coin(policy: Policy, values: ChainValues, inputs: QuoteInputs) -> Floats:
+def _spread_coin(quoting: QuotingPolicy, flow: FlowPolicy, values: ChainValues, inputs: QuoteInputs) -> Floats:
     """Half-spread per contract in coin: for flow, adverse selection, the surface's error, the fee and the hedge."""
-    quoting = policy.quoting
     vega_coin = values.greeks[VEGA] / values.forward_usd
     vol_part = quoting.half_spread_vol + quoting.adverse_selection_vol
     error = quoting.model_error_weight * np.where(np.isfinite(inputs.vol_error), inputs.vol_error, 0.0)
@@ -163,19 +171,18 @@ def _spread_coin(policy: Policy, values: ChainValues, inputs: QuoteInputs) -> Fl
     hedge = quoting.hedge_cost_share * inputs.hedge_cost_rate * np.abs(values.greeks[DELTA])
     spread = quoting.half_spread_coin + (vol_part + error) * vega_coin + quoting.fee_share * fee + hedge
     if quoting.skew == "price_of_risk":
-        spread = spread + _utility_spread_usd(policy, values) / values.index_usd
+        spread = spread + _utility_spread_usd(quoting, flow, values, inputs) / values.index_usd
     return np.asarray(spread * inputs.widen)
 
 
-def _utility_spread_usd(policy: Policy, values: ChainValues) -> Floats:
+def _utility_spread_usd(quoting: QuotingPolicy, flow: FlowPolicy, values: ChainValues, inputs: QuoteInputs) -> Floats:
     """(1 / (gamma z)) ln(1 + gamma z / k): the half-spread of exponential utility against exponential flow."""
-    gamma_z = policy.risk_price.risk_aversion_per_usd * policy.quoting.size_coin
-    return np.asarray(np.log1p(gamma_z * edge_usd(policy.flow, values)) / gamma_z)
+    gamma_z = inputs.risk_aversion_per_usd * quoting.size_coin
+    return np.asarray(np.log1p(gamma_z * edge_usd(flow, values)) / gamma_z)
 
 
-def _inventory_coin(policy: Policy, values: ChainValues, inputs: QuoteInputs) -> tuple[Floats, Floats]:
+def _inventory_coin(quoting: QuotingPolicy, values: ChainValues, inputs: QuoteInputs) -> tuple[Floats, Floats]:
     """What buying, and what selling, one quote's size adds to the book's cost of risk, per contract in coin."""
-    quoting = policy.quoting
     match quoting.skew:
         case "none":
             zero = np.zeros(values.rows)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flatbook.kernels import explain
 from flatbook.valuation.chain import ChainValues
-from flatbook.valuation.holdings import Holdings
+from flatbook.valuation.inventory import Inventory
 
 Floats = NDArray[np.float64]
 
@@ -53,13 +53,18 @@ class PnlBook:
         return dict(zip(PNL_PARTS, self.parts.tolist(), strict=True))
 
     def market_moved(
-        self, before: ChainValues, after: ChainValues, holdings: Holdings, perp_before_usd: float, perp_after_usd: float
+        self,
+        before: ChainValues,
+        after: ChainValues,
+        inventory: Inventory,
+        perp_before_usd: float,
+        perp_after_usd: float,
     ) -> None:
         """The market moved from `before` to `after` under positions that stood still."""
         n = before.rows
         explain.explain_step(
-            holdings.size_coin[:n],
-            holdings.fresh_coin[:n],
+            inventory.size_coin[:n],
+            inventory.fresh_coin[:n],
             np.array([before.index_usd, after.index_usd]),
             before.forward_usd,
             before.vol,
@@ -73,21 +78,16 @@ class PnlBook:
         )
         self.parts[_STEP_AT] += self._step
         self.gross_usd += float(np.abs(self._step).sum())
-        self._linear_moved(before.index_usd, after.index_usd, holdings, perp_before_usd, perp_after_usd)
-        self._settle_rounding(holdings.equity_coin(after, perp_after_usd) * after.index_usd)
+        self._linear_moved(before.index_usd, after.index_usd, inventory, perp_before_usd, perp_after_usd)
+        self._settle_rounding(inventory.equity_coin(after, perp_after_usd) * after.index_usd)
 
     def _linear_moved(
-        self, index_before: float, index_after: float, holdings: Holdings, perp_before: float, perp_after: float
+        self, index_before: float, index_after: float, inventory: Inventory, perp_before: float, perp_after: float
     ) -> None:
-        coin = holdings.cash_coin + holdings.perp_value_coin(perp_before)
-        if holdings.perp_usd:
-            gained = holdings.perp_usd * (1 / perp_before - 1 / perp_after) * index_after
-            at_held_premium = holdings.perp_usd * (index_after / index_before - 1) * index_before / perp_before
-        else:
-            gained = at_held_premium = 0.0
-        delta = coin * (index_after - index_before) + at_held_premium
+        """Carried coin gains with the index; the perpetual's notional only by its premium over the index."""
+        delta = inventory.carried_coin * (index_after - index_before)
         self.parts[_AT["delta"]] += delta
-        self.parts[_AT["basis"]] += gained - at_held_premium
+        self.parts[_AT["basis"]] += inventory.perp_usd * (index_before / perp_before - index_after / perp_after)
         self.gross_usd += abs(delta)
 
     def booked(self, cause: str, equity_usd: float, fee_usd: float = 0.0) -> float:

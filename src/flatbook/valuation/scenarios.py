@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from flatbook.kernels.black import price_greeks
 from flatbook.market.universe import Universe
 from flatbook.valuation.chain import ChainValues
-from flatbook.valuation.holdings import Holdings
+from flatbook.valuation.inventory import Inventory
 
 Floats = NDArray[np.float64]
 
@@ -21,18 +21,16 @@ class ShockGrid:
     vol: tuple[float, ...] = (-0.3, 0.0, 0.5)
 
 
-def scenario_pnl_usd(
-    grid: ShockGrid, universe: Universe, values: ChainValues, holdings: Holdings, perp_price_usd: float
-) -> Floats:
+def scenario_pnl_usd(grid: ShockGrid, universe: Universe, values: ChainValues, inventory: Inventory) -> Floats:
     """P&L in USD of the whole book under each shock: shape (len(spot), len(vol)).
 
     Every forward moves by the same ratio, every vol by the same ratio, time stands still. The unshocked book is priced
     by the same call as the shocked ones, so no rounding and no difference of formula is left at zero shock.
     """
     spot, vol = np.array(grid.spot), np.array(grid.vol)
-    linear = holdings.linear_delta_usd(values.index_usd, perp_price_usd) * spot
+    linear = inventory.carried_coin * values.index_usd * spot
     pnl = np.repeat(linear[:, None], len(vol), axis=1)
-    rows = np.flatnonzero(holdings.size_coin[: values.rows])
+    rows = np.flatnonzero(inventory.size_coin[: values.rows])
     if not len(rows):
         return pnl
     shape = (len(spot), len(vol), len(rows))
@@ -44,7 +42,7 @@ def scenario_pnl_usd(
     price = np.empty(forward.size)
     unused = [np.empty(forward.size) for _ in range(4)]
     price_greeks(forward, strike, shocked, years, sign, price, *unused)
-    weight = holdings.size_coin[rows] * values.index_usd / values.forward_usd[rows]
+    weight = inventory.size_coin[rows] * values.index_usd / values.forward_usd[rows]
     options = price.reshape(shape) @ weight
     zero = options[grid.spot.index(0.0), grid.vol.index(0.0)]
     return np.asarray(pnl + (options - zero))

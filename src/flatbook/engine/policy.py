@@ -1,0 +1,21 @@
+"""A policy whole: a maker as one file of data.
+
+The three generations that ship (`primitive`, `intermediate`, `advanced`) are files of this shape: copy one, edit it.
+"""
+
+from flatbook.decide.policy import FlowPolicy, HedgingPolicy, QuotingPolicy, RiskPricePolicy
+from flatbook.domain.config import Section
+from flatbook.risk.limits import LimitPolicy, LossStopPolicy
+
+
+class Policy(Section):
+    """A maker, whole."""
+
+    name: str
+    description: str
+    quoting: QuotingPolicy
+    flow: FlowPolicy = FlowPolicy()
+    risk_price: RiskPricePolicy = RiskPricePolicy()
+    hedging: HedgingPolicy
+    limits: LimitPolicy = LimitPolicy()
+    loss_stop: LossStopPolicy = LossStopPolicy()

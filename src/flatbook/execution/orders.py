@@ -1,0 +1,68 @@
+"""Single orders under way: who waits for what."""
+
+from dataclasses import dataclass
+
+from flatbook.domain.errors import ImpossibleTransitionError
+from flatbook.domain.events import Fill, OrderAccepted, OrderCancelled, OrderEvent, OrderRejected
+from flatbook.domain.intents import OrderIntent
+from flatbook.execution.lifecycle import OrderSignal, OrderState, step
+
+
+@dataclass(slots=True)
+class WorkingOrder:
+    """An order from its sending to its end. `open_lots` is what may still fill."""
+
+    order_id: str
+    intent: OrderIntent
+    sent_ns: int
+    state: OrderState
+    open_lots: int
+
+
+class Orders:
+    """Orders by id, those at an end forgotten.
+
+    Invariant   an order in `working` is SENT or LIVE, with open lots
+    """
+
+    def __init__(self) -> None:
+        self.working: dict[str, WorkingOrder] = {}
+        self.sent = 0
+
+    def send(self, intent: OrderIntent, now_ns: int) -> WorkingOrder:
+        """Takes an order that the gate let through, and names it."""
+        order = WorkingOrder(f"h{self.sent}", intent, now_ns, OrderState.SENT, intent.size_lots)
+        self.sent += 1
+        self.working[order.order_id] = order
+        return order
+
+    def take(self, event: OrderEvent) -> WorkingOrder:
+        """Moves the order an answer is about along its life."""
+        order = self.working.get(event.order_id)
+        if order is None:
+            raise ImpossibleTransitionError(f"order {event.order_id} is not working, yet the venue answered {event}")
+        order.state = step(order.state, self._signal(order, event), order.order_id)
+        if order.state not in (OrderState.SENT, OrderState.LIVE):
+            del self.working[order.order_id]
+        return order
+
+    def open_usd(self, lot_usd: float) -> float:
+        """Signed USD notional that working hedges may still add."""
+        return sum(order.intent.side * order.open_lots * lot_usd for order in self.working.values())
+
+    @staticmethod
+    def _signal(order: WorkingOrder, event: OrderEvent) -> OrderSignal:
+        match event:
+            case OrderAccepted():
+                return OrderSignal.ACCEPTED
+            case OrderRejected():
+                return OrderSignal.REJECTED
+            case OrderCancelled():
+                return OrderSignal.CANCELLED
+            case Fill():
+                if event.size_lots > order.open_lots:
+                    raise ImpossibleTransitionError(
+                        f"order {order.order_id} has {order.open_lots} lots open and cannot fill {event.size_lots}"
+                    )
+                order.open_lots -= event.size_lots
+                return OrderSignal.PART_FILLED if order.open_lots else OrderSignal.FILLED

@@ -1,0 +1,39 @@
+"""Our resting quotes as a table: both sides of every instrument, as the venue was last told."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+_LOTS_OF = {1: 1, -1: 3}
+
+
+class QuoteTable:
+    """Resting quotes.
+
+    grid        (4, capacity): bid ticks, bid lots, ask ticks, ask lots; what filled is taken off
+    Invariant   a side without lots has no price
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.grid: Ints = np.zeros((4, capacity), np.int64)
+
+    def grow(self, capacity: int) -> None:
+        """Makes room for more rows."""
+        more = np.zeros((4, capacity - self.grid.shape[1]), np.int64)
+        self.grid = np.concatenate([self.grid, more], axis=1)
+
+    def differing(self, wanted: Ints) -> Ints:
+        """Rows whose resting quote is not the wanted one, rising."""
+        return np.flatnonzero((self.grid[:, : wanted.shape[1]] != wanted).any(axis=0)).astype(np.int64)
+
+    def told(self, rows: Ints, wanted: Ints) -> None:
+        """The venue is told the wanted quotes of `rows`."""
+        self.grid[:, rows] = wanted[:, rows]
+
+    def filled(self, row: int, side: int, lots: int) -> None:
+        """Part of our quote traded; `side` is ours. A quote already replaced may be filled beyond what rests now."""
+        at = _LOTS_OF[side]
+        self.grid[at, row] = max(int(self.grid[at, row]) - lots, 0)
+        if self.grid[at, row] == 0:
+            self.grid[at - 1, row] = 0

@@ -1,0 +1,114 @@
+"""The gate: the only door to the market. What breaks a bound does not leave, and why is counted.
+
+Quotes are checked side by side against price bands, sizes and the exposures that a fill would leave; a side that would
+end beyond a bound is dropped, unless it ends nearer than it began. While the stress loss is beyond its bound, or the
+loss stop says so, only sides that reduce a position pass. Hedge orders are checked against their own size and price
+bands, and must not leave the book's delta beyond its bound and farther than before.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.domain.intents import OrderIntent
+from flatbook.kernels.gate import REFUSALS, gate_quotes
+from flatbook.market.universe import Universe
+from flatbook.risk.limits import LimitPolicy
+from flatbook.risk.loss_stop import Stage
+from flatbook.valuation.chain import DELTA, GAMMA, VEGA, ChainValues
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class BookRisk:
+    """The book's risk as the gate bounds it; `stage` is the loss stop's."""
+
+    delta_coin: float
+    gamma_1pct_usd: float
+    vega_usd: float
+    stress_loss_usd: float
+    stage: Stage
+
+
+@dataclass(slots=True)
+class Gate:
+    """The gate and its record: how often it refused, and why."""
+
+    limits: LimitPolicy
+    refused: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(REFUSALS), np.int64))
+    refused_orders: dict[str, int] = field(default_factory=dict)
+
+    def breaches(self, risk: BookRisk) -> list[str]:
+        """The bounds that the book stands beyond now."""
+        limits = self.limits
+        standing = {
+            "delta": (abs(risk.delta_coin), limits.delta_coin),
+            "gamma": (abs(risk.gamma_1pct_usd), limits.gamma_1pct_usd),
+            "vega": (abs(risk.vega_usd), limits.vega_usd),
+            "stress_loss": (risk.stress_loss_usd, limits.stress_loss_usd),
+        }
+        return [name for name, (value, bound) in standing.items() if value > bound]
+
+    def pass_quotes(
+        self, grid: NDArray[np.int64], universe: Universe, values: ChainValues, held: Floats, risk: BookRisk
+    ) -> None:
+        """Zeroes every side of `grid` (4, rows: bid ticks, bid lots, ask ticks, ask lots) that may not go out."""
+        if risk.stage >= Stage.FLAT:
+            grid[:] = 0
+            return
+        limits = self.limits
+        used = slice(values.rows)
+        scale = values.index_usd / values.forward_usd
+        unit = np.stack(
+            [
+                values.greeks[DELTA],
+                values.greeks[GAMMA] * values.forward_usd**2 * scale / 100,
+                values.greeks[VEGA] * scale / 100,
+            ]
+        )
+        gate_quotes(
+            np.nan_to_num(limits.price_band_vol * values.greeks[VEGA] / values.forward_usd + 0.001),
+            values.fair_coin,
+            universe.tick[used],
+            unit,
+            np.array([risk.delta_coin, risk.gamma_1pct_usd, risk.vega_usd]),
+            np.array(
+                [limits.order_coin, limits.position_coin, limits.delta_coin, limits.gamma_1pct_usd, limits.vega_usd]
+            ),
+            held,
+            universe.lot_coin[used],
+            risk.stage is Stage.REDUCE_ONLY or risk.stress_loss_usd > limits.stress_loss_usd,
+            grid[0],
+            grid[2],
+            grid[1],
+            grid[3],
+            self.refused,
+        )
+        grid[0] *= grid[1] > 0
+        grid[2] *= grid[3] > 0
+
+    def refusal(
+        self, intent: OrderIntent, notional_usd: float, limit_usd: float, index_usd: float, risk: BookRisk
+    ) -> str | None:
+        """Why a hedge order may not go out; None where it may."""
+        reason = self._refusal(intent, notional_usd, limit_usd, index_usd, risk)
+        if reason is not None:
+            self.refused_orders[reason] = self.refused_orders.get(reason, 0) + 1
+        return reason
+
+    def _refusal(
+        self, intent: OrderIntent, notional_usd: float, limit_usd: float, index_usd: float, risk: BookRisk
+    ) -> str | None:
+        limits = self.limits
+        if risk.stage is Stage.HALT:
+            return "halted"
+        if notional_usd > limits.hedge_order_usd:
+            return "order_size"
+        if abs(limit_usd / index_usd - 1) > limits.price_band_rate:
+            return "price_band"
+        after = risk.delta_coin + intent.side * notional_usd / index_usd
+        if abs(after) > limits.delta_coin and abs(after) > abs(risk.delta_coin):
+            return "delta"
+        return None

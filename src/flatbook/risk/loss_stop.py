@@ -1,0 +1,55 @@
+"""The loss stop: stages of retreat by the loss from the run's peak, each with an entry and an exit.
+
+    NORMAL → WIDEN → REDUCE_ONLY → FLAT → HALT
+
+A stage is entered when the drawdown reaches its loss and left, one stage at a time, when half of that loss is regained.
+HALT is left by a person only. A single index tick cannot fire it: equity is marked on the filtered market, and a stage
+above WIDEN is entered only once the drawdown has stood for `confirm_ns`.
+"""
+
+from enum import IntEnum
+
+from flatbook.domain.units import NS_PER_SECOND
+from flatbook.risk.limits import LossStopPolicy
+
+EXIT_SHARE = 0.5
+CONFIRM_NS = 10 * NS_PER_SECOND
+
+
+class Stage(IntEnum):
+    """How far the maker has retreated."""
+
+    NORMAL = 0
+    WIDEN = 1
+    REDUCE_ONLY = 2
+    FLAT = 3
+    HALT = 4
+
+
+class LossStop:
+    """The stage now.
+
+    Invariant   HALT is never left here; `peak_usd` never falls
+    """
+
+    def __init__(self, policy: LossStopPolicy) -> None:
+        self._losses = (0.0, policy.widen_usd, policy.reduce_only_usd, policy.flat_usd, policy.halt_usd)
+        self.stage = Stage.NORMAL
+        self.peak_usd = 0.0
+        self._beyond_since_ns: int | None = None
+
+    def update(self, equity_usd: float, now_ns: int) -> Stage:
+        """Takes the equity as marked now; says the stage that follows."""
+        self.peak_usd = max(self.peak_usd, equity_usd)
+        loss = self.peak_usd - equity_usd
+        asked = Stage(max(stage for stage in Stage if loss >= self._losses[stage]))
+        if asked > self.stage:
+            if self._beyond_since_ns is None:
+                self._beyond_since_ns = now_ns
+            stood = now_ns - self._beyond_since_ns >= CONFIRM_NS
+            self.stage = asked if stood else max(self.stage, min(asked, Stage.WIDEN))
+        else:
+            self._beyond_since_ns = None
+            if Stage.NORMAL < self.stage < Stage.HALT and loss <= EXIT_SHARE * self._losses[self.stage]:
+                self.stage = Stage(self.stage - 1)
+        return self.stage
