@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from flatbook.kernels import black_plain
 from flatbook.kernels.jit import Arg, inlined, kernel
+from flatbook.kernels.vector import INV_SQRT_2PI, MILLS_FROM, exp_negative, log_ratio, mills_terms
 
 Floats = NDArray[np.float64]
 Value = TypeVar("Value", float, Floats)
@@ -30,19 +31,52 @@ Value = TypeVar("Value", float, Floats)
 FULL_ROWS = ("price", "delta", "gamma", "vega", "theta", "vanna", "volga", "charm", "speed", "zomma", "color")
 """Rows of `price_full`'s output, in order."""
 
-_INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
-_SQRT_HALF = math.sqrt(0.5)
+_FARTHEST = 1e3  # standard deviations: clamps the tails, whose density has long been zero
+
+Terms = tuple[float, float, float, float, float, float, float, float, float, float]
 
 
 @inlined
-def _cdf(x: float) -> float:
-    return 0.5 * math.erfc(-x * _SQRT_HALF)
-
-
-@inlined
-def _is_good(forward: float, strike: float, vol: float, years: float, sign: float) -> bool:
-    finite = math.isfinite(forward) and math.isfinite(strike) and math.isfinite(vol) and math.isfinite(years)
-    return finite and forward > 0.0 and strike > 0.0 and vol >= 0.0 and years >= 0.0 and abs(sign) == 1.0
+def _terms(forward: float, strike: float, vol: float, years: float, sign: float) -> Terms:
+    """Price, delta, E, E/F, sqrt(years), 1/(F v), 1/F, 1/v, d1 and d2; E is NaN for a row outside the domain."""
+    good = (
+        (min(forward, strike) + 0.0 * (forward + strike) > 0.0)
+        & (min(vol, years) + 0.0 * (vol + years) >= 0.0)
+        & (sign * sign == 1.0)
+    )
+    root = math.sqrt(years)
+    v = vol * root
+    live = v > 0.0
+    v_divisor = v if live else 1.0
+    per_forward_v = 1.0 / (forward * v_divisor)
+    per_forward, per_v = v_divisor * per_forward_v, forward * per_forward_v
+    centre = min(abs(log_ratio(forward, strike)) * per_v, _FARTHEST)
+    half_v = min(0.5 * v, _FARTHEST)
+    near, far = centre - half_v, centre + half_v
+    # Left of the Mills ratio's range the price is not small: there it is counted down from its bound.
+    wide = near < MILLS_FROM
+    x = -near if wide else near
+    p, q, dp, dq = mills_terms(x, far)
+    gap = far - x if wide else 2.0 * half_v
+    p_far, q_far = p + gap * dp, q + gap * dq
+    per_q = 1.0 / (q * q_far)
+    bound = min(forward, strike)
+    density = bound * INV_SQRT_2PI * exp_negative(-0.5 * x * x)
+    density = density if live else 0.0
+    density = density if good else math.nan
+    per_unit = density * per_forward
+    lower = forward <= strike
+    tail = per_unit * per_q * (p * q_far if lower else p_far * q)
+    tail += 0.5 if (forward == strike) & (v == 0.0) else 0.0
+    by_difference = density * per_q * (gap * (p * dq - dp * q))
+    from_bound = bound - density * per_q * (p * q_far + p_far * q)
+    intrinsic = sign * (forward - strike)
+    price = (from_bound if wide else by_difference) + 0.5 * (intrinsic + abs(intrinsic))
+    side = 1.0 if lower & (not wide) else -1.0  # N(d1) is the tail, or one minus it
+    delta = 0.5 * (sign - side) + side * tail
+    d1 = -near if lower else far
+    d2 = -far if lower else near
+    return price, delta, density, per_unit, root, per_forward_v, per_forward, per_v, d1, d2
 
 
 @kernel(*[Arg.IN] * 5, *[Arg.OUT] * 5, plain=black_plain.price_greeks)
@@ -60,27 +94,14 @@ def price_greeks(
 ) -> None:
     """Fill price (USD), delta, gamma (per USD), vega (per 1.00 vol), theta (per year); 1-D contiguous, one length."""
     for i in range(price.size):
-        f, k, sigma, t, phi = forward[i], strike[i], vol[i], years[i], sign[i]
-        if not _is_good(f, k, sigma, t, phi):
-            price[i] = delta[i] = gamma[i] = vega[i] = theta[i] = np.nan
-            continue
-        root = math.sqrt(t)
-        v = sigma * root
-        if v == 0.0:
-            price[i] = max(phi * (f - k), 0.0)
-            delta[i] = 0.5 * (phi + np.sign(f - k))
-            gamma[i] = vega[i] = theta[i] = 0.0
-            continue
-        x = math.log(f / k)
-        d1 = x / v + 0.5 * v
-        d2 = d1 - v
-        density = f * _INV_SQRT_2PI * math.exp(-0.5 * d1 * d1)
-        side = 1.0 if f < k else -1.0
-        price[i] = side * (f * _cdf(side * d1) - k * _cdf(side * d2)) + max(phi * (f - k), 0.0)
-        delta[i] = phi * _cdf(phi * d1)
-        gamma[i] = density / (f * f * v)
+        value, slope, density, per_unit, root, per_forward_v, _, per_v, _, _ = _terms(
+            forward[i], strike[i], vol[i], years[i], sign[i]
+        )
+        price[i] = value
+        delta[i] = slope
+        gamma[i] = per_unit * per_forward_v
         vega[i] = density * root
-        theta[i] = -0.5 * density * sigma / root
+        theta[i] = -0.5 * density * vol[i] * (vol[i] * per_v)
 
 
 @kernel(*[Arg.IN] * 5, Arg.OUT_2D, plain=black_plain.price_full)
@@ -91,25 +112,26 @@ def price_full(forward: Floats, strike: Floats, vol: Floats, years: Floats, sign
     speed, d gamma/d forward; zomma, d gamma/d vol; color, d gamma/d calendar year. There is no rho: at a fixed
     forward the discounted price D(r) x price has rho = -years x D x price.
     """
-    price_greeks(forward, strike, vol, years, sign, out[0], out[1], out[2], out[3], out[4])
-    for i in range(forward.size):
-        f, k, sigma, t, phi = forward[i], strike[i], vol[i], years[i], sign[i]
-        if not _is_good(f, k, sigma, t, phi):
-            out[5:, i] = np.nan
-            continue
-        v = sigma * math.sqrt(t)
-        if v == 0.0:
-            out[5:, i] = 0.0
-            continue
-        gamma, vega = out[2, i], out[3, i]
-        d1 = math.log(f / k) / v + 0.5 * v
-        d2 = d1 - v
-        out[5, i] = -gamma * f * math.sqrt(t) * d2
-        out[6, i] = vega * d1 * d2 / sigma
-        out[7, i] = gamma * f * v * d2 / (2.0 * t)
-        out[8, i] = -gamma / f * (d1 / v + 1.0)
-        out[9, i] = gamma * (d1 * d2 - 1.0) / sigma
-        out[10, i] = gamma * (1.0 - d1 * d2) / (2.0 * t)
+    price, delta, gamma, vega, theta = out[0], out[1], out[2], out[3], out[4]
+    vanna, volga, charm, speed, zomma, color = out[5], out[6], out[7], out[8], out[9], out[10]
+    for i in range(price.size):
+        value, slope, density, per_unit, root, per_forward_v, per_forward, per_v, d1, d2 = _terms(
+            forward[i], strike[i], vol[i], years[i], sign[i]
+        )
+        curve, rise = per_unit * per_forward_v, density * root
+        per_root, per_vol = vol[i] * per_v, root * per_v
+        per_two_years = 0.5 * per_root * per_root
+        price[i] = value
+        delta[i] = slope
+        gamma[i] = curve
+        vega[i] = rise
+        theta[i] = -0.5 * density * vol[i] * per_root
+        vanna[i] = -per_unit * d2 * per_vol
+        volga[i] = rise * d1 * d2 * per_vol
+        charm[i] = per_unit * d2 * per_two_years
+        speed[i] = -curve * per_forward * (d1 * per_v + 1.0)
+        zomma[i] = curve * (d1 * d2 - 1.0) * per_vol
+        color[i] = curve * (1.0 - d1 * d2) * per_two_years
 
 
 class Greeks(NamedTuple, Generic[Value]):
