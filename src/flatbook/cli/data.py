@@ -1,0 +1,107 @@
+"""`flatbook data`: recorded sessions in, and what is odd in them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flatbook.domain.errors import FlatbookError, LimitBreachedError
+from flatbook.store.check import CheckReport, Severity, check_session
+from flatbook.store.importers import UNSTATED_LICENCE, import_session
+from flatbook.store.session import SessionMeta, open_session
+from flatbook.venues.deribit import load_reference
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+data = typer.Typer(name="data", no_args_is_help=True, help="Recorded sessions: import a download, check a session.")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `data` to the command line."""
+    app.add_typer(data)
+
+
+@data.command("import")
+def import_(
+    place: Annotated[Path, typer.Argument(metavar="PATH", help="The folder or file that was downloaded.")],
+    out: Annotated[Path, typer.Option("--out", help="The session directory to make.")],
+    licence: Annotated[str, typer.Option(help="The source's licence, for session.toml.")] = UNSTATED_LICENCE,
+    keep_file_order: Annotated[
+        bool,
+        typer.Option("--keep-file-order", help="Leave trades without an id in the file's order inside a minute."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a download into a session directory; its format is told by its columns.
+
+    Rows that cannot be used are set aside and counted. Nothing is half-written.
+    """
+    with _one_line_errors():
+        meta = import_session(place, out, load_reference(), licence=licence, keep_file_order=keep_file_order)
+        digest = open_session(out).digest
+    if as_json:
+        _print_json({"session": str(out), "digest": digest, **_summary(meta)})
+        return
+    typer.echo(f"{out}: {meta.source}, {meta.span.start} to {meta.span.end}")
+    for name, count in meta.counts.items():
+        typer.echo(f"  {count:>10,}  {name}")
+    for reason, count in meta.set_aside.items():
+        typer.echo(f"  {count:>10,}  set aside: {reason}")
+    for note in meta.notes:
+        typer.echo(f"  - {note}")
+    typer.echo(f"  digest {digest}")
+
+
+@data.command()
+def check(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A session directory.")], as_json: AsJson = False
+) -> None:
+    """Say what is odd in a session: holes, clocks, repeats, crossed quotes, and what each means for a replay.
+
+    Ends with 3 where the session cannot be replayed.
+    """
+    with _one_line_errors():
+        report = check_session(directory, load_reference())
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        _print_report(report)
+    if not report.is_usable:
+        raise typer.Exit(LimitBreachedError.exit_code)
+
+
+def _print_report(report: CheckReport) -> None:
+    typer.echo(f"{report.path}: {'usable' if report.is_usable else 'UNUSABLE'}, digest {report.digest}")
+    for name, count in report.rows.items():
+        typer.echo(f"  {count:>10,}  {name}")
+    for finding in report.findings:
+        colour = {Severity.UNUSABLE: typer.colors.RED, Severity.WARNING: typer.colors.YELLOW}.get(finding.severity)
+        typer.secho(f"  {finding.severity}: {finding.table}: {finding.what} ({finding.count:,})", fg=colour)
+        typer.echo(f"      {finding.meaning}")
+
+
+def _summary(meta: SessionMeta) -> dict[str, object]:
+    return {
+        "source": meta.source,
+        "span": {"start": meta.span.start, "end": meta.span.end},
+        "counts": meta.counts,
+        "set_aside": meta.set_aside,
+        "notes": list(meta.notes),
+    }
+
+
+def _print_json(document: dict[str, object]) -> None:
+    typer.echo(json.dumps(document, indent=2, allow_nan=False))
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Ends the command with one line on stderr and the error's own exit code."""
+    try:
+        yield
+    except FlatbookError as error:
+        typer.echo(f"flatbook: {error}", err=True)
+        raise typer.Exit(error.exit_code) from None

@@ -1,0 +1,101 @@
+"""What a file is, told by its columns and never by its name."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import polars as pl
+
+from flatbook.domain.errors import BadInputError
+
+
+class Format(StrEnum):
+    """The recordings we can read; the value is how we name each to the user."""
+
+    SCREENER_TRADES = "Deribit screener trades"
+    SCREENER_CHAIN = "Deribit screener chain snapshots"
+    SPOT_BARS = "Binance spot bars"
+    FUNDING_PERCENT = "funding history, rate as text in percent"
+    FUNDING_DECIMAL = "funding history, rate as a decimal"
+
+
+_COLUMNS: dict[Format, frozenset[str]] = {
+    Format.SCREENER_TRADES: frozenset(
+        {"Side", "Instrument", "IV (%)", "Size", "Underlying Price", "Entry Date", "Price (USD)"}
+    ),
+    Format.SCREENER_CHAIN: frozenset(
+        {"symbol", "bid_price_usd", "ask_price_usd", "bid_iv", "ask_iv", "capture_time_utc_est", "commit_time_utc"}
+    ),
+    Format.SPOT_BARS: frozenset({"open_time", "open", "high", "low", "close", "close_time"}),
+    Format.FUNDING_PERCENT: frozenset({"Time", "Contracts", "Funding Interval", "Funding Rate"}),
+    Format.FUNDING_DECIMAL: frozenset({"Symbol", "Date", "Funding Rate"}),
+}
+_SUFFIXES = (".parquet", ".csv", ".csv.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """The files of a place by format, in name order, and those no format explains."""
+
+    files: dict[Format, list[Path]]
+    unknown: list[Path]
+
+    def of(self, *formats: Format) -> list[Path]:
+        """The files of any of `formats`."""
+        return [path for kind in formats for path in self.files.get(kind, [])]
+
+
+def recognise(place: Path) -> Recognised:
+    """What the file `place`, or each file directly in the folder `place`, is.
+
+    Errors      BadInputError where there is no such place, or a file's header cannot be read
+    """
+    if not place.exists():
+        raise BadInputError(f"{place}: no such file or directory; give the folder or file that was downloaded")
+    candidates = sorted(place.iterdir()) if place.is_dir() else [place]
+    found = Recognised({}, [])
+    for path in candidates:
+        if path.is_file() and path.name.endswith(_SUFFIXES):
+            kind = _format_of(header(path))
+            if kind is None:
+                found.unknown.append(path)
+            else:
+                found.files.setdefault(kind, []).append(path)
+    return found
+
+
+def header(path: Path) -> list[str]:
+    """Column names of a Parquet or CSV file, without reading its rows.
+
+    Errors      BadInputError where the file has no readable header
+    """
+    try:
+        if path.suffix == ".parquet":
+            return list(pl.read_parquet_schema(path))
+        return pl.read_csv(path, n_rows=0).columns
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise BadInputError(f"{path}: cannot read its columns ({_first_line(error)}); fetch the file again") from None
+
+
+def read_rows(path: Path, columns: Iterable[str], *, as_text: bool = False) -> pl.DataFrame:
+    """`columns` of a Parquet or CSV file; CSV columns all as text where asked, for a caller that converts itself.
+
+    Errors      BadInputError where the file is not whole
+    """
+    names = list(columns)
+    try:
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path, columns=names)
+        return pl.read_csv(path, columns=names, infer_schema=not as_text).select(names)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise BadInputError(f"{path}: not a whole file ({_first_line(error)}); fetch it again") from None
+
+
+def _format_of(columns: list[str]) -> Format | None:
+    have = frozenset(columns)
+    return next((kind for kind, needed in _COLUMNS.items() if needed <= have), None)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,87 @@
+"""Which recorded rows a contract can explain: known names, prices on the tick, sizes in whole lots.
+
+The rest is set aside and counted, so that one odd row does not end a batch. An importer and the reader ask the same.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import polars as pl
+
+from flatbook.domain.errors import UnknownInstrumentError
+from flatbook.domain.reference import Instrument, ReferenceData
+
+_MULTIPLE_TOLERANCE = 1e-3
+"""As in `Instrument.price_ticks`: a float price within a thousandth of a tick of the grid is on it."""
+
+
+def known_instruments(names: Iterable[str], reference: ReferenceData) -> dict[str, Instrument]:
+    """The instruments among `names` that `reference` can explain, by name."""
+    known = {}
+    for name in names:
+        try:
+            known[name] = reference.instrument(name)
+        except UnknownInstrumentError:
+            continue
+    return known
+
+
+def tradable_trades(trades: pl.DataFrame, reference: ReferenceData, set_aside: Counter[str]) -> pl.DataFrame:
+    """`trades` (`instrument, price, amount` and more) with `size_lots` added; odd rows counted in `set_aside`."""
+    contracts = _contract_table(trades["instrument"].unique(), reference)
+    joined = trades.join(contracts, on="instrument", how="left", maintain_order="left")
+    lots = pl.col("amount") / pl.col("lot")
+    reason = (
+        pl.when(pl.col("tick").is_null())
+        .then(pl.lit("trade of an unknown instrument"))
+        .when(_off_grid(pl.col("price") / pl.col("tick")))
+        .then(pl.lit("trade price off the tick"))
+        .when(_off_grid(lots) | (lots.round() < 1))
+        .then(pl.lit("trade size not in whole lots"))
+    )
+    return _count_out(joined.with_columns(reason=reason), set_aside).with_columns(
+        size_lots=lots.round().cast(pl.Int64)
+    )[[*trades.columns, "size_lots"]]
+
+
+def tradable_chain(chain: pl.DataFrame, reference: ReferenceData, set_aside: Counter[str]) -> pl.DataFrame:
+    """`chain` without rows of unknown instruments and crossed rows (bid above ask, in price or vol), counted."""
+    known = list(known_instruments(chain["instrument"].unique(), reference))
+    reason = (
+        pl.when(~pl.col("instrument").is_in(known))
+        .then(pl.lit("quote of an unknown instrument"))
+        .when(crossed())
+        .then(pl.lit("crossed quote"))
+    )
+    return _count_out(chain.with_columns(reason=reason), set_aside)[chain.columns]
+
+
+def crossed() -> pl.Expr:
+    """Whether a chain row's bid is above its ask, in price or vol; never where one of the two is NaN."""
+    both_prices = pl.col("bid").is_not_nan() & pl.col("ask").is_not_nan()
+    both_vols = pl.col("bid_iv").is_not_nan() & pl.col("ask_iv").is_not_nan()
+    in_price = both_prices & (pl.col("bid") > pl.col("ask"))
+    return in_price | (both_vols & (pl.col("bid_iv") > pl.col("ask_iv")))
+
+
+def _contract_table(names: Iterable[str], reference: ReferenceData) -> pl.DataFrame:
+    known = known_instruments(names, reference)
+    return pl.DataFrame(
+        {
+            "instrument": list(known),
+            "tick": [instrument.tick_size for instrument in known.values()],
+            "lot": [instrument.lot_size for instrument in known.values()],
+        },
+        schema={"instrument": pl.String, "tick": pl.Float64, "lot": pl.Float64},
+    )
+
+
+def _off_grid(exact: pl.Expr) -> pl.Expr:
+    return (exact - exact.round()).abs() > _MULTIPLE_TOLERANCE
+
+
+def _count_out(frame: pl.DataFrame, set_aside: Counter[str]) -> pl.DataFrame:
+    """The rows whose `reason` is null; the others counted by reason."""
+    for reason, count in frame["reason"].drop_nulls().value_counts().iter_rows():
+        set_aside[reason] += count
+    return frame.filter(pl.col("reason").is_null())
