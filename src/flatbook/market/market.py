@@ -80,17 +80,20 @@ class Market:
         if event.local_ts_ns - self._step_ns >= self.model.covariance_step_s * 1e9:
             self._measure_factors(event.local_ts_ns)
 
-    def take_trade(self, event: TradePrint) -> None:
-        """A print teaches its expiry's forward and smile: the venue's mark where it gives one, the traded vol else."""
+    def take_trade(self, event: TradePrint) -> int | None:
+        """A print teaches its expiry's forward and smile: the venue's mark where it gives one, the traded vol else.
+
+        Returns     the expiry's slot, None where the print taught nothing
+        """
         now_ns = event.local_ts_ns
         row = self._row(event.instrument)
         if row is None or math.isnan(self.forwards.index_usd):
-            return
+            return None
         universe = self.universe
         slot = int(universe.slot[row])
         years = (int(universe.expiry_ns[slot]) - now_ns) / NS_PER_YEAR
         if years * 8760 < self.model.min_hours:
-            return
+            return None
         strike, sign = float(universe.strike_usd[row]), float(universe.sign[row])
         if not math.isnan(event.iv):
             self._learn_forward(slot, event.price, strike, event.iv, years, sign, now_ns)
@@ -101,10 +104,11 @@ class Market:
             vol, error = event.iv, self.model.surface.quote_error
         if math.isnan(vol):
             self.set_aside += 1
-            return
+            return None
         k = math.log(strike / self.forwards.forward_usd(slot))
         self.surface.observe(slot, k, vol, vol, math.hypot(error, self.model.surface.quote_error), now_ns)
         self._refit_if_moved(slot, k, vol, years, now_ns)
+        return slot
 
     def take_chain(self, event: ChainQuotes) -> None:
         """A chain's quotes: forwards from the venue or by parity, then bands for every smile, then a fit of each."""

@@ -131,13 +131,22 @@ class Surface:
         variance = a + b * (rho * (k - m) + math.sqrt((k - m) ** 2 + s * s))
         return math.sqrt(max(variance, 0.0) / self.fitted_years[slot]) if self.fitted_years[slot] > 0 else math.nan
 
-    def vol_error(self, slot: int, years: float, now_ns: int) -> float:
-        """One standard error of the published vols: fit, quotes and age together; inf where there is no slice."""
-        if self.fitted_ns[slot] == 0:
-            return math.inf
-        rmse = 0.0 if math.isnan(self.rmse_vol[slot]) else float(self.rmse_vol[slot])
-        aged = self._model.wander(self.vol(slot, 0.0), years, now_ns - int(self.fitted_ns[slot]))
-        return math.sqrt(self._model.quote_error**2 + rmse**2 + aged**2)
+    def levels(self, slots: int) -> Floats:
+        """At-the-money vols of the first `slots` expiries; NaN where there is no slice."""
+        a, b, rho, m, s = self.params[:slots].T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            variance = a + b * (-rho * m + np.sqrt(m * m + s * s))
+            return np.asarray(np.sqrt(np.maximum(variance, 0.0) / self.fitted_years[:slots]))
+
+    def vol_errors(self, years: Floats, now_ns: int) -> Floats:
+        """One standard error of each published slice: fit, quotes and age together, in vol; inf where there is none."""
+        n = len(years)
+        model = self._model
+        per_root_year = model.vol_of_vol * (_MONTH_YEARS / np.maximum(years, 1 / 365)) ** model.tenor_power
+        age = np.maximum(now_ns - self.fitted_ns[:n], 0) / NS_PER_YEAR
+        aged = self.levels(n) ** 2 * per_root_year**2 * age
+        error = np.sqrt(model.quote_error**2 + np.nan_to_num(self.rmse_vol[:n]) ** 2 + aged)
+        return np.where(self.fitted_ns[:n] > 0, error, np.inf)
 
     def seed(self, slot: int, years: float, vol: float, neighbour: int | None, now_ns: int) -> None:
         """Gives a new expiry a first slice: its neighbour's in standardised moneyness, or a flat one at `vol`."""

@@ -1,0 +1,98 @@
+"""The ledger stage: what happened to us is booked exactly, once, and its P&L put under its cause."""
+
+from flatbook.domain.events import (
+    AnyEvent,
+    DailySettlement,
+    Delivery,
+    Fill,
+    FundingRate,
+    OrderAccepted,
+    OrderCancelled,
+    OrderRejected,
+)
+from flatbook.domain.units import risk_amount
+from flatbook.engine import valuing
+from flatbook.engine.setup import HEDGING, MAKING
+from flatbook.engine.state import State
+
+
+def take_own(state: State, event: AnyEvent) -> bool:
+    """Books what concerns us; says whether the book changed."""
+    match event:
+        case Fill():
+            return _take_fill(state, event)
+        case OrderAccepted() | OrderRejected() | OrderCancelled():
+            state.orders.take(event)
+            return True
+        case FundingRate():
+            state.ledger.book_funding(event, state.setup.venue, state.perp_price_usd)
+            return _booked(state, "funding")
+        case DailySettlement():
+            state.ledger.book_daily_settlement(event, state.setup.venue)
+            return _booked(state, "settlement")
+        case Delivery():
+            return _take_delivery(state, event)
+        case _:
+            return False
+
+
+def _take_fill(state: State, fill: Fill) -> bool:
+    is_hedge = fill.instrument == state.setup.hedge.name
+    if state.ledger.book_fill(fill, HEDGING if is_hedge else MAKING) is None:
+        return False
+    fee_usd = risk_amount(fill.fee_units, state.setup.underlying) * state.values.index_usd
+    delta_before = state.risk.delta_coin
+    if is_hedge:
+        order = state.orders.take(fill)
+        _sync(state)
+        cost = state.pnl.booked("hedge_cost", state.equity_usd(), fee_usd)
+        state.recorder.hedged(state, fill, order.intent.reason, fee_usd - cost, fee_usd, delta_before)
+        return True
+    row = state.market.universe.row_of[fill.instrument]
+    state.table.filled(row, fill.side, fill.size_lots)
+    _sync(state, row)
+    state.inventory.add_fresh(
+        row, fill.side * fill.size_lots * state.setup.reference.instrument(fill.instrument).lot_size,
+        state.now_ns + state.setup.markout_ns,
+    )  # fmt: skip
+    edge = state.pnl.booked("spread", state.equity_usd(), fee_usd)
+    state.recorder.filled(state, fill, row, edge, fee_usd)
+    state.stressed_ns = 0
+    return True
+
+
+def _take_delivery(state: State, event: Delivery) -> bool:
+    if event.underlying != state.setup.underlying:
+        return False
+    valuing.mark(state)
+    currency = state.setup.underlying
+    paid_before = state.ledger.totals(currency).fees_paid_units
+    state.ledger.book_delivery(event, state.setup.venue)
+    universe = state.market.universe
+    slot = universe.slot_of.get(event.expiry_ns)
+    for row in range(universe.count):
+        if universe.slot[row] == slot:
+            state.inventory.drop_fresh(row)
+            state.table.grid[:, row] = 0
+            _sync(state, row)
+    _sync(state)
+    fee_usd = risk_amount(state.ledger.totals(currency).fees_paid_units - paid_before, currency) * state.values.index_usd
+    state.pnl.booked("settlement", state.equity_usd(), fee_usd)
+    state.stressed_ns = 0
+    return True
+
+
+def _booked(state: State, cause: str) -> bool:
+    _sync(state)
+    state.pnl.booked(cause, state.equity_usd())
+    return True
+
+
+def _sync(state: State, row: int | None = None) -> None:
+    """Copies what the ledger holds into the risk columns: one option's row, and always coin and perpetual."""
+    ledger, inventory, setup = state.ledger, state.inventory, state.setup
+    if row is not None:
+        instrument = state.market.universe.instruments[row]
+        inventory.size_coin[row] = ledger.net_lots(instrument.name) * instrument.lot_size
+    inventory.carried_coin = risk_amount(ledger.carried_units(setup.underlying), setup.underlying)
+    inventory.perp_usd = ledger.net_lots(setup.hedge.name) * setup.hedge.lot_size

@@ -1,0 +1,117 @@
+"""The decision stages: quotes and hedges wanted, what the gate lets through, and what is told to the venue."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.decide.hedging import HedgeInputs, hedge_usd
+from flatbook.decide.quoting import QuoteInputs, make_quotes, quotable
+from flatbook.domain.intents import OrderIntent, Purpose, TimeInForce
+from flatbook.engine.effects import Effects, Order, QuoteChanges
+from flatbook.engine.state import State
+from flatbook.risk.loss_stop import Stage
+
+Ints = NDArray[np.int64]
+
+_MARKETABLE = 0.002
+"""A hedge's limit lies this far through the index, as a share: room for spread and impact, not for a bad print."""
+
+
+def wanted_quotes(state: State) -> Ints:
+    """The grid of quotes the policy wants now; its parts are kept to explain fills."""
+    setup, values, market = state.setup, state.values, state.market
+    policy = setup.policy
+    years = market.years(state.now_ns)
+    vol_error = market.surface.vol_errors(years, state.now_ns)[market.universe.slot[: values.rows]]
+    fees = market.universe.instruments[0].spec.fees
+    inputs = QuoteInputs(
+        exposure=state.exposure,
+        held_coin=state.inventory.size_coin[: values.rows],
+        vol_error=vol_error,
+        risk_price=state.risk_price,
+        risk_aversion_per_usd=policy.risk_price.risk_aversion_per_usd,
+        maker_fee_rate=float(fees.maker),
+        fee_cap_of_premium=float(fees.cap_of_premium or 1),
+        hedge_cost_rate=policy.hedging.fee_rate + policy.hedging.half_spread_rate,
+        widen=policy.loss_stop.widen_factor if state.risk.stage is Stage.WIDEN else 1.0,
+    )
+    quoted = quotable(policy.quoting, market, values, vol_error)
+    state.quotes = make_quotes(policy.quoting, policy.flow, market, values, inputs, quoted)
+    return state.quotes.grid
+
+
+def wanted_hedges(state: State) -> tuple[OrderIntent, ...]:
+    """At most one hedge, none while one works or the timer runs; all of the delta when the loss stop says flat."""
+    setup, policy = state.setup, state.setup.policy.hedging
+    waited = state.now_ns - state.hedged_ns >= policy.every_s * 1e9
+    if state.orders.working or not waited:
+        return ()
+    flatten = state.risk.stage is Stage.FLAT
+    if flatten:
+        lots = round(-state.risk.delta_coin * state.values.index_usd / setup.hedge.lot_size)
+        usd = float(np.clip(lots * setup.hedge.lot_size, -policy.max_clip_usd, policy.max_clip_usd))
+    else:
+        usd = hedge_usd(
+            policy,
+            HedgeInputs(
+                state.exposure,
+                state.values.index_usd,
+                state.risk_price,
+                state.funding_rate_8h,
+                setup.hedge.lot_size,
+            ),
+        )
+    if usd == 0.0:
+        return ()
+    side = 1 if usd > 0 else -1
+    through = state.values.index_usd * (1 + side * _MARKETABLE)
+    return (
+        OrderIntent(
+            instrument=setup.hedge.name,
+            side=side,
+            limit_ticks=round(through / setup.hedge.tick_size),
+            size_lots=round(abs(usd) / setup.hedge.lot_size),
+            time_in_force=TimeInForce.IOC,
+            purpose=Purpose.FLATTEN if flatten else Purpose.HEDGE,
+            reason=f"{policy.rule}: delta {state.risk.delta_coin:+.2f}" if not flatten else "loss stop: flat",
+        ),
+    )
+
+
+def through_the_gate(state: State, grid: Ints, intents: tuple[OrderIntent, ...]) -> Effects:
+    """What of it may go out, told to the tables and stamped into the digest."""
+    values, setup = state.values, state.setup
+    state.gate.pass_quotes(grid, state.market.universe, values, state.inventory.size_coin[: values.rows], state.risk)
+    orders = []
+    for intent in intents:
+        notional = intent.size_lots * setup.hedge.lot_size
+        limit = intent.limit_ticks * setup.hedge.tick_size
+        if state.gate.refusal(intent, notional, limit, values.index_usd, state.risk) is None:
+            orders.append(Order(state.orders.send(intent, state.now_ns).order_id, intent))
+            state.hedged_ns = state.now_ns
+    effects = Effects(state.now_ns, _changes(state, grid), tuple(orders))
+    _stamp(state, effects)
+    return effects
+
+
+def _changes(state: State, grid: Ints) -> QuoteChanges | None:
+    rows = state.table.differing(grid)
+    if not len(rows):
+        return None
+    state.table.told(rows, grid)
+    state.recorder.quoted(state, rows)
+    state.recorder.messages += len(rows)
+    return QuoteChanges(rows, *(np.ascontiguousarray(grid[side, rows]) for side in range(4)))
+
+
+def _stamp(state: State, effects: Effects) -> None:
+    digest = state.outputs
+    digest.update(effects.ts_ns.to_bytes(8, "little"))
+    if effects.quotes is not None:
+        quotes = effects.quotes
+        for column in (quotes.row, quotes.bid_ticks, quotes.bid_lots, quotes.ask_ticks, quotes.ask_lots):
+            digest.update(column.tobytes())
+    for order in effects.orders:
+        intent = order.intent
+        digest.update(
+            f"{order.order_id}:{intent.instrument}:{intent.side}:{intent.limit_ticks}:{intent.size_lots}".encode()
+        )

@@ -1,0 +1,41 @@
+"""The market stage: events of others change what we know; the answer is whether that is worth a requote."""
+
+from flatbook.domain.events import AnyEvent, ChainQuotes, FundingRate, IndexTick, TradePrint
+from flatbook.engine.state import State
+
+
+def take_market(state: State, event: AnyEvent) -> bool:
+    """Whether an input of the quotes moved beyond its cutoff since they were made."""
+    moved = False
+    match event:
+        case IndexTick() if event.underlying == state.setup.underlying:
+            state.market.take_index(event)
+            moved = _index_moved(state)
+        case TradePrint():
+            slot = state.market.take_trade(event)
+            state.trades_seen += state.is_trading
+            moved = slot is not None and _smile_moved(state, slot)
+        case ChainQuotes() if event.underlying == state.setup.underlying:
+            state.market.take_chain(event)
+            moved = True
+        case FundingRate():
+            state.funding_rate_8h = event.rate * 8 / event.hours
+        case _:
+            return False
+    capacity = state.market.universe.capacity
+    if capacity > len(state.inventory.size_coin):
+        state.inventory.grow(capacity)
+        state.table.grow(capacity)
+    return moved
+
+
+def _index_moved(state: State) -> bool:
+    cutoff = state.setup.policy.quoting.index_cutoff_bp * 1e-4
+    return not abs(state.market.forwards.index_usd / state.values.index_usd - 1) <= cutoff
+
+
+def _smile_moved(state: State, slot: int) -> bool:
+    if slot >= len(state.valued_level):
+        return True
+    level = state.market.surface.vol(slot, 0.0)
+    return not abs(level - state.valued_level[slot]) <= state.setup.policy.quoting.vol_cutoff

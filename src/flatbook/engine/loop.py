@@ -1,0 +1,52 @@
+"""The engine's loop: one event in, through every stage in order, effects out.
+
+    market → execution (answers) → ledger → valuation → decide → risk gate → execution → effects
+
+It reads no clock and draws no number: the same events give the same effects, bit for bit.
+"""
+
+from flatbook.domain.errors import BadInputError
+from flatbook.domain.events import AnyEvent
+from flatbook.domain.units import format_utc
+from flatbook.engine import booking, deciding, listening, valuing
+from flatbook.engine.effects import Effects
+from flatbook.engine.setup import Setup
+from flatbook.engine.state import State
+
+
+class Engine:
+    """A maker's book on one underlying, taken through time by `step`."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.state = State.start(setup)
+
+    def step(self, event: AnyEvent) -> Effects:
+        """Takes one event; says what should be done in the world.
+
+        Errors      BadInputError for an event older than the one before
+        """
+        state = self.state
+        _advance(state, event)
+        moved = listening.take_market(state, event)
+        if not state.is_trading:
+            return Effects(state.now_ns)
+        booked = booking.take_own(state, event)
+        if not (moved or booked or valuing.is_due(state)):
+            return Effects(state.now_ns)
+        valuing.mark(state)
+        valuing.measure_risk(state)
+        grid = deciding.wanted_quotes(state)
+        intents = deciding.wanted_hedges(state)
+        effects = deciding.through_the_gate(state, grid, intents)
+        state.recorder.sample(state)
+        return effects
+
+
+def _advance(state: State, event: AnyEvent) -> None:
+    if event.local_ts_ns < state.now_ns:
+        raise BadInputError(
+            f"the clock runs backwards: an event at {format_utc(event.local_ts_ns)} follows one at "
+            f"{format_utc(state.now_ns)}; sort the session by local_ts_ns"
+        )
+    state.now_ns = event.local_ts_ns
+    state.events += 1

@@ -1,0 +1,38 @@
+"""What a run is made of, before it starts."""
+
+from dataclasses import dataclass, field
+
+from flatbook.domain.reference import Instrument, ReferenceData
+from flatbook.domain.units import NS_PER_MINUTE
+from flatbook.engine.policy import Policy
+from flatbook.market.market import MarketModel
+
+MAKING = "making"
+HEDGING = "hedging"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One underlying on one venue, hedged with its perpetual.
+
+    trade_from_ns   before this the market is watched and nothing is quoted
+    capital_units   collateral deposited at the start, in units of the underlying; it is not part of the book
+    markout_ns      for how long after a fill its P&L counts as adverse selection
+    sample_ns       spacing of the recorded series
+    """
+
+    underlying: str
+    venue: str
+    reference: ReferenceData
+    policy: Policy
+    trade_from_ns: int
+    capital_units: int = 0
+    market_model: MarketModel = field(default_factory=MarketModel)
+    markout_ns: int = NS_PER_MINUTE
+    sample_ns: int = NS_PER_MINUTE
+    stress_every_ns: int = NS_PER_MINUTE
+
+    @property
+    def hedge(self) -> Instrument:
+        """The perpetual that hedges."""
+        return self.reference.instrument(f"{self.underlying}-PERPETUAL")

@@ -1,0 +1,111 @@
+"""All that changes in an engine, and who owns what."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.decide.quoting import Quotes
+from flatbook.engine.recording import Recorder
+from flatbook.engine.setup import HEDGING, MAKING, Setup
+from flatbook.execution.orders import Orders
+from flatbook.execution.quote_table import QuoteTable
+from flatbook.ledger.book import Ledger
+from flatbook.market.market import Market
+from flatbook.risk.gate import BookRisk, Gate
+from flatbook.risk.loss_stop import LossStop, Stage
+from flatbook.valuation.chain import ChainValues
+from flatbook.valuation.explain import PnlBook
+from flatbook.valuation.inventory import Inventory
+from flatbook.valuation.risk_price import RiskPrice, no_risk_price
+
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class State:
+    """The engine between two events.
+
+    now_ns          the engine's clock: the local time of the last event, never falling
+    events          how many events were taken
+    trades_seen     how many prints of others, once trading
+    values          the chain as last valued; `spare` is the other buffer
+    valued_level    (slots,) at-the-money vols that `values` were made with
+    quotes          the last wanted quotes with their parts; None before the first
+    risk            the book's risk as of `values`
+    exposure        (FACTORS,) the same as factors
+    refreshed_ns    when the price of risk was last made
+    stressed_ns     when the stress loss was last computed; 0 to have it computed at the next valuation
+    hedged_ns       when the last hedge was sent
+    funding_rate_8h the last funding rate seen, NaN before the first
+    outputs         running digest of everything that went out
+    """
+
+    setup: Setup
+    market: Market
+    ledger: Ledger
+    inventory: Inventory
+    pnl: PnlBook
+    gate: Gate
+    loss_stop: LossStop
+    orders: Orders
+    table: QuoteTable
+    recorder: Recorder
+    values: ChainValues = field(default_factory=ChainValues)
+    spare: ChainValues = field(default_factory=ChainValues)
+    valued_level: Floats = field(default_factory=lambda: np.zeros(0))
+    quotes: Quotes | None = None
+    risk: BookRisk = field(default_factory=lambda: BookRisk(0.0, 0.0, 0.0, 0.0, Stage.NORMAL))
+    exposure: Floats = field(default_factory=lambda: np.zeros(0))
+    risk_price: RiskPrice = field(default_factory=no_risk_price)
+    now_ns: int = 0
+    events: int = 0
+    trades_seen: int = 0
+    refreshed_ns: int = 0
+    stressed_ns: int = 0
+    hedged_ns: int = 0
+    funding_rate_8h: float = np.nan
+    outputs: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    @classmethod
+    def start(cls, setup: Setup) -> "State":
+        """An empty book with its collateral deposited."""
+        market = Market(setup.underlying, setup.reference, setup.market_model)
+        ledger = Ledger(setup.reference, (MAKING, HEDGING))
+        if setup.capital_units:
+            ledger.deposit(setup.venue, setup.underlying, setup.capital_units, setup.trade_from_ns)
+        return cls(
+            setup,
+            market,
+            ledger,
+            Inventory(market.universe.capacity),
+            PnlBook(),
+            Gate(setup.policy.limits),
+            LossStop(setup.policy.loss_stop),
+            Orders(),
+            QuoteTable(market.universe.capacity),
+            Recorder(setup.sample_ns),
+        )
+
+    @property
+    def perp_price_usd(self) -> float:
+        """The hedge perpetual's price as valued: the index where its premium is not known."""
+        return self.values.index_usd
+
+    @property
+    def is_trading(self) -> bool:
+        """Whether the warm-up is over and the market is known well enough to value anything."""
+        known = self.market.universe.count > 0 and bool(np.isfinite(self.market.forwards.index_usd))
+        return known and self.now_ns >= self.setup.trade_from_ns
+
+    def equity_usd(self) -> float:
+        """The book's worth in USD at the last valuation, collateral apart."""
+        return self.inventory.equity_coin(self.values, self.perp_price_usd) * self.values.index_usd
+
+    def sha256(self) -> str:
+        """Digest of the whole state: the ledger's books, the clock, and everything that went out."""
+        digest = self.outputs.copy()
+        digest.update(self.ledger.digest_bytes())
+        digest.update(f"{self.now_ns}:{self.events}:{self.orders.sent}:{self.loss_stop.stage}".encode())
+        return digest.hexdigest()

@@ -1,0 +1,61 @@
+"""The valuation stage: the chain is valued as of now, the move explained, the book's risk measured."""
+
+from flatbook.decide.quoting import flow_liquidity
+from flatbook.engine.state import State
+from flatbook.risk.gate import BookRisk
+from flatbook.valuation.inventory import greeks_usd
+from flatbook.valuation.risk_price import Liquidity, quadratic_risk_price
+from flatbook.valuation.scenarios import ShockGrid, scenario_pnl_usd, worst_loss_usd
+
+_GRID = ShockGrid()
+
+
+def is_due(state: State) -> bool:
+    """Whether the quotes are as old as the policy allows."""
+    return state.now_ns - state.values.ts_ns >= state.setup.policy.quoting.refresh_s * 1e9
+
+
+def mark(state: State) -> None:
+    """Values the chain now, and puts the book's change of worth under its causes."""
+    before, after = state.values, state.spare
+    perp_before = state.perp_price_usd
+    after.revalue(state.market, state.now_ns)
+    state.values, state.spare = after, before
+    if before.ts_ns:
+        state.pnl.market_moved(before, after, state.inventory, perp_before, state.perp_price_usd)
+    state.inventory.age(state.now_ns)
+    state.valued_level = state.market.surface.levels(state.market.universe.slots)
+
+
+def measure_risk(state: State) -> None:
+    """The book's exposures, its stress loss from time to time, the loss stop's stage, and the price of risk."""
+    state.exposure = state.inventory.exposure(state.values)
+    gamma, vega, _ = greeks_usd(state.inventory, state.values)
+    stress = state.risk.stress_loss_usd
+    if state.now_ns - state.stressed_ns >= state.setup.stress_every_ns:
+        grid = scenario_pnl_usd(_GRID, state.market.universe, state.values, state.inventory)
+        stress = worst_loss_usd(grid)
+        state.stressed_ns = state.now_ns
+    stage = state.loss_stop.update(state.pnl.equity_usd, state.now_ns)
+    state.risk = BookRisk(float(state.exposure[0]) / state.values.index_usd, gamma, vega, stress, stage)
+    policy = state.setup.policy
+    if state.now_ns - state.refreshed_ns >= policy.risk_price.refresh_s * 1e9:
+        _refresh_risk_price(state)
+        state.refreshed_ns = state.now_ns
+
+
+def _refresh_risk_price(state: State) -> None:
+    policy = state.setup.policy
+    if "price_of_risk" not in (policy.quoting.skew, policy.hedging.rule):
+        return
+    values = state.values
+    seen = (values.years > 0) & (values.vol > 0)
+    if not seen.any():
+        return
+    flow = flow_liquidity(policy.flow, values, policy.quoting.size_coin, seen)
+    state.risk_price = quadratic_risk_price(
+        state.market.covariance.matrix(),
+        values.loading[seen],
+        Liquidity(flow.arrivals_per_year[seen], flow.decay_per_usd[seen], flow.size[seen]),
+        policy.risk_price.risk_aversion_per_usd,
+    )
