@@ -3,7 +3,7 @@
 A commodity is a currency, in its smallest unit, or an instrument, in lots. An account's kind says why something moved,
 so the flows by cause are balances of accounts and need no second count.
 
-    fill   BTC-27SEP24-60000-C  buy 10 @ 0.0525   fee 0.0003
+    fill   BTC-27SEP24-60000-C  buy 1 @ 0.0525   fee 0.0003      (ten lots)
 
     position:deribit:maker   BTC-27SEP24-60000-C        +10
     market:deribit:maker     BTC-27SEP24-60000-C        -10
