@@ -72,9 +72,7 @@ def kernel(*args: Arg, plain: Function) -> Callable[[Function], Function]:
     def decorate(function: Function) -> Function:
         if not HAVE_NUMBA:
             return plain
-        dispatcher: Any = numba.njit(
-            cache=True, nogil=True, error_model="numpy", fastmath=set(FASTMATH), boundscheck=False
-        )(function)
+        dispatcher: Any = numba.njit(cache=True, **_options())(function)
         _stamp_cache(dispatcher)
         _registered.append(Registered(f"{function.__module__}.{function.__qualname__}", dispatcher, args))
         return dispatcher  # type: ignore[no-any-return]
@@ -96,6 +94,17 @@ def compiled(function: Function) -> Function:
         return function
     dispatcher: Any = numba.njit(error_model="numpy", fastmath=set(FASTMATH) | {"reassoc"})(function)
     return dispatcher  # type: ignore[no-any-return]
+
+
+def assembly(entry: Registered) -> str:
+    """Machine code of one kernel for its argument types, compiled afresh: numba does not show what its cache gave."""
+    dispatcher: Any = numba.njit(**_options())(entry.dispatcher.py_func)
+    dispatcher.compile(tuple(_numba_type(arg) for arg in entry.args))
+    return str(next(iter(dispatcher.inspect_asm().values())))
+
+
+def _options() -> dict[str, Any]:
+    return {"nogil": True, "error_model": "numpy", "fastmath": set(FASTMATH), "boundscheck": False}
 
 
 def compile_registered(entry: Registered) -> None:
