@@ -1,0 +1,77 @@
+"""What a run knows about itself besides its series: the frozen values that `summarise` takes from the engine.
+
+None says that a number does not apply; the report then shows null, never zero.
+"""
+
+import msgspec
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """Which run this is: policy, seed and session decide it, `state_sha256` is what it came to. Times in ns UTC."""
+
+    id: str
+    version: str
+    policy: str
+    seed: int | None
+    session: str | None
+    from_ns: int
+    to_ns: int
+    events: int
+    trades_seen: int
+    wall_s: float
+    state_sha256: str | None
+
+
+class LedgerFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The books: `balances` in whole currency, `pnl_usd` the ledger's own total and `pnl_coin` the same by currency."""
+
+    balanced: bool
+    balances: dict[str, float]
+    positions_open: int
+    pnl_usd: float
+    pnl_coin: dict[str, float]
+
+
+class FillModel(msgspec.Struct, frozen=True, kw_only=True):
+    """What one model of fills would have given us from the same quotes and tape."""
+
+    name: str
+    fills: int
+    lots: int
+    edge_usd: float
+
+
+class FlowFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Our share of the flow: option notional filled, and its share (0 to 1) of the tape's."""
+
+    volume_usd: float
+    fill_share: float | None
+    fill_models: tuple[FillModel, ...] = ()
+
+
+class QuoteFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Our quoting: shares of time from 0 to 1, spread in vol points (0.01), `messages` sent in all."""
+
+    uptime: float | None
+    two_sided_share: float | None
+    median_half_spread_vol_pt: float | None
+    messages: int
+
+
+class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Something worth a line: a refused fit, a limit reached. Not stage changes: the equity series has them."""
+
+    ts_ns: int
+    kind: str
+    text: str
+
+
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    run: Run
+    ledger: LedgerFacts
+    flow: FlowFacts
+    quotes: QuoteFacts
+    limit_breaches: int
+    log: tuple[LogEntry, ...] = ()

@@ -1,0 +1,109 @@
+"""The sections of the tear sheet that are drawn: P&L, exposures, quotes, hedges, the smile."""
+
+from flatbook.report import formats
+from flatbook.report.charts import Frames, hedge_reasons
+from flatbook.report.markup import Column, Html, figure, nothing, section, signed_bar, table, tag, toned
+from flatbook.report.summary import Summary
+from flatbook.report.tables import PARTS
+
+
+def pnl_section(summary: Summary) -> Html:
+    pnl = summary["pnl"]
+    if pnl["total"] is None:
+        rows, foot = [], Html("")
+    else:
+        greatest = max(abs(pnl[name]) for name in PARTS)
+        rows = [
+            (
+                formats.words(name),
+                toned(pnl[name], formats.usd(pnl[name], signed=True)),
+                signed_bar(pnl[name], greatest),
+            )
+            for name in PARTS
+        ]
+        foot = tag("p", "Total ", toned(pnl["total"], formats.usd(pnl["total"], 2, signed=True)), css="total")
+    parts = table(
+        (Column("Part", is_number=False), Column("P&L", "USD"), Column("", is_number=False)), rows, css="parts"
+    )
+    return section(
+        "pnl",
+        "P&L and its parts",
+        "Cumulative since the start. The parts sum to the total at every moment; shaded are the times when the loss "
+        "stop was above normal. Click a name in the legend to show or hide it, drag to zoom, double-click to go back.",
+        tag("div", figure("equity", "Equity and parts", "USD"), tag("div", parts, foot), css="split"),
+        figure("index", "Index", "USD per coin"),
+    )
+
+
+def exposures_section(series: Frames) -> Html:
+    note = "What the whole book, hedges included, gains per unit move of each factor."
+    if series["exposures"].is_empty():
+        return section("exposures", "Exposures", note, nothing("No exposure was recorded."))
+    charts = (
+        figure("delta", "Delta", "USD per unit return; coin on hover"),
+        figure("vega", "Vega by tenor", "USD per vol point"),
+        figure("gamma", "Gamma", "USD of delta per 1 % move"),
+        figure("theta", "Theta", "USD per day"),
+        figure("stress", "Stress loss", "USD, worst scenario"),
+        figure("positions", "Open positions", "instruments"),
+    )
+    return section("exposures", "Exposures", note, tag("div", *charts, css="pairs"))
+
+
+def quotes_section(series: Frames) -> Html:
+    note = (
+        "Our bid and ask around our fair value, the market's last known price beside them and our fills, in coin. "
+        "A market dot is fainter the older its price; its age is shown when you point at it."
+    )
+    if series["quotes"].is_empty():
+        return section("quotes", "Quotes against the market", note, nothing("No quote was recorded."))
+    pick = Html('<div class="controls" id="quote-picks" role="group" aria-label="instrument"></div>')
+    return section("quotes", "Quotes against the market", note, pick, figure("quote", "Prices", "coin"))
+
+
+def hedges_section(series: Frames) -> Html:
+    note = "Each hedge takes the book from its delta before to its delta after; the cost is against the index."
+    hedges = series["hedges"]
+    if hedges.is_empty():
+        return section("hedges", "Hedges", note, nothing("The run made no hedges."))
+    columns = (
+        Column("Reason", is_number=False),
+        Column("Hedges"),
+        Column("Volume", "USD"),
+        Column("Cost", "USD"),
+        Column("Fees", "USD"),
+    )
+    rows = [
+        (
+            row["reason"],
+            formats.number(row["count"]),
+            *(formats.usd(row[name]) for name in ("size_usd", "cost_usd", "fee_usd")),
+        )
+        for row in hedge_reasons(hedges).iter_rows(named=True)
+    ]
+    charts = (
+        figure("hedge", "Delta before and after", "coin"),
+        figure("hedge-cost", "Paid so far", "USD, cost and fees"),
+    )
+    return section("hedges", "Hedges", note, tag("div", *charts, css="pairs"), table(columns, rows))
+
+
+def smile_section(series: Frames) -> Html:
+    note = (
+        "Our fitted slice over the vols it was fitted to, as they stood at that moment; a bar spans bid to ask, "
+        "a point is fainter the older it is. Move the slider through the run."
+    )
+    if series["smiles"].is_empty():
+        return section("smile", "The smile and our fit", note, nothing("No slice was fitted."))
+    controls = Html(
+        '<div class="controls" id="smile-picks" role="group" aria-label="expiry"></div>'
+        '<label class="slider"><input type="range" id="smile-time" min="0" value="0" aria-label="time">'
+        '<output id="smile-note"></output></label>'
+    )
+    return section(
+        "smile",
+        "The smile and our fit",
+        note,
+        controls,
+        figure("smile-plot", "Vol by strike", "% per √year over USD; dotted: the forward"),
+    )
