@@ -4,13 +4,15 @@ Source      the venue's contract pages: dailies, Fridays, last Fridays of the mo
             time-weighted average of the index from 07:30 to 08:00 UTC
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from flatbook.domain.errors import BadInputError
+from flatbook.domain.events import DailySettlement, Delivery
 from flatbook.domain.instruments import EXPIRY_HOUR_UTC
 from flatbook.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND, format_utc
+from flatbook.sim.clocks import Clocks
 
 AVERAGING_NS = 30 * NS_PER_MINUTE
 """Length of the window whose average is the delivery price."""
@@ -30,7 +32,7 @@ class ExpiryPlan:
 
     dailies: int = 3
     weeklies: int = 3
-    months: int = 3
+    months: int = 2
     quarters: int = 3
 
     def expiries_ns(self, now_ns: int) -> tuple[int, ...]:
@@ -120,18 +122,33 @@ class SettlementClock:
         if expiry_ns >= self.next_ns:
             self._expiries_ns.add((expiry_ns, underlying))
 
-    def deliveries(self) -> Iterable[tuple[str, float]]:
-        """Underlyings with contracts that expire at `next_ns`, each with its delivery price in USD.
+    def settlements(
+        self, perpetual_prices_usd: Mapping[str, float], clocks: Clocks
+    ) -> Iterator[DailySettlement | Delivery]:
+        """What settles at `next_ns`: each perpetual's session at its price, then each underlying's expiry.
 
-        Errors      BadInputError where no index was seen before the delivery
+        Errors      BadInputError where no index was seen before a delivery
         """
+        for name, price_usd in perpetual_prices_usd.items():
+            yield DailySettlement(
+                exch_ts_ns=clocks.exch_ns, local_ts_ns=clocks.local_ns, instrument=name, price_usd=price_usd
+            )
         for expiry_ns, underlying in sorted(self._expiries_ns):
             if expiry_ns == self.next_ns:
-                average = self._averages.get(underlying)
-                price_usd = average.average_usd(expiry_ns) if average is not None else None
-                if price_usd is None:
-                    raise BadInputError(
-                        f"{underlying} options expire at {format_utc(expiry_ns)} and no index was seen before: "
-                        "the market needs index ticks"
-                    )
-                yield underlying, price_usd
+                yield Delivery(
+                    exch_ts_ns=clocks.exch_ns,
+                    local_ts_ns=clocks.local_ns,
+                    underlying=underlying,
+                    expiry_ns=expiry_ns,
+                    price_usd=self._delivery_price_usd(underlying),
+                )
+
+    def _delivery_price_usd(self, underlying: str) -> float:
+        average = self._averages.get(underlying)
+        price_usd = average.average_usd(self.next_ns) if average is not None else None
+        if price_usd is None:
+            raise BadInputError(
+                f"{underlying} options expire at {format_utc(self.next_ns)} and no index was seen before: "
+                "the market needs index ticks"
+            )
+        return price_usd

@@ -10,8 +10,6 @@ from flatbook.domain.errors import BadInputError, UnknownInstrumentError
 from flatbook.domain.events import (
     AnyEvent,
     ChainQuotes,
-    DailySettlement,
-    Delivery,
     FundingRate,
     IndexTick,
     MarketEvent,
@@ -22,8 +20,9 @@ from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import format_utc
 from flatbook.engine.effects import Effects
 from flatbook.sim.calendar import SettlementClock
-from flatbook.sim.fills import FillModel, FillTally
-from flatbook.sim.gateway import Gateway, VenueTerms
+from flatbook.sim.clocks import Clocks
+from flatbook.sim.fills import FillModel, FillTally, through_ticks
+from flatbook.sim.gateway import Gateway, Taker, VenueTerms
 from flatbook.sim.ticks import ceil_tick, floor_tick
 
 
@@ -102,12 +101,16 @@ class RecordedVenue:
 
     def _match(self, event: TradePrint) -> None:
         """Meets a print with our quote; a price between ticks, as of a liquidation, counts as the tick it reached."""
-        row = self._gateway.quotes.row_of.get(event.instrument)
-        if row is not None:
-            instrument = self._gateway.quotes.instruments[row]
-            steps, exact = instrument.spec.ticks, event.price / instrument.tick_size
-            ticks = floor_tick(steps, exact) if event.taker_side > 0 else ceil_tick(steps, exact)
-            self._gateway.meet(event, ticks)
+        side = event.taker_side
+        standing = self._gateway.standing(event.instrument, -side, event.exch_ts_ns)
+        if standing.size_lots == 0:
+            return
+        instrument = self._gateway.quotes.instruments[standing.row]
+        steps, exact = instrument.spec.ticks, event.price / instrument.tick_size
+        print_ticks = floor_tick(steps, exact) if side > 0 else ceil_tick(steps, exact)
+        through = through_ticks(side, print_ticks, standing.price_ticks)
+        taker = Taker(side, event.size_lots, event.mark_price, event.index_usd, event.exch_ts_ns)
+        self._gateway.meet(taker, standing, through)
 
     def _notice(self, name: str) -> None:
         """Remembers what settles: an expiry, or a perpetual; names that no convention explains pass by unnoticed."""
@@ -130,23 +133,9 @@ class RecordedVenue:
         while clock.next_ns <= moment_ns:
             now_ns = clock.next_ns
             yield from gateway.deliver_before(now_ns)
-            for name in sorted(self._perpetuals.union(gateway.perpetuals)):
-                index_usd = gateway.index_usd.get(parse_name(name).base)
-                if index_usd is not None:
-                    price_usd = gateway.perpetual.mid_usd(index_usd)
-                    gateway.settle(
-                        DailySettlement(exch_ts_ns=now_ns, local_ts_ns=now_ns, instrument=name, price_usd=price_usd)
-                    )
-            for underlying, price_usd in clock.deliveries():
-                gateway.settle(
-                    Delivery(
-                        exch_ts_ns=now_ns,
-                        local_ts_ns=now_ns,
-                        underlying=underlying,
-                        expiry_ns=now_ns,
-                        price_usd=price_usd,
-                    )
-                )
+            names = self._perpetuals.union(gateway.perpetuals)
+            for event in clock.settlements(gateway.perpetual_prices_usd(names), Clocks(now_ns, now_ns)):
+                gateway.settle(event)
             clock.advance()
 
 

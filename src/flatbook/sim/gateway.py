@@ -12,7 +12,7 @@ has passed the moment they were sent plus their latency. Ours decides what we he
 import heapq
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from flatbook.domain.events import (
@@ -33,9 +33,10 @@ from flatbook.domain.events import (
 from flatbook.domain.instruments import Kind
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.engine.effects import Effects, Order
-from flatbook.sim.fills import FillModel, FillModels, FillRules, FillTally, through_ticks
+from flatbook.sim.clocks import Clocks
+from flatbook.sim.fills import FillModel, FillModels, FillRules, FillTally
 from flatbook.sim.latency import DelayStream, Latency
-from flatbook.sim.orders import Cashier, Clocks, OrderDesk
+from flatbook.sim.orders import Cashier, OrderDesk
 from flatbook.sim.perpetual import PerpetualMarket, PerpetualTerms
 from flatbook.sim.quotes import LiveQuotes
 from flatbook.sim.streams import stream
@@ -64,6 +65,29 @@ class VenueTerms:
     fills: FillRules = field(default_factory=FillRules)
     latency: Latency = field(default_factory=Latency)
     perpetual: PerpetualTerms = field(default_factory=PerpetualTerms)
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """Who trades against resting quotes: `side` +1 buys; mark in quote currency and index in USD, NaN where unknown."""
+
+    side: int
+    size_lots: int
+    mark_price: float
+    index_usd: float
+    exch_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One side of our quote on a row; no lots where there is none."""
+
+    row: int
+    price_ticks: int
+    size_lots: int
+
+
+_NOTHING = Standing(-1, 0, 0)
 
 
 def quote_id(instrument: str) -> str:
@@ -116,6 +140,13 @@ class Gateway:
         """Perpetuals that we listed or traded, by name."""
         return sorted(self._perpetuals | self._orders.traded)
 
+    def perpetual_prices_usd(self, names: Iterable[str]) -> dict[str, float]:
+        """Prices in USD of those of `names` whose index has been seen, by name."""
+        bases = {name: name.split("-")[0].split("_")[0] for name in sorted(names)}
+        return {
+            name: self.perpetual.mid_usd(self.index_usd[base]) for name, base in bases.items() if base in self.index_usd
+        }
+
     def deliver_before(self, exch_ns: int) -> Iterator[AnyEvent]:
         """Everything we learn before `exch_ns`, in order; our orders that reach the venue before it are taken too."""
         while True:
@@ -149,16 +180,16 @@ class Gateway:
             for answer in self._orders.tick(underlying, index_usd, lambda: self._clocks(exch_ns)):
                 self._push(answer)
 
-    def standing(self, instrument: str, side: int, exch_ns: int) -> tuple[int, int, int]:
-        """Row, price (ticks) and size (lots) of our bid (`side` +1) or ask (-1) at a moment; no lots where none.
+    def standing(self, instrument: str, side: int, exch_ns: int) -> Standing:
+        """Our bid (`side` +1) or ask (-1) at a moment.
 
         Before the first index tick of its underlying nothing stands: fees could not be charged.
         """
-        row = self.quotes.row_of.get(instrument, -1)
-        if row < 0 or self.quotes.instruments[row].contract.base not in self.index_usd:
-            return row, 0, 0
+        row = self.quotes.row_of.get(instrument)
+        if row is None or self.quotes.instruments[row].contract.base not in self.index_usd:
+            return _NOTHING
         self.refresh(exch_ns)
-        return row, *self.quotes.standing(row, side, exch_ns)
+        return Standing(row, *self.quotes.standing(row, side, exch_ns))
 
     def refresh(self, exch_ns: int) -> None:
         """Lets every quote that is due before `exch_ns` take effect, and answers those that the venue refuses."""
@@ -175,46 +206,40 @@ class Gateway:
                     )
                 )
 
-    def meet(self, event: TradePrint, print_ticks: int) -> int:
-        """Holds a taped print against our quote by all models; feeds the chosen one's fill back and gives its lots."""
-        taker_side = event.taker_side
-        row, quote_ticks, quote_lots = self.standing(event.instrument, -taker_side, event.exch_ts_ns)
-        if quote_lots == 0:
-            return 0
-        through = through_ticks(taker_side, print_ticks, quote_ticks)
-        if through < 0:
-            return 0
-        lots = self._models.lots(row, taker_side, through, event.size_lots, quote_lots)
-        for model, filled in lots.items():
-            self._count(model, event, row, quote_ticks, filled)
-        chosen = lots[self._terms.fills.model]
-        self.fill_quote(row, -taker_side, quote_ticks, chosen, event.exch_ts_ns)
-        return chosen
+    def meet(self, taker: Taker, standing: Standing, through: int) -> int:
+        """Holds a taker `through` ticks beyond our quote against all models; feeds back what the chosen one fills.
 
-    def fill_quote(self, row: int, side: int, price_ticks: int, size_lots: int, exch_ns: int) -> None:
-        """Trades lots of our bid (`side` +1) or ask (-1) at our price; nothing where there are no lots."""
-        if size_lots == 0:
-            return
-        instrument = self.quotes.instruments[row]
-        self.quotes.take(row, side, size_lots)
-        index_usd = self.index_usd[instrument.contract.base]
-        clocks = self._clocks(exch_ns)
-        self._push(
-            self._cashier.fill(
-                quote_id(instrument.name), instrument, side, price_ticks, size_lots, index_usd,
-                is_maker=True, clocks=clocks,
-            )
-        )  # fmt: skip
+        Gives the lots that traded with us.
+        """
+        if through < 0 or standing.size_lots == 0:
+            return 0
+        lots = self._models.lots(standing.row, taker.side, through, taker.size_lots, standing.size_lots)
+        for model, filled in lots.items():
+            if filled:
+                self._count(model, taker, standing, filled)
+        chosen = lots[self._terms.fills.model]
+        if chosen:
+            self._fill(taker, standing, chosen)
+        return chosen
 
     def fill_tally(self) -> Mapping[FillModel, FillTally]:
         """What each model would have filled so far, against the same quotes."""
         return dict(self.tallies)
 
-    def _count(self, model: FillModel, event: TradePrint, row: int, price_ticks: int, lots: int) -> None:
-        if lots:
-            instrument = self.quotes.instruments[row]
-            edge_usd = _edge_usd(instrument, event, price_ticks, lots)
-            self.tallies[model] = self.tallies[model].plus(lots, lots * instrument.lot_size, edge_usd)
+    def _fill(self, taker: Taker, standing: Standing, size_lots: int) -> None:
+        instrument = self.quotes.instruments[standing.row]
+        self.quotes.take(standing.row, -taker.side, size_lots)
+        self._push(
+            self._cashier.fill(
+                quote_id(instrument.name), instrument, -taker.side, standing.price_ticks, size_lots,
+                self.index_usd[instrument.contract.base], is_maker=True, clocks=self._clocks(taker.exch_ns),
+            )
+        )  # fmt: skip
+
+    def _count(self, model: FillModel, taker: Taker, standing: Standing, size_lots: int) -> None:
+        instrument = self.quotes.instruments[standing.row]
+        edge_usd = _edge_usd(instrument, taker, standing.price_ticks, size_lots)
+        self.tallies[model] = self.tallies[model].plus(size_lots, size_lots * instrument.lot_size, edge_usd)
 
     def _take_order(self, arrival_ns: int, order: Order) -> None:
         for answer in self._orders.arrive(order, self._clocks(arrival_ns), self.index_usd.get):
@@ -243,12 +268,12 @@ class Gateway:
         return heapq.heappop(self._answers)[3]
 
 
-def _edge_usd(instrument: Instrument, event: TradePrint, price_ticks: int, lots: int) -> float | None:
-    """What lots filled at `price_ticks` against a print are worth in USD at its mark; None where that is not known."""
+def _edge_usd(instrument: Instrument, taker: Taker, price_ticks: int, size_lots: int) -> float | None:
+    """What lots filled at `price_ticks` are worth to us in USD at the taker's mark; None where that is not known."""
     price = price_ticks * instrument.tick_size
-    edge = -event.taker_side * (event.mark_price - price) * lots * instrument.lot_size
+    edge = -taker.side * (taker.mark_price - price) * size_lots * instrument.lot_size
     if instrument.is_reciprocal:
         edge /= price
     elif instrument.contract.is_inverse:
-        edge *= event.index_usd
+        edge *= taker.index_usd
     return None if math.isnan(edge) else edge

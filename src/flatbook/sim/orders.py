@@ -15,16 +15,9 @@ from flatbook.domain.instruments import Kind
 from flatbook.domain.intents import OrderIntent, TimeInForce
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.engine.effects import Order
+from flatbook.sim.clocks import Clocks
 from flatbook.sim.perpetual import PerpetualMarket
 from flatbook.sim.ticks import is_on_grid
-
-
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """When something happened at the venue and when we learn of it, nanoseconds."""
-
-    exch_ns: int
-    local_ns: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ class LiveQuotes:
         assert times == sorted(times)
 
     def _refused(self, changes: QuoteChanges) -> NDArray[np.bool_]:
-        """Rows a venue would not take: prices off the grid or not positive, negative sizes, a bid that meets its ask."""
+        """Rows that a venue refuses: prices off the grid or below a tick, negative sizes, a bid that meets its ask."""
         bids, asks = changes.bid_lots > 0, changes.ask_lots > 0
         wrong_bid = bids & self._off_grid(changes.row, changes.bid_ticks)
         wrong_ask = asks & self._off_grid(changes.row, changes.ask_ticks)

@@ -1,0 +1,220 @@
+"""A market from one seed, as a venue: an index, a moving surface, other makers, and takers who see our quotes too.
+
+What happens without us is drawn first: paths, beliefs, who comes and what they want (`world`, `makers`, `takers`). Time
+then passes from one index tick to the next, and each taker who comes between them meets the best of our quotes and the
+others'. So two policies can be compared in one world: under the same seed they differ by what they quote, not by luck.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from flatbook.domain.errors import BadInputError, ConfigurationError
+from flatbook.domain.events import AnyEvent, FundingRate, IndexTick
+from flatbook.domain.reference import Instrument, ReferenceData
+from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND, NS_PER_YEAR
+from flatbook.engine.effects import Effects
+from flatbook.sim.board import show_chain
+from flatbook.sim.calendar import SettlementClock
+from flatbook.sim.chain import Chain, ListingRules
+from flatbook.sim.clocks import Clocks
+from flatbook.sim.fills import FillModel, FillTally
+from flatbook.sim.floor import Floor
+from flatbook.sim.flow import Stage, moment, wishes
+from flatbook.sim.flow_table import load_flow_table
+from flatbook.sim.gateway import Gateway, VenueTerms
+from flatbook.sim.latency import FeedLine
+from flatbook.sim.makers import Beliefs, MakerParameters
+from flatbook.sim.options import value
+from flatbook.sim.perpetual import funding_rate_8h
+from flatbook.sim.streams import stream
+from flatbook.sim.takers import TakerParameters, draw_arrivals
+from flatbook.sim.world import WorldParameters, draw_world
+
+UNDERLYING = "BTC"
+PERPETUAL = "BTC-PERPETUAL"
+FUNDING_NS = 8 * NS_PER_HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class MarketParameters:
+    """The simulated market's parts, and how often it speaks.
+
+    index_every_s   seconds between index ticks; divides a minute
+    slice_every_s   seconds between chain quotes of one expiry, the expiries taking turns; a multiple of the above
+    chain_every_s   seconds between chain quotes of all of them; a multiple of `slice_every_s`
+    """
+
+    world: WorldParameters = field(default_factory=WorldParameters)
+    listing: ListingRules = field(default_factory=ListingRules)
+    makers: MakerParameters = field(default_factory=MakerParameters)
+    takers: TakerParameters = field(default_factory=TakerParameters)
+    index_every_s: int = 1
+    slice_every_s: int = 10
+    chain_every_s: int = 60
+
+    def __post_init__(self) -> None:
+        if self.index_every_s < 1 or self.slice_every_s % self.index_every_s or self.chain_every_s % self.slice_every_s:
+            raise ConfigurationError(
+                f"index, slices and chain come every {self.index_every_s}, {self.slice_every_s} and "
+                f"{self.chain_every_s} s; each must be a multiple of the one before"
+            )
+
+
+class SimulatedVenue:
+    """`engine.venue.Venue` over a market drawn from `seed`, from `start_ns` on for `hours`.
+
+    Our quotes meet every taker: where we are better than the other makers we trade first, at the same price we share as
+    the fill model in `terms` says. The perpetual's premium is the simulation's; that of `terms` is not used.
+    """
+
+    def __init__(
+        self,
+        reference: ReferenceData,
+        *,
+        seed: int,
+        hours: float,
+        start_ns: int,
+        terms: VenueTerms | None = None,
+        parameters: MarketParameters | None = None,
+    ) -> None:
+        if not 0 < hours < 1e5:
+            raise BadInputError(f"a simulation of {hours} hours cannot be run; use more than 0")
+        terms = terms or VenueTerms(name="simulated")
+        self.parameters = p = parameters or MarketParameters()
+        self._step_ns = p.index_every_s * NS_PER_SECOND
+        if start_ns % self._step_ns:
+            raise BadInputError(f"start {start_ns} ns is not a multiple of the index step of {p.index_every_s} s")
+        self._steps = max(math.ceil(hours * NS_PER_HOUR / self._step_ns), 1)
+        self._start_ns = start_ns
+        self._gateway = Gateway(reference, terms, seed)
+        world = draw_world(p.world, seed, start_ns, self._step_ns, self._steps)
+        self._chain = Chain(UNDERLYING, p.listing, reference)
+        self._stage = Stage(
+            world=world,
+            surface=p.world.term_structure,
+            beliefs=Beliefs(p.makers, world, seed),
+            makers=p.makers,
+            table=load_flow_table(),
+            chain=self._chain,
+            steps=reference.instrument(f"{UNDERLYING}-1JAN30-100000-C").spec.ticks,
+        )
+        span_ns = self._steps * self._step_ns
+        self._arrivals = draw_arrivals(p.takers, self._stage.table, seed, start_ns, span_ns)
+        line = FeedLine(terms.latency.feed, stream(seed, "feed"), start_ns, span_ns // NS_PER_SECOND + 1)
+        self._line = line
+        self._floor = Floor(self._gateway, self._chain, line, p.takers)
+        self._clock = SettlementClock()
+        self._next_arrival = 0
+        self._funded_ns = start_ns
+
+    @property
+    def informed_trades(self) -> frozenset[str]:
+        """Ids of the prints whose taker knew something: what a maker would give much to know, and is never told."""
+        return frozenset(self._floor.informed)
+
+    def fair_coin(self, instrument: str, now_ns: int) -> float:
+        """What an option is worth by the true surface at a moment, coin per contract; for judging, not for quoting."""
+        row = next(row for row, listed in enumerate(self._chain.instruments) if listed.name == instrument)
+        stage, when = self._stage, np.array([now_ns])
+        contracts = self._chain.contracts(np.array([row]))
+        return float(value(stage.surface, stage.world, contracts, moment(stage.world, when)).price_coin[0])
+
+    def list_instrument(self, row: int, instrument: Instrument) -> None:
+        """As in `engine.venue.Venue`."""
+        self._gateway.list_instrument(row, instrument)
+
+    def submit(self, effects: Effects) -> None:
+        """As in `engine.venue.Venue`."""
+        self._gateway.submit(effects)
+
+    def fill_tally(self) -> Mapping[FillModel, FillTally]:
+        """What each fill model made of the takers so far, all against the quotes that the chosen one left standing."""
+        return self._gateway.fill_tally()
+
+    def events(self) -> Iterator[AnyEvent]:
+        """As in `engine.venue.Venue`."""
+        gateway, floor = self._gateway, self._floor
+        self._clock.start(self._start_ns)
+        for step, index_usd in enumerate(self._stage.world.index_usd.tolist()):
+            now_ns = self._start_ns + step * self._step_ns
+            while floor.next_ns < now_ns:
+                yield from gateway.deliver_before(floor.next_ns)
+                floor.trade_next()
+            yield from gateway.deliver_before(now_ns)
+            self._tick(step, now_ns, index_usd)
+        yield from gateway.close()
+
+    def _tick(self, step: int, now_ns: int, index_usd: float) -> None:
+        """What the venue does on a tick, in the order of `domain.events`: index, funding, settlement, then quotes."""
+        clocks = Clocks(now_ns, self._line.local_ns(now_ns))
+        self._clock.tick(UNDERLYING, now_ns, index_usd)
+        gateway = self._gateway
+        gateway.publish(
+            IndexTick(exch_ts_ns=now_ns, local_ts_ns=clocks.local_ns, underlying=UNDERLYING, price_usd=index_usd)
+        )
+        seconds = step * self.parameters.index_every_s
+        if seconds % 60 == 0:
+            gateway.perpetual.premium = float(self._stage.world.minute_at(np.array([now_ns])).premium[0])
+        gateway.tick(UNDERLYING, index_usd, now_ns)
+        if now_ns % FUNDING_NS == 0 and step:
+            self._pay_funding(clocks)
+        if now_ns >= self._clock.next_ns:
+            self._settle(clocks)
+        if now_ns % NS_PER_HOUR == 0 or step == 0:
+            self._open_hour(now_ns, index_usd)
+        if seconds % self.parameters.slice_every_s == 0:
+            self._publish_chain(clocks, seconds)
+
+    def _pay_funding(self, clocks: Clocks) -> None:
+        """Funding accrues by the minute at the rate of its premium, and is paid every eight hours."""
+        minutes = np.arange(self._funded_ns, clocks.exch_ns, NS_PER_MINUTE)
+        hours = (clocks.exch_ns - self._funded_ns) / NS_PER_HOUR
+        rate_8h = float(funding_rate_8h(self._stage.world.minute_at(minutes).premium).mean())
+        self._funded_ns = clocks.exch_ns
+        self._gateway.publish(
+            FundingRate(
+                exch_ts_ns=clocks.exch_ns,
+                local_ts_ns=clocks.local_ns,
+                instrument=PERPETUAL,
+                rate=rate_8h * hours / 8,
+                hours=hours,
+            )
+        )
+
+    def _settle(self, clocks: Clocks) -> None:
+        prices = self._gateway.perpetual_prices_usd([PERPETUAL])
+        for event in self._clock.settlements(prices, clocks):
+            self._gateway.publish(event)
+        self._clock.advance()
+
+    def _open_hour(self, now_ns: int, index_usd: float) -> None:
+        """Lists what is missing, and learns what the takers of the hour want of what is listed."""
+        stage = self._stage
+        factors = moment(stage.world, np.asarray(now_ns)).factors
+
+        def deviation_of(expiry_ns: int) -> float:
+            years = np.asarray((expiry_ns - now_ns) / NS_PER_YEAR)
+            return math.sqrt(float(stage.surface.atm_total_variance(factors, years)))
+
+        if self._chain.extend(now_ns, index_usd, deviation_of):
+            for expiry_ns in self._chain.expiries_ns(now_ns):
+                self._clock.expect(UNDERLYING, expiry_ns)
+        end_ns = (now_ns // NS_PER_HOUR + 1) * NS_PER_HOUR
+        first = self._next_arrival
+        self._next_arrival = int(np.searchsorted(self._arrivals.exch_ns, end_ns))
+        self._floor.expect(wishes(stage, self._arrivals, first, self._next_arrival))
+
+    def _publish_chain(self, clocks: Clocks, seconds: int) -> None:
+        """Sends the makers' quotes, of all expiries or of the one whose turn it is; those of ours they cross trade."""
+        p, now_ns = self.parameters, clocks.exch_ns
+        if seconds % p.chain_every_s == 0:
+            rows = self._chain.rows_alive(now_ns)
+        else:
+            expiries = self._chain.expiries_ns(now_ns)
+            rows = self._chain.of_expiry[expiries[seconds // p.slice_every_s % len(expiries)]]
+        shown = show_chain(self._stage, rows, now_ns)
+        self._floor.lift_crossed(shown, clocks)
+        self._gateway.publish(shown.event(UNDERLYING, clocks))
