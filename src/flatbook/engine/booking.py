@@ -76,7 +76,9 @@ def _take_delivery(state: State, event: Delivery) -> bool:
             state.table.grid[:, row] = 0
             _sync(state, row)
     _sync(state)
-    fee_usd = risk_amount(state.ledger.totals(currency).fees_paid_units - paid_before, currency) * state.values.index_usd
+    fee_usd = (
+        risk_amount(state.ledger.totals(currency).fees_paid_units - paid_before, currency) * state.values.index_usd
+    )
     state.pnl.booked("settlement", state.equity_usd(), fee_usd)
     state.stressed_ns = 0
     return True

@@ -20,8 +20,7 @@ def wanted_quotes(state: State) -> Ints:
     """The grid of quotes the policy wants now; its parts are kept to explain fills."""
     setup, values, market = state.setup, state.values, state.market
     policy = setup.policy
-    years = market.years(state.now_ns)
-    vol_error = market.surface.vol_errors(years, state.now_ns)[market.universe.slot[: values.rows]]
+    vol_error = market.surface.vol_errors(market.universe.slots)[market.universe.slot[: values.rows]]
     fees = market.universe.instruments[0].spec.fees
     inputs = QuoteInputs(
         exposure=state.exposure,

@@ -40,8 +40,8 @@ class MarketModel:
     forwards: ForwardModel = field(default_factory=ForwardModel)
     surface: SurfaceModel = field(default_factory=SurfaceModel)
     covariance: CovarianceModel = field(default_factory=CovarianceModel)
-    refit_after_vol: float = 0.001
-    refit_after_s: float = 60.0
+    refit_after_vol: float = 0.002
+    refit_after_s: float = 20.0
     mark_resolution: float = 1e-6
     min_hours: float = 1.0
     covariance_step_s: float = 600.0
@@ -106,8 +106,7 @@ class Market:
             self.set_aside += 1
             return None
         k = math.log(strike / self.forwards.forward_usd(slot))
-        self.surface.observe(slot, k, vol, vol, math.hypot(error, self.model.surface.quote_error), now_ns)
-        self._refit_if_moved(slot, k, vol, years, now_ns)
+        self._see(slot, k, vol, math.hypot(error, self.model.surface.quote_error), years, now_ns)
         return slot
 
     def take_chain(self, event: ChainQuotes) -> None:
@@ -138,10 +137,13 @@ class Market:
             k = math.log(self.universe.strike_usd[row] / forward)
             if self.universe.sign[row] * k < -0.02 or math.isnan(low) or math.isnan(high) or high - low > 0.2 * high:
                 continue
-            if self.surface.fitted_ns[slot] == 0:
+            if not self.surface.is_known(slot):
                 self._seed(slot, years, 0.5 * (low + high), now_ns)
-            self.surface.observe(slot, k, low, high, self.model.surface.quote_error, now_ns)
-        if self.surface.fitted_ns[slot] > 0:
+            if abs(k) < 0.5 * self.surface.vol(slot, 0.0) * math.sqrt(years):
+                error = math.hypot(self.model.surface.quote_error, 0.25 * (high - low))
+                self._see(slot, k, 0.5 * (low + high), error, years, now_ns)
+            self.surface.see_band(slot, k, low, high, now_ns)
+        if self.surface.is_known(slot):
             self._refit(slot, years, now_ns)
 
     def _learn_forward_from_chain(self, slot: int, quotes: list[tuple[int, QuoteRow]], now_ns: int) -> None:
@@ -208,19 +210,24 @@ class Market:
         error = (resolution + 0.5 * self.forwards.deviation(slot, self.forwards.index_ns)) / max(vega, 1e-9)
         return (vol, error) if error < 0.1 else (math.nan, math.nan)
 
-    def _refit_if_moved(self, slot: int, k: float, vol: float, years: float, now_ns: int) -> None:
+    def _see(self, slot: int, k: float, vol: float, error: float, years: float, now_ns: int) -> None:
+        """Moves the levels by a seen vol, and refits the slot's shape where that is due."""
         surface = self.surface
-        if surface.fitted_ns[slot] == 0:
+        if not surface.is_known(slot):
             self._seed(slot, years, vol, now_ns)
+        left = self.years(now_ns)
+        live = np.flatnonzero((surface.fitted_ns[: len(left)] > 0) & (left > 0)).astype(np.int64)
+        surface.age(live, left, now_ns)
+        if not surface.see(slot, k, vol, error, live, now_ns):
+            return
         off = abs(surface.vol(slot, k) - vol)
         stale = now_ns - int(surface.fitted_ns[slot]) > self.model.refit_after_s * 1e9
         if off > self.model.refit_after_vol or stale:
             self._refit(slot, years, now_ns)
 
     def _seed(self, slot: int, years: float, vol: float, now_ns: int) -> None:
-        known = np.flatnonzero(self.surface.fitted_ns[: self.universe.slots] > 0)
         left = self.years(now_ns)
-        alive = [int(other) for other in known if left[other] > 0]
+        alive = [slot for slot in range(self.universe.slots) if self.surface.is_known(slot) and left[slot] > 0]
         nearest = min(alive, key=lambda other: abs(math.log(left[other] / years)), default=None)
         self.surface.seed(slot, years, vol, nearest, now_ns)
 
@@ -237,7 +244,7 @@ class Market:
         known = [
             int(slot)
             for slot in self.universe.slots_by_expiry(now_ns)
-            if self.surface.fitted_ns[slot] > 0 and now_ns - self.surface.fitted_ns[slot] < 10 * NS_PER_MINUTE
+            if self.surface.is_known(int(slot)) and now_ns - self.surface.seen_ns[slot] < 10 * NS_PER_MINUTE
         ]
         if known:
             at = np.log([left[slot] for slot in known])

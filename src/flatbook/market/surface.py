@@ -1,10 +1,13 @@
-"""The smile of each expiry: an SVI slice fitted to what was seen, guarded, and as old as its last good fit.
+"""The smile of each expiry: a level that all expiries share news of, and an SVI shape fitted to what was seen.
 
-An observation is a vol band at a log-moneyness, with an error of its own that grows with age as vols wander. A fit
-must pass three guards before it is published to quoting: it must explain its observations, must not jump farther than
-its age allows unless the jump is seen repeatedly, and must leave no butterfly arbitrage. A refused fit leaves the last
-good slice in place, ageing, with the reason. Calendar arbitrage against a neighbour is removed by moving the staler
-slice, in parallel, by exactly the gap: the newest information wins.
+Vols move together, so one observation moves the level of its own expiry and, by their correlation, of every other: one
+Kalman filter over the log levels of all expiries. Shapes move slowly: a slice is refitted from time to time to the
+last observations, each carried along with the level since it was seen, and held by its own past.
+
+A fit must pass guards before it is published to quoting: it must explain its observations and leave no butterfly
+arbitrage; and an observation that would move a level farther than its age allows is refused until others agree. What
+is refused leaves the last good slice in place, its error growing, with the reason. Calendar arbitrage between
+neighbours is removed by moving the one that is known less well, by exactly the gap.
 
 As of: a slice depends on observations given before and on nothing else.
 """
@@ -17,19 +20,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.domain.units import NS_PER_YEAR
+from flatbook.kernels.levels import age_levels, see_level
 from flatbook.kernels.svi import calendar_gap, durrleman_min
 from flatbook.kernels.svi_fit import BAD_INPUT, FIT_SIZE, TOO_FEW_POINTS, fit_slice
 from flatbook.market.universe import MAX_SLOTS
 
 Floats = NDArray[np.float64]
 
-RING = 96
+RING = 64
 _GUARD_POINTS = 25
+_FIRST_FIT_POINTS = 4
 _MONTH_YEARS = 30 / 365
 
 
 class SliceStatus(IntEnum):
-    """What became of an expiry's last fit."""
+    """What became of an expiry's last observation or fit."""
 
     NEVER_FITTED = 0
     FITTED = 1
@@ -47,35 +52,42 @@ class SurfaceModel:
 
     vol_of_vol          relative standard deviation of a 30-day vol over a year; other tenors by `tenor_power`
     tenor_power         vol of vol goes with (30 days / tenor) to this power, tenors under a day counting as a day
+    tenor_correlation   of two levels, per unit of log tenor between them
+    shape_share         standard deviation of a smile's shape against its level's, at one deviation of moneyness
     quote_error         standard error of a seen vol beside its band, in vol
-    prior_error         standard error with which the last good slice still holds right after it was fitted, in vol
-    residual_limit      a fit whose weighted residual is larger than this many standard errors is refused
-    jump_deviations     an at-the-money move beyond this many standard deviations of its age is refused ...
-    jump_confirmations  ... until this many observations in a row ask for it
+    shape_error         standard error of a slice's vol per deviation of moneyness, in vol: what of a surprise in a
+                        wing is the wing's and not the level's
+    prior_error         standard error with which the last good shape still holds, in vol
+    residual_limit      a fit whose residual is a larger share of its level than this is refused
+    jump_deviations     an observation beyond this many standard deviations of its expectation is refused ...
+    jump_confirmations  ... until this many in a row on one side ask for it
     reach_deviations    guards look at log-moneyness out to this many standard deviations
     """
 
     vol_of_vol: float = 1.0
     tenor_power: float = 0.45
-    quote_error: float = 0.004
-    prior_error: float = 0.01
-    residual_limit: float = 6.0
-    jump_deviations: float = 5.0
+    tenor_correlation: float = 0.9
+    shape_share: float = 0.3
+    quote_error: float = 0.0015
+    shape_error: float = 0.006
+    prior_error: float = 0.006
+    residual_limit: float = 0.05
+    jump_deviations: float = 6.0
     jump_confirmations: int = 3
-    reach_deviations: float = 4.0
+    reach_deviations: float = 3.0
 
-    def wander(self, vol: float, years: float, age_ns: int) -> float:
-        """Standard deviation of how far a vol has moved since it was seen, in vol."""
-        tenor = max(years, 1 / 365)
-        per_root_year: float = self.vol_of_vol * (_MONTH_YEARS / tenor) ** self.tenor_power
-        return vol * per_root_year * math.sqrt(age_ns / NS_PER_YEAR)
+    def wander(self, years: Floats) -> Floats:
+        """Relative standard deviation per square root of a year of a vol level at each tenor."""
+        power: Floats = (_MONTH_YEARS / np.maximum(years, 1 / 365)) ** self.tenor_power
+        return self.vol_of_vol * power
 
 
 class Surface:
-    """SVI slices by expiry slot.
+    """SVI slices by expiry slot, and the covariance of what is not known of their levels.
 
     Invariant   `params[slot]` is NaN until the slot is SEEDED or FITTED; afterwards it is free of butterfly arbitrage
-                and in calendar order with its neighbours on the guarded range, at `fitted_years[slot]`
+                and in calendar order with its neighbours on the guarded range, at `fitted_years[slot]`;
+                `level_covariance` of the live slots is symmetric positive definite, as of `aged_ns`
     """
 
     def __init__(self, model: SurfaceModel) -> None:
@@ -83,33 +95,81 @@ class Surface:
         self.params: Floats = np.full((MAX_SLOTS, 5), np.nan)
         self.fitted_years: Floats = np.zeros(MAX_SLOTS)
         self.fitted_ns: NDArray[np.int64] = np.zeros(MAX_SLOTS, np.int64)
+        self.seen_ns: NDArray[np.int64] = np.zeros(MAX_SLOTS, np.int64)
         self.rmse_vol: Floats = np.full(MAX_SLOTS, np.nan)
         self.status: NDArray[np.int64] = np.zeros(MAX_SLOTS, np.int64)
-        self.jumps: NDArray[np.int64] = np.zeros(MAX_SLOTS, np.int64)
-        self.seen: NDArray[np.int64] = np.zeros(MAX_SLOTS, np.int64)
-        self._k: Floats = np.zeros((MAX_SLOTS, RING))
-        self._low: Floats = np.zeros((MAX_SLOTS, RING))
-        self._high: Floats = np.zeros((MAX_SLOTS, RING))
-        self._mid: Floats = np.zeros((MAX_SLOTS, RING))
-        self._error: Floats = np.zeros((MAX_SLOTS, RING))
-        self._ns: NDArray[np.int64] = np.zeros((MAX_SLOTS, RING), np.int64)
+        self.level_covariance: Floats = np.zeros((MAX_SLOTS, MAX_SLOTS))
+        self.aged_ns = 0
+        self._jumps: NDArray[np.int64] = np.zeros(MAX_SLOTS, np.int64)
+        self._seen: NDArray[np.int64] = np.zeros(MAX_SLOTS, np.int64)
+        self._drift: Floats = np.zeros(MAX_SLOTS)
+        self._shift: Floats = np.zeros(MAX_SLOTS)
+        self._ring: Floats = np.zeros((MAX_SLOTS, 5, RING))
+        self._ring_ns: NDArray[np.int64] = np.zeros((MAX_SLOTS, RING), np.int64)
         self._fit: Floats = np.zeros(FIT_SIZE)
 
-    def observe(self, slot: int, k: float, vol_low: float, vol_high: float, error_vol: float, now_ns: int) -> None:
-        """Takes a vol band at log-moneyness `k`; equal ends are a point, a NaN end is absent."""
-        at = int(self.seen[slot]) % RING
-        self._k[slot, at] = k
-        self._low[slot, at] = vol_low
-        self._high[slot, at] = vol_high
-        self._mid[slot, at] = 0.5 * (vol_low + vol_high)
-        self._error[slot, at] = error_vol
-        self._ns[slot, at] = now_ns
-        self.seen[slot] += 1
+    def is_known(self, slot: int) -> bool:
+        """Whether the slot has a slice."""
+        return bool(self.fitted_ns[slot] > 0)
+
+    def see(self, slot: int, k: float, vol: float, error_vol: float, live: NDArray[np.int64], now_ns: int) -> bool:
+        """Takes a vol seen at log-moneyness `k`: every live level learns of it; says whether it was believed.
+
+        `live` are the known slots that have not expired, `slot` among them; `age` must have been called at `now_ns`.
+        """
+        self.seen_ns[slot] = now_ns
+        if self.status[slot] == SliceStatus.SEEDED:
+            # A borrowed shape says nothing yet about levels: its own first fit comes before.
+            self._keep(slot, k, vol, vol, error_vol, now_ns)
+            return True
+        fair = self.vol(slot, k)
+        surprise = math.log(vol / fair)
+        width = self.vol(slot, 0.0) * math.sqrt(self.fitted_years[slot])
+        off_shape = float(self.rmse_vol[slot]) + self._model.shape_error * abs(k) / width
+        noise = (error_vol * error_vol + off_shape * off_shape) / (fair * fair)
+        expected = float(self.level_covariance[slot, slot]) + noise
+        if surprise * surprise > self._model.jump_deviations**2 * expected:
+            if not self._is_confirmed(slot, surprise):
+                self.status[slot] = SliceStatus.HELD_JUMP
+                return False
+            self.level_covariance[slot, slot] += surprise * surprise
+        self._jumps[slot] = 0
+        see_level(live, slot, surprise, noise, self.level_covariance, self._shift)
+        self.params[:, :2] *= np.exp(2.0 * self._shift)[:, None]
+        self._drift += self._shift
+        self._keep(slot, k, vol, vol, error_vol, now_ns)
+        return True
+
+    def see_band(self, slot: int, k: float, vol_low: float, vol_high: float, now_ns: int) -> None:
+        """Takes a quoted band for the next fit of the slot's shape; a NaN end is absent."""
+        self._keep(slot, k, vol_low, vol_high, self._model.quote_error, now_ns)
+
+    def _is_confirmed(self, slot: int, surprise: float) -> bool:
+        side = 1 if surprise > 0 else -1
+        self._jumps[slot] = self._jumps[slot] + side if self._jumps[slot] * side > 0 else side
+        return abs(int(self._jumps[slot])) >= self._model.jump_confirmations
+
+    def _keep(self, slot: int, k: float, vol_low: float, vol_high: float, error_vol: float, now_ns: int) -> None:
+        at = int(self._seen[slot]) % RING
+        self._ring[slot, :, at] = (k, vol_low, vol_high, error_vol, self._drift[slot])
+        self._ring_ns[slot, at] = now_ns
+        self._seen[slot] += 1
+
+    def age(self, live: NDArray[np.int64], years: Floats, now_ns: int) -> None:
+        """Lets what is not known of the live levels grow until now."""
+        elapsed = (now_ns - self.aged_ns) / NS_PER_YEAR if self.aged_ns else 0.0
+        if elapsed > 0.0 and len(live):
+            tenor = np.maximum(years, 1 / 365)
+            correlation = self._model.tenor_correlation
+            age_levels(live, self._model.wander(years), np.log(tenor), correlation, elapsed, self.level_covariance)
+        self.aged_ns = now_ns
 
     def points(self, slot: int) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
-        """What the slot's ring holds: log-moneyness, low and high vol, time seen."""
-        held = min(int(self.seen[slot]), RING)
-        return self._k[slot, :held], self._low[slot, :held], self._high[slot, :held], self._ns[slot, :held]
+        """What the slot's shape is fitted to: log-moneyness, low and high vol at today's level, time seen."""
+        held = min(int(self._seen[slot]), RING)
+        k, low, high, _, drift = self._ring[slot, :, :held]
+        carried = np.exp(self._drift[slot] - drift)
+        return k, low * carried, high * carried, self._ring_ns[slot, :held]
 
     def at(self, slot: int, years: float) -> Floats:
         """The slice's parameters `years` before expiry: the vols of the fit, on what time is left."""
@@ -127,9 +187,12 @@ class Surface:
 
     def vol(self, slot: int, k: float) -> float:
         """The slice's vol at log-moneyness `k`; NaN where there is no slice."""
-        a, b, rho, m, s = self.params[slot]
+        years = float(self.fitted_years[slot])
+        if years <= 0.0:
+            return math.nan
+        a, b, rho, m, s = self.params[slot].tolist()
         variance = a + b * (rho * (k - m) + math.sqrt((k - m) ** 2 + s * s))
-        return math.sqrt(max(variance, 0.0) / self.fitted_years[slot]) if self.fitted_years[slot] > 0 else math.nan
+        return math.sqrt(max(variance, 0.0) / years)
 
     def levels(self, slots: int) -> Floats:
         """At-the-money vols of the first `slots` expiries; NaN where there is no slice."""
@@ -138,15 +201,12 @@ class Surface:
             variance = a + b * (-rho * m + np.sqrt(m * m + s * s))
             return np.asarray(np.sqrt(np.maximum(variance, 0.0) / self.fitted_years[:slots]))
 
-    def vol_errors(self, years: Floats, now_ns: int) -> Floats:
-        """One standard error of each published slice: fit, quotes and age together, in vol; inf where there is none."""
-        n = len(years)
-        model = self._model
-        per_root_year = model.vol_of_vol * (_MONTH_YEARS / np.maximum(years, 1 / 365)) ** model.tenor_power
-        age = np.maximum(now_ns - self.fitted_ns[:n], 0) / NS_PER_YEAR
-        aged = self.levels(n) ** 2 * per_root_year**2 * age
-        error = np.sqrt(model.quote_error**2 + np.nan_to_num(self.rmse_vol[:n]) ** 2 + aged)
-        return np.where(self.fitted_ns[:n] > 0, error, np.inf)
+    def vol_errors(self, slots: int) -> Floats:
+        """One standard error of each of the first `slots` slices: level, fit and quotes, in vol; inf where none."""
+        known = np.where(self.fitted_ns[:slots] > 0, 0.0, np.inf)
+        unknown_level = self.levels(slots) ** 2 * np.diag(self.level_covariance)[:slots]
+        fit = self._model.quote_error**2 + np.nan_to_num(self.rmse_vol[:slots]) ** 2
+        return np.asarray(np.sqrt(np.nan_to_num(unknown_level) + fit) + known)
 
     def seed(self, slot: int, years: float, vol: float, neighbour: int | None, now_ns: int) -> None:
         """Gives a new expiry a first slice: its neighbour's in standardised moneyness, or a flat one at `vol`."""
@@ -154,17 +214,18 @@ class Surface:
             stretch = years / self.fitted_years[neighbour]
             root = math.sqrt(stretch)
             self.params[slot] = self.params[neighbour] * np.array([stretch, root, 1.0, root, root])
-            self.rmse_vol[slot] = self._model.wander(vol, years, NS_PER_YEAR // 365)
         else:
             width = vol * math.sqrt(years)
             self.params[slot] = (0.9 * width * width, 0.1 * width, 0.0, 0.0, width)
-            self.rmse_vol[slot] = 0.1 * vol
+        self.rmse_vol[slot] = 0.05
+        self.level_covariance[slot, :] = self.level_covariance[:, slot] = 0.0
+        self.level_covariance[slot, slot] = 0.1**2
         self.fitted_years[slot] = years
-        self.fitted_ns[slot] = now_ns
+        self.fitted_ns[slot] = self.seen_ns[slot] = now_ns
         self.status[slot] = SliceStatus.SEEDED
 
     def refit(self, slot: int, years: float, now_ns: int) -> SliceStatus:
-        """Fits the slot to its ring as of now; publishes the fit, or says why not and leaves the last good one."""
+        """Fits the slot's shape to its ring as of now; publishes the fit, or says why not and leaves the last one."""
         status = self._try_fit(slot, years, now_ns)
         self.status[slot] = status
         if status is SliceStatus.FITTED:
@@ -172,58 +233,51 @@ class Surface:
             self.fitted_years[slot] = years
             self.fitted_ns[slot] = now_ns
             self.rmse_vol[slot] = self._fit[5]
+        elif status is SliceStatus.HELD_RESIDUAL:
+            # The slice in place explains its points no better: it holds the next fit less, and is trusted less.
+            self.rmse_vol[slot] = max(float(self.rmse_vol[slot]), float(self._fit[5]))
         return status
 
     def _try_fit(self, slot: int, years: float, now_ns: int) -> SliceStatus:
-        model = self._model
-        held = min(int(self.seen[slot]), RING)
+        """Warm from the slice in place; where that explains too little, once more from nothing."""
         level = self.vol(slot, 0.0)
-        per_root_ns = model.wander(level, years, 1)
-        error = np.hypot(self._error[slot, :held], per_root_ns * np.sqrt(now_ns - self._ns[slot, :held]))
         prior = self.at(slot, years)
-        drift = model.wander(level, years, now_ns - int(self.fitted_ns[slot]))
-        prior_error = math.hypot(model.prior_error, drift)
-        if self.status[slot] == SliceStatus.SEEDED:
-            prior_error = math.hypot(prior_error, float(self.rmse_vol[slot]))
-        code = fit_slice(
-            self._k[slot, :held],
-            self._low[slot, :held],
-            self._high[slot, :held],
-            self._mid[slot, :held],
-            1.0 / error,
-            years,
-            prior,
-            prior,
-            1.0 / prior_error,
-            0.05,
-            0.0,
-            self._fit,
-        )
+        prior_error = self._model.prior_error + 2.0 * float(self.rmse_vol[slot])
+        if self.status[slot] == SliceStatus.SEEDED and self._seen[slot] < _FIRST_FIT_POINTS:
+            return SliceStatus.SEEDED
+        status = self._fit_once(slot, years, now_ns, level, prior, 1.0 / prior_error)
+        if status is SliceStatus.HELD_RESIDUAL:
+            cold = np.full(5, np.nan)
+            status = self._fit_once(slot, years, now_ns, level, cold, 0.0)
+        return status
+
+    def _fit_once(
+        self, slot: int, years: float, now_ns: int, level: float, start: Floats, prior_weight: float
+    ) -> SliceStatus:
+        k, low, high, seen_ns = self.points(slot)
+        own_error = self._ring[slot, 3, : len(k)]
+        wander = self._model.shape_share * level * float(self._model.wander(np.array([years]))[0])
+        error = np.sqrt(own_error**2 + wander**2 * (now_ns - seen_ns) / NS_PER_YEAR)
+        mid = 0.5 * (low + high)
+        code = fit_slice(k, low, high, mid, 1.0 / error, years, start, start, prior_weight, 0.05, 0.0, self._fit)
         if code == TOO_FEW_POINTS:
             return SliceStatus.HELD_TOO_FEW_POINTS
         if code == BAD_INPUT:
             return SliceStatus.HELD_BAD_INPUT
-        return self._guard(slot, years, level, drift, float(np.min(error)))
+        return self._guard(level)
 
-    def _guard(self, slot: int, years: float, level: float, drift: float, least_error: float) -> SliceStatus:
+    def _guard(self, level: float) -> SliceStatus:
         model = self._model
-        if not self._fit[5] <= model.residual_limit * max(least_error, model.quote_error):
+        if not self._fit[5] <= model.residual_limit * level:
             return SliceStatus.HELD_RESIDUAL
-        a, b, rho, m, s = self._fit[:5]
-        new_level = math.sqrt(max(a + b * (-rho * m + math.sqrt(m * m + s * s)), 0.0) / years)
-        allowed = model.jump_deviations * math.hypot(model.prior_error, drift)
-        if self.status[slot] != SliceStatus.SEEDED and abs(new_level - level) > allowed:
-            self.jumps[slot] += 1
-            if self.jumps[slot] < model.jump_confirmations:
-                return SliceStatus.HELD_JUMP
-        self.jumps[slot] = 0
-        reach = model.reach_deviations * new_level * math.sqrt(years)
+        a, b, rho, m, s = self._fit[:5].tolist()
+        reach = model.reach_deviations * math.sqrt(max(a + b * (-rho * m + math.sqrt(m * m + s * s)), 0.0))
         if not durrleman_min(self._fit[:5], -reach, reach, _GUARD_POINTS) >= 0.0:
             return SliceStatus.HELD_BUTTERFLY
         return SliceStatus.FITTED
 
     def keep_calendar_order(self, slot: int, slots_by_expiry: NDArray[np.int64], years: Floats) -> None:
-        """Lifts or lowers the staler of `slot` and each neighbour until total variance rises with expiry."""
+        """Moves the less known of `slot` and each neighbour until total variance rises with expiry."""
         known = [int(other) for other in slots_by_expiry if self.fitted_ns[other] > 0 and years[other] > 0]
         at = known.index(slot)
         for i in range(at, 0, -1):
@@ -241,8 +295,8 @@ class Surface:
             return False
         lowered = near_slice.copy()
         lowered[0] += 1.001 * gap
-        near_is_staler = self.fitted_ns[near] < self.fitted_ns[far]
-        if near_is_staler and durrleman_min(lowered, -reach, reach, _GUARD_POINTS) >= 0.0 and _floor(lowered) > 0.0:
+        near_gives = self.level_covariance[near, near] > self.level_covariance[far, far]
+        if near_gives and durrleman_min(lowered, -reach, reach, _GUARD_POINTS) >= 0.0 and _floor(lowered) > 0.0:
             self.params[near, 0] += 1.001 * gap * self.fitted_years[near] / years[near]
         else:
             self.params[far, 0] -= 1.001 * gap * self.fitted_years[far] / years[far]

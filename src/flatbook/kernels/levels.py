@@ -1,0 +1,74 @@
+"""The vol levels of all expiries as one filtered state: what one expiry shows, the others learn by their share."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.kernels.jit import Arg, kernel
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def age_levels_plain(
+    live: Ints, wander: Floats, log_tenor: Floats, correlation: float, years: float, p: Floats
+) -> None:
+    """Plain twin of `age_levels`."""
+    grid = np.ix_(live, live)
+    apart = np.abs(log_tenor[live][:, None] - log_tenor[live][None, :])
+    p[grid] += np.outer(wander[live], wander[live]) * correlation**apart * years
+
+
+@kernel(Arg.IN_INT, Arg.IN, Arg.IN, Arg.FLOAT, Arg.FLOAT, Arg.OUT_2D, plain=age_levels_plain)
+def age_levels(live: Ints, wander: Floats, log_tenor: Floats, correlation: float, years: float, p: Floats) -> None:
+    """Let the covariance `p` of log levels grow over `years` in which nothing was seen.
+
+    Shapes      live (m,) slots; wander and log_tenor (slots,); p (slots, slots), symmetric
+    Units       wander per square root of a year; two expiries move with `correlation` per unit of log tenor apart
+    """
+    for a in range(live.size):
+        i = live[a]
+        for b in range(live.size):
+            j = live[b]
+            apart = abs(log_tenor[i] - log_tenor[j])
+            p[i, j] += wander[i] * wander[j] * math.exp(math.log(correlation) * apart) * years
+
+
+def see_level_plain(live: Ints, slot: int, surprise: float, noise: float, p: Floats, shift: Floats) -> None:
+    """Plain twin of `see_level`."""
+    shift[:] = 0.0
+    gain = p[live, slot] / (p[slot, slot] + noise)
+    shift[live] = gain * surprise
+    p[np.ix_(live, live)] -= np.outer(gain, p[slot, live])
+
+
+@kernel(Arg.IN_INT, Arg.INT, Arg.FLOAT, Arg.FLOAT, Arg.OUT_2D, Arg.OUT, plain=see_level_plain)
+def see_level(live: Ints, slot: int, surprise: float, noise: float, p: Floats, shift: Floats) -> None:
+    """Fill `shift` with what every live level moves by when `slot`'s log level is seen `surprise` off, and shrink `p`.
+
+    Shapes      live (m,); p (slots, slots); shift (slots,), zero where not live
+    Units       log vol; `noise` is the observation's variance
+    Source      the Kalman measurement update of one scalar observation
+    """
+    for i in range(shift.size):
+        shift[i] = 0.0
+    total = p[slot, slot] + noise
+    for a in range(live.size):
+        shift[live[a]] = p[live[a], slot] / total
+    for a in range(live.size):
+        i = live[a]
+        if i == slot:
+            continue
+        for b in range(live.size):
+            if live[b] != slot:
+                p[i, live[b]] -= shift[i] * p[slot, live[b]]
+    kept = noise / total
+    for a in range(live.size):
+        i = live[a]
+        if i != slot:
+            p[i, slot] *= kept
+            p[slot, i] = p[i, slot]
+    p[slot, slot] *= kept
+    for i in range(shift.size):
+        shift[i] *= surprise
