@@ -116,7 +116,7 @@ def test_an_empty_run_still_has_a_page(facts_of: Callable[[float], RunFacts]) ->
     facts = msgspec.structs.replace(facts_of(0.0), log=())
     page = render(Tables().frames(), summarise(Tables(), facts))
     _outline(page)
-    for sentence in ("no hedges", "no fills", "No quote", "No slice", "No exposure", "Nothing was logged"):
+    for sentence in ("no hedges", "no fills", "No quote", "No slice", "No exposure", "No equity", "Nothing was logged"):
         assert sentence in page
 
 

@@ -112,11 +112,12 @@ def test_it_binds_streams_and_stops(live_view: LiveView) -> None:
 
 
 def test_it_stops_promptly_with_a_page_open(live_view: LiveView) -> None:
-    heard = threading.Event()
+    heard, lines = threading.Event(), list[str]()
 
     def look(url: str) -> None:
         with httpx.stream("GET", url + "api/stream") as answer:
-            for _ in answer.iter_lines():
+            for line in answer.iter_lines():
+                lines.append(line)
                 heard.set()
 
     with Dashboard(0, _moving(live_view)) as dashboard:
@@ -127,6 +128,7 @@ def test_it_stops_promptly_with_a_page_open(live_view: LiveView) -> None:
     assert time.perf_counter() - started < 1.5
     page.join(5)
     assert not page.is_alive()
+    assert "event: end" in lines[-4:], "the page is told that no more will come"
 
 
 def test_a_taken_port_is_replaced_and_said() -> None:

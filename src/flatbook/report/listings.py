@@ -28,6 +28,7 @@ FILL_COLUMNS = (
 
 
 def fills_section(series: Frames) -> Html:
+    """The ten best and ten worst fills, each with the three parts of its price."""
     note = (
         "Each price is fair value plus a spread part plus an inventory part. The outcome is the longest markout known, "
         "or the edge at the fill where none is, less the fee."
@@ -61,6 +62,7 @@ def _fill_row(fill: dict[str, Any]) -> tuple[str | Html, ...]:
 
 
 def fill_models_section(summary: Summary) -> Html:
+    """What each model of fills would have given."""
     note = "The same quotes and tape under each model of who is filled at our price. Only one of them drives the book."
     models = summary["flow"]["fill_models"]
     if not models:
@@ -87,6 +89,7 @@ def fill_models_section(summary: Summary) -> Html:
 
 
 def ledger_section(summary: Summary) -> Html:
+    """Balances and P&L by currency, and whether the books balance."""
     ledger = summary["ledger"]
     state = "balanced" if ledger["balanced"] else "NOT balanced"
     verdict = tag("b", state, css="gain" if ledger["balanced"] else "loss")
@@ -101,6 +104,7 @@ def ledger_section(summary: Summary) -> Html:
 
 
 def log_section(series: Frames, summary: Summary) -> Html:
+    """Stage changes and log entries in one list."""
     stages = [(span["from"] * NS_PER_MS, "stage", span["stage"]) for span in stage_spans(series["equity"])]
     notes = [(entry["ts_ns"], entry["kind"], entry["text"]) for entry in summary["log"]]
     entries = sorted([*stages, *notes])

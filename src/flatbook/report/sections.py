@@ -8,34 +8,36 @@ from flatbook.report.tables import PARTS
 
 
 def pnl_section(summary: Summary) -> Html:
+    """Equity over time, and the parts it came to."""
     pnl = summary["pnl"]
-    if pnl["total"] is None:
-        rows, foot = [], Html("")
-    else:
-        greatest = max(abs(pnl[name]) for name in PARTS)
-        rows = [
-            (
-                formats.words(name),
-                toned(pnl[name], formats.usd(pnl[name], signed=True)),
-                signed_bar(pnl[name], greatest),
-            )
-            for name in PARTS
-        ]
-        foot = tag("p", "Total ", toned(pnl["total"], formats.usd(pnl["total"], 2, signed=True)), css="total")
-    parts = table(
-        (Column("Part", is_number=False), Column("P&L", "USD"), Column("", is_number=False)), rows, css="parts"
+    note = (
+        "Cumulative since the start. The parts sum to the total at every moment; shaded are the times when the loss "
+        "stop was above normal. Click a name in the legend to show or hide it, drag to zoom, double-click to go back."
     )
+    if pnl["total"] is None:
+        return section("pnl", "P&L and its parts", note, nothing("No equity was recorded."))
+    total = tag("p", "Total ", toned(pnl["total"], formats.usd(pnl["total"], 2, signed=True)), css="total")
     return section(
         "pnl",
         "P&L and its parts",
-        "Cumulative since the start. The parts sum to the total at every moment; shaded are the times when the loss "
-        "stop was above normal. Click a name in the legend to show or hide it, drag to zoom, double-click to go back.",
-        tag("div", figure("equity", "Equity and parts", "USD"), tag("div", parts, foot), css="split"),
+        note,
+        tag("div", figure("equity", "Equity and parts", "USD"), tag("div", _parts(pnl), total), css="split"),
         figure("index", "Index", "USD per coin"),
     )
 
 
+def _parts(pnl: Summary) -> Html:
+    greatest = max(abs(pnl[name]) for name in PARTS)
+    columns = (Column("Part", is_number=False), Column("P&L", "USD"), Column("", is_number=False))
+    rows = [
+        (formats.words(name), toned(pnl[name], formats.usd(pnl[name], signed=True)), signed_bar(pnl[name], greatest))
+        for name in PARTS
+    ]
+    return table(columns, rows, css="parts")
+
+
 def exposures_section(series: Frames) -> Html:
+    """What the book held of each factor, over time."""
     note = "What the whole book, hedges included, gains per unit move of each factor."
     if series["exposures"].is_empty():
         return section("exposures", "Exposures", note, nothing("No exposure was recorded."))
@@ -51,6 +53,7 @@ def exposures_section(series: Frames) -> Html:
 
 
 def quotes_section(series: Frames) -> Html:
+    """Our quotes beside the market, an instrument at a time."""
     note = (
         "Our bid and ask around our fair value, the market's last known price beside them and our fills, in coin. "
         "A market dot is fainter the older its price; its age is shown when you point at it."
@@ -62,6 +65,7 @@ def quotes_section(series: Frames) -> Html:
 
 
 def hedges_section(series: Frames) -> Html:
+    """Delta before and after each hedge, what was paid, and the reasons."""
     note = "Each hedge takes the book from its delta before to its delta after; the cost is against the index."
     hedges = series["hedges"]
     if hedges.is_empty():
@@ -89,6 +93,7 @@ def hedges_section(series: Frames) -> Html:
 
 
 def smile_section(series: Frames) -> Html:
+    """The fit over its points, an expiry and a time at a time."""
     note = (
         "Our fitted slice over the vols it was fitted to, as they stood at that moment; a bar spans bid to ask, "
         "a point is fainter the older it is. Move the slider through the run."

@@ -61,9 +61,13 @@ class Feed:
         """The JSON of a view no older than the interval."""
         now = time.monotonic()
         if now - self._made_at >= self.interval_s:
-            self._json = msgspec.json.encode(self._view())
+            self._json = self.fresh()
             self._made_at = now
         return self._json
+
+    def fresh(self) -> bytes:
+        """The JSON of the view now."""
+        return msgspec.json.encode(self._view())
 
 
 def build_app(feed: Feed, is_stopping: Callable[[], bool]) -> FastAPI:
@@ -101,6 +105,8 @@ async def _events(feed: Feed, is_stopping: Callable[[], bool]) -> AsyncIterator[
             sent = latest
             yield b"data: " + latest + b"\n\n"
         await asyncio.sleep(feed.interval_s)
+    # The last view, and a word that no more will come: a page that merely lost its server would ask again and again.
+    yield b"data: " + feed.fresh() + b"\n\nevent: end\ndata: \n\n"
 
 
 @cache

@@ -284,13 +284,15 @@
     box.textContent = text;
   }
   const stream = new EventSource("/api/stream");
-  let isConnected = false;
+  let isConnected = false, hasEnded = false;
   stream.onmessage = (message) => { isConnected = true; show(JSON.parse(message.data)); watch(); };
+  stream.addEventListener("end", () => { hasEnded = true; stream.close(); watch(); });
   stream.onerror = () => { isConnected = false; watch(); };
   /* A page that no longer hears from the run must not look live. */
   function watch() {
     const quiet = (performance.now() - lastMove.at) / 1000;
-    if (!isConnected) say(view ? "The run no longer answers: what you see is as it last was." : "Waiting for the run.");
+    if (hasEnded) say("The run has ended: this is how it stood.");
+    else if (!isConnected) say(view ? "The run no longer answers: what you see is as it last was." : "Waiting for the run.");
     else if (view?.state === "running" && quiet > 5) say(`The engine's clock has stood still for ${age(quiet)}.`);
     else say("");
   }
