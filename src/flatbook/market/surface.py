@@ -239,7 +239,7 @@ class Surface:
         return status
 
     def _try_fit(self, slot: int, years: float, now_ns: int) -> SliceStatus:
-        """Warm from the slice in place; where that explains too little, once more from nothing."""
+        """Warm from the slice in place; where that explains too little, from nothing and from vols as they were seen."""
         level = self.vol(slot, 0.0)
         prior = self.at(slot, years)
         prior_error = self._model.prior_error + 2.0 * float(self.rmse_vol[slot])
@@ -247,8 +247,8 @@ class Surface:
             return SliceStatus.SEEDED
         status = self._fit_once(slot, years, now_ns, level, prior, 1.0 / prior_error)
         if status is SliceStatus.HELD_RESIDUAL:
-            cold = np.full(5, np.nan)
-            status = self._fit_once(slot, years, now_ns, level, cold, 0.0)
+            self._ring[slot, 4] = self._drift[slot]
+            status = self._fit_once(slot, years, now_ns, level, np.full(5, np.nan), 0.0)
         return status
 
     def _fit_once(
@@ -297,10 +297,16 @@ class Surface:
         lowered[0] += 1.001 * gap
         near_gives = self.level_covariance[near, near] > self.level_covariance[far, far]
         if near_gives and durrleman_min(lowered, -reach, reach, _GUARD_POINTS) >= 0.0 and _floor(lowered) > 0.0:
-            self.params[near, 0] += 1.001 * gap * self.fitted_years[near] / years[near]
+            self._lift(near, 1.001 * gap * self.fitted_years[near] / years[near])
         else:
-            self.params[far, 0] -= 1.001 * gap * self.fitted_years[far] / years[far]
+            self._lift(far, -1.001 * gap * self.fitted_years[far] / years[far])
         return True
+
+    def _lift(self, slot: int, variance: float) -> None:
+        """Moves a slice in parallel; what it was fitted to is carried along, so that it does not pull back twice."""
+        before = self.vol(slot, 0.0)
+        self.params[slot, 0] += variance
+        self._drift[slot] += math.log(self.vol(slot, 0.0) / before)
 
 
 def _floor(params: Floats) -> float:

@@ -54,11 +54,11 @@ class Chain:
     def __init__(self, underlying: str, rules: ListingRules, reference: ReferenceData) -> None:
         self.underlying = underlying
         self.instruments: list[Instrument] = []
+        self.row_of: dict[str, int] = {}
         self.of_expiry: dict[int, Ints] = {}
         self._rules = rules
         self._reference = reference
         self._steps_usd: dict[int, int] = {}
-        self._listed: set[str] = set()
         self._columns: list[tuple[float, float, int]] = []
         self._contracts = Contracts(np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
 
@@ -95,8 +95,8 @@ class Chain:
     def _list(self, expiry_ns: int, strike_usd: int) -> None:
         for right, sign in (("C", 1.0), ("P", -1.0)):
             name = f"{self.underlying}-{format_expiry(expiry_ns)}-{strike_usd}-{right}"
-            if name not in self._listed:
-                self._listed.add(name)
+            if name not in self.row_of:
+                self.row_of[name] = len(self.instruments)
                 self.instruments.append(self._reference.instrument(name))
                 self._columns.append((float(strike_usd), sign, expiry_ns))
 

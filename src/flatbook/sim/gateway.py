@@ -98,6 +98,8 @@ def quote_id(instrument: str) -> str:
 class Gateway:
     """What we have at a venue and what is under way, in both directions.
 
+    Each line keeps its order: what was sent first arrives first, whatever the jitter.
+
     Invariant   events leave in local-time order; at equal times in the order of `domain.events`, market events among
                 themselves in the order they were published
     """
@@ -117,7 +119,9 @@ class Gateway:
         self._perpetuals: set[str] = set()
         self._feed: deque[MarketEvent] = deque()
         self._answers: list[tuple[int, int, int, AnyEvent]] = []
-        self._inbox: list[tuple[int, int, Order]] = []
+        self._inbox: deque[tuple[int, Order]] = deque()
+        self._last_arrival_ns = 0
+        self._last_answer_ns = 0
         self._sequence = 0
         self._reached_ns = 0
 
@@ -132,8 +136,9 @@ class Gateway:
         if effects.quotes is not None:
             self.quotes.queue(effects.ts_ns + self._quote_delays.next_ns(), effects.quotes)
         for order in effects.orders:
-            self._sequence += 1
-            heapq.heappush(self._inbox, (effects.ts_ns + self._order_delays.next_ns(), self._sequence, order))
+            arrival_ns = effects.ts_ns + self._order_delays.next_ns()
+            self._last_arrival_ns = max(self._last_arrival_ns, arrival_ns)
+            self._inbox.append((self._last_arrival_ns, order))
 
     @property
     def perpetuals(self) -> list[str]:
@@ -153,7 +158,7 @@ class Gateway:
             arrival_ns = self._inbox[0][0] if self._inbox else _NEVER_NS
             learnt_ns = self._next_learnt_ns()
             if arrival_ns < exch_ns and arrival_ns <= learnt_ns:
-                self._take_order(*heapq.heappop(self._inbox)[::2])
+                self._take_order(*self._inbox.popleft())
             elif learnt_ns < exch_ns:
                 yield self._pop()
             else:
@@ -246,8 +251,10 @@ class Gateway:
             self._push(answer)
 
     def _clocks(self, exch_ns: int) -> Clocks:
-        """When we learn of what the venue does for us at `exch_ns`: later, and never before what we know already."""
-        return Clocks(exch_ns, max(exch_ns + max(self._feed_delays.next_ns(), 1), self._reached_ns))
+        """When we learn of what the venue does for us at `exch_ns`: later, and never before what it answered before."""
+        learnt_ns = exch_ns + max(self._feed_delays.next_ns(), 1)
+        self._last_answer_ns = max(learnt_ns, self._last_answer_ns, self._reached_ns)
+        return Clocks(exch_ns, self._last_answer_ns)
 
     def _push(self, event: AnyEvent) -> None:
         self._sequence += 1

@@ -6,10 +6,11 @@ others'. So two policies can be compared in one world: under the same seed they 
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flatbook.domain.errors import BadInputError, ConfigurationError
 from flatbook.domain.events import AnyEvent, FundingRate, IndexTick
@@ -32,6 +33,9 @@ from flatbook.sim.perpetual import funding_rate_8h
 from flatbook.sim.streams import stream
 from flatbook.sim.takers import TakerParameters, draw_arrivals
 from flatbook.sim.world import WorldParameters, draw_world
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 UNDERLYING = "BTC"
 PERPETUAL = "BTC-PERPETUAL"
@@ -115,12 +119,14 @@ class SimulatedVenue:
         """Ids of the prints whose taker knew something: what a maker would give much to know, and is never told."""
         return frozenset(self._floor.informed)
 
-    def fair_coin(self, instrument: str, now_ns: int) -> float:
-        """What an option is worth by the true surface at a moment, coin per contract; for judging, not for quoting."""
-        row = next(row for row, listed in enumerate(self._chain.instruments) if listed.name == instrument)
-        stage, when = self._stage, np.array([now_ns])
-        contracts = self._chain.contracts(np.array([row]))
-        return float(value(stage.surface, stage.world, contracts, moment(stage.world, when)).price_coin[0])
+    def fair_coin(self, instruments: Sequence[str], now_ns: Ints) -> Floats:
+        """What listed options are worth by the true surface, each at its moment before expiry; coin per contract.
+
+        For judging a maker, not for quoting.
+        """
+        rows = np.array([self._chain.row_of[name] for name in instruments], np.int64)
+        contracts = self._chain.contracts(rows)
+        return value(self._stage.surface, self._stage.world, contracts, moment(self._stage.world, now_ns)).price_coin
 
     def list_instrument(self, row: int, instrument: Instrument) -> None:
         """As in `engine.venue.Venue`."""
@@ -174,18 +180,22 @@ class SimulatedVenue:
         hours = (clocks.exch_ns - self._funded_ns) / NS_PER_HOUR
         rate_8h = float(funding_rate_8h(self._stage.world.minute_at(minutes).premium).mean())
         self._funded_ns = clocks.exch_ns
-        self._gateway.publish(
-            FundingRate(
-                exch_ts_ns=clocks.exch_ns,
-                local_ts_ns=clocks.local_ns,
-                instrument=PERPETUAL,
-                rate=rate_8h * hours / 8,
-                hours=hours,
+        for name in self._perpetuals():
+            self._gateway.publish(
+                FundingRate(
+                    exch_ts_ns=clocks.exch_ns,
+                    local_ts_ns=clocks.local_ns,
+                    instrument=name,
+                    rate=rate_8h * hours / 8,
+                    hours=hours,
+                )
             )
-        )
+
+    def _perpetuals(self) -> list[str]:
+        return sorted({PERPETUAL, *self._gateway.perpetuals})
 
     def _settle(self, clocks: Clocks) -> None:
-        prices = self._gateway.perpetual_prices_usd([PERPETUAL])
+        prices = self._gateway.perpetual_prices_usd(self._perpetuals())
         for event in self._clock.settlements(prices, clocks):
             self._gateway.publish(event)
         self._clock.advance()

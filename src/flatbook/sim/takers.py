@@ -38,13 +38,13 @@ class TakerParameters:
     vol_share           of the informed, who know the vol instead of the index
     """
 
-    arrivals_per_day: float = 24_000.0
-    informed_share: float = 0.15
+    arrivals_per_day: float = 26_000.0
+    informed_share: float = 0.2
     branching: float = 0.5
     excitation_s: float = 20.0
     same_side_share: float = 0.5
     demand_decay: float = 0.7
-    index_horizon_s: float = 240.0
+    index_horizon_s: float = 480.0
     vol_horizon_s: float = 7_200.0
     vol_share: float = 0.3
 

@@ -221,7 +221,9 @@ class Journal:
 
     def _inbox_rows(self, chain: _Chain) -> Iterator[tuple[int, bytes]]:
         expected = _FIRST_SEQ
-        query = "SELECT seq, ts_ns, kind, payload, checksum FROM inbox ORDER BY seq"
+        # SQLite's columns take any type: the casts keep a changed row from being of another one.
+        fields = "seq, CAST(ts_ns AS INTEGER), CAST(kind AS TEXT), CAST(payload AS BLOB), checksum"
+        query = f"SELECT {fields} FROM inbox ORDER BY seq"
         for seq, ts_ns, kind, payload, checksum in _rows(self.path, self._database, query):
             if seq != expected:
                 raise _damaged(self.path, f"inbox row {expected} is missing")
@@ -231,7 +233,8 @@ class Journal:
             yield seq, payload
 
     def _checkpoint_rows(self, chain: _Chain) -> Iterator[Checkpoint]:
-        query = "SELECT event_seq, ts_ns, digest, checksum FROM checkpoint ORDER BY event_seq"
+        fields = "event_seq, CAST(ts_ns AS INTEGER), CAST(digest AS BLOB), checksum"
+        query = f"SELECT {fields} FROM checkpoint ORDER BY event_seq"
         for event_seq, ts_ns, digest, checksum in _rows(self.path, self._database, query):
             if checksum != chain.next(event_seq, ts_ns, digest):
                 raise _damaged(self.path, f"the checkpoint after event {event_seq} fails its checksum")

@@ -383,13 +383,10 @@ def parse_contract(cells: Mapping[str, Cell], *, implied: bool = False) -> Contr
 
 
 def _style(fields: Fields) -> Style:
-    """The row's style; a touch that must also end in the money is a digital with a barrier."""
+    """The row's style; a touch paid at expiry that has a right and a strike is a digital with a barrier."""
     style = Style(fields.choice("style", tuple(Style)))
-    if style is Style.TOUCH and fields.has("right") and fields.has("strike"):
-        if fields.text("pay_at").lower() == "hit":
-            raise FieldError("pay_at", "'hit' is before the strike decides; with right and strike it pays at expiry")
-        return Style.DIGITAL
-    return style
+    is_conditional = style is Style.TOUCH and fields.text("pay_at").lower() != "hit"
+    return Style.DIGITAL if is_conditional and fields.has("right") and fields.has("strike") else style
 
 
 def parse_price(cells: Mapping[str, Cell]) -> float:

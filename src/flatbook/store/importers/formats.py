@@ -92,6 +92,14 @@ def read_rows(path: Path, columns: Iterable[str], *, as_text: bool = False) -> p
         raise BadInputError(f"{path}: not a whole file ({_first_line(error)}); fetch it again") from None
 
 
+def divided(column: pl.Expr, by: float) -> pl.Expr:
+    """`column` over `by`, rounded once: 3 over 10,000 is 0.0003.
+
+    Polars divides by a constant through its reciprocal, which is an ulp off.
+    """
+    return column.map_batches(lambda values: pl.Series(values.to_numpy() / by), return_dtype=pl.Float64)
+
+
 def _format_of(columns: list[str]) -> Format | None:
     have = frozenset(columns)
     return next((kind for kind, needed in _COLUMNS.items() if needed <= have), None)

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from flatbook.domain.units import NS_PER_HOUR
-from flatbook.store.importers.formats import read_rows
+from flatbook.store.importers.formats import divided, read_rows
 from flatbook.store.importers.recording import empty
 from flatbook.store.tables import FUNDING
 
@@ -67,7 +67,7 @@ def _percent_rows(path: Path) -> pl.DataFrame:
     return raw.select(
         contract=pl.col("Contracts"),
         ts_ns=_utc_ns("Time", _PERCENT_ZONE),
-        rate=pl.col("Funding Rate").str.strip_suffix("%").cast(pl.Float64, strict=False) / 100,
+        rate=divided(pl.col("Funding Rate").str.strip_suffix("%").cast(pl.Float64, strict=False), 100),
         hours=pl.col("Funding Interval").str.strip_suffix("h").cast(pl.Float64, strict=False),
     )
 

@@ -89,7 +89,7 @@ def _instruments(frames: list[pl.DataFrame]) -> pl.DataFrame:
 def _describe(recording: Recording, tables: dict[Table, pl.DataFrame], licence: str) -> SessionMeta:
     clocks = [frame["local_ts_ns"] for table, frame in tables.items() if table is not INSTRUMENTS and frame.height]
     if not clocks:
-        raise BadInputError(f"{recording.importer}: no usable row is left ({_reasons(recording.set_aside)})")
+        raise BadInputError(f"{recording.importer}: no usable row is left ({reasons(recording.set_aside)})")
     first = min(int(clock[0]) for clock in clocks)
     last = max(int(clock[-1]) for clock in clocks)
     counts = {table.name: frame.height for table, frame in tables.items()} | recording.counts
@@ -108,7 +108,8 @@ def _describe(recording: Recording, tables: dict[Table, pl.DataFrame], licence: 
     )
 
 
-def _reasons(set_aside: Counter[str]) -> str:
+def reasons(set_aside: Counter[str]) -> str:
+    """What was set aside, for the end of an error line."""
     return ", ".join(f"{count:,} {reason}" for reason, count in sorted(set_aside.items())) or "the files hold none"
 
 

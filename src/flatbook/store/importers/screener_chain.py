@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flatbook.domain.reference import ReferenceData
-from flatbook.store.importers.formats import read_rows
+from flatbook.store.importers.formats import divided, read_rows
 from flatbook.store.importers.recording import empty, minute_end
 from flatbook.store.tables import CHAIN
 from flatbook.store.tradable import known_instruments, tradable_chain
@@ -128,13 +128,13 @@ def _chain_rows(rows: pl.DataFrame, usd_per_coin: float) -> pl.DataFrame:
 
     def coin_price(side: str) -> pl.Expr:
         price = pl.col(f"{side}_price_usd")
-        exact = (price / usd_per_coin * _USD_PLACES).round() / _USD_PLACES
+        exact = divided((price / usd_per_coin * _USD_PLACES).round(), _USD_PLACES)
         return pl.when(price > 0).then(exact).otherwise(nothing)
 
     def vol(side: str) -> pl.Expr:
         percent = pl.col(f"{side}_iv")
         quoted = (pl.col(f"{side}_price_usd") > 0) & (percent > _IV_FLOOR_PERCENT) & (percent < _IV_CAP_PERCENT)
-        return pl.when(quoted).then(percent / 100).otherwise(nothing)
+        return pl.when(quoted).then(divided(percent, 100)).otherwise(nothing)
 
     return rows.select(
         "underlying",

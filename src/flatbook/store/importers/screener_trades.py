@@ -12,8 +12,9 @@ import polars as pl
 
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.reference import ReferenceData
-from flatbook.store.importers.formats import header, read_rows
+from flatbook.store.importers.formats import divided, header, read_rows
 from flatbook.store.importers.minute_clock import index_times, spread_over_minute, tape_order
+from flatbook.store.importers.recording import reasons
 from flatbook.store.tables import INDEX, TRADES
 from flatbook.store.tradable import known_instruments, tradable_trades
 
@@ -39,6 +40,8 @@ def read_trades(
 
     Rows that cannot be true or traded are counted in `set_aside`. `keep_file_order` leaves rows without a trade id as
     the file has them inside a minute, instead of in the order of `minute_clock`.
+
+    Errors      BadInputError for a file with other columns, or where no row is left
     """
     raw = pl.concat([_read_file(path) for path in paths])
     named = raw.with_columns(
@@ -46,10 +49,12 @@ def read_trades(
         minute_ns=pl.col("minute").str.to_datetime("%Y-%m-%d %H:%M", time_unit="ns", strict=False).cast(pl.Int64),
         # A block or combo prints at a price that its parties or the combo's book made, not this instrument's.
         off_book=(pl.col("block_id") != "") | (pl.col("combo_id") != ""),
-        iv=pl.when(pl.col("iv_percent") == 0).then(float("nan")).otherwise(pl.col("iv_percent") / 100),
+        iv=pl.when(pl.col("iv_percent") == 0).then(float("nan")).otherwise(divided(pl.col("iv_percent"), 100)),
         taker_side=pl.col("side").replace_strict({"BUY": 1, "SELL": -1}, default=None, return_dtype=pl.Int8),
     )
     sound = tradable_trades(_sound(named, reference, set_aside), reference, set_aside)
+    if sound.is_empty():
+        raise BadInputError(f"{paths[0].parent}: no usable trade is left ({reasons(set_aside)}); check the export")
     return pl.concat([_timed(coin, keep_file_order=keep_file_order) for coin in sound.partition_by("underlying")])
 
 

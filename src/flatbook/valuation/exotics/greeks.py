@@ -51,22 +51,25 @@ def measure(contract: Contract, repricer: Repricer) -> Measures:
     base = point_of(contract)
     at = repricer.coarse or repricer.at
     spots = nodes_around(base.spot, spot_step(contract, base), SPOT_REACH, repricer.spots)
-    here = spots.offsets.index(0)
     vol, time = _over_vol(base, at, spots), _over_time(contract, repricer, at, spots)
-    first, second, third = (_quoted(contract.asset, contract, spots, order) for order in (1, 2, 3))
+    per_quote = _spot_per_quote(contract.asset, contract)
+
+    def by_asset(values: Floats, order: int) -> float:
+        return float(spots.derivative(values, order)) * per_quote**order
+
     return Measures(
         price=repricer.at(base),
-        delta=float(first @ vol.level),
-        gamma=float(second @ vol.level),
-        vega=float(vol.slope[here]),
-        theta=float(time.slope[here]),
+        delta=by_asset(vol.level, 1),
+        gamma=by_asset(vol.level, 2),
+        vega=float(vol.slope[spots.here]),
+        theta=float(time.slope[spots.here]),
         rho=_rho(contract, repricer, at),
-        vanna=float(first @ vol.slope),
-        volga=float(vol.bend[here]),
-        charm=float(first @ time.slope),
-        speed=float(third @ vol.level),
-        zomma=float(second @ vol.slope),
-        color=float(second @ time.slope),
+        vanna=by_asset(vol.slope, 1),
+        volga=float(vol.bend[spots.here]),
+        charm=by_asset(time.slope, 1),
+        speed=by_asset(vol.level, 3),
+        zomma=by_asset(vol.slope, 2),
+        color=by_asset(time.slope, 2),
     )
 
 
@@ -82,10 +85,11 @@ def measure_second(contract: Contract, repricer: Repricer) -> SecondAsset | None
     level = np.array([at(base._replace(spot2=spot)) for spot in spots.values])
     vols = nodes_around(base.vol2, _VOL_STEP * base.vol2, _REACH, ANYWHERE)
     by_vol = np.array([at(base._replace(vol2=vol)) for vol in vols.values])
+    per_quote = _spot_per_quote(pair.second, contract)
     return SecondAsset(
-        float(_quoted(pair.second, contract, spots, 1) @ level),
-        float(_quoted(pair.second, contract, spots, 2) @ level),
-        float(vols.weights(1) @ by_vol),
+        float(spots.derivative(level, 1)) * per_quote,
+        float(spots.derivative(level, 2)) * per_quote**2,
+        float(vols.derivative(by_vol, 1)),
     )
 
 
@@ -95,7 +99,7 @@ def _over_vol(base: Point, at: Callable[[Point], float], spots: Nodes) -> _Surfa
         return _Surface(level, np.zeros_like(level), np.zeros_like(level))
     vols = nodes_around(base.vol, _VOL_STEP * base.vol, _REACH, ANYWHERE)
     values = np.array([[at(base._replace(spot=spot, vol=vol)) for vol in vols.values] for spot in spots.values])
-    return _Surface(values[:, vols.offsets.index(0)], values @ vols.weights(1), values @ vols.weights(2))
+    return _Surface(values[:, vols.here], vols.derivative(values, 1), vols.derivative(values, 2))
 
 
 def _over_time(contract: Contract, repricer: Repricer, at: Callable[[Point], float], spots: Nodes) -> _Surface:
@@ -108,26 +112,23 @@ def _over_time(contract: Contract, repricer: Repricer, at: Callable[[Point], flo
         return point if pair is None else point._replace(spot2=base.spot2 * _drift(pair.second, passed))
 
     values = np.array([[at(later(spot, passed)) for passed in times.values] for spot in spots.values])
-    return _Surface(values[:, times.offsets.index(0)], values @ times.weights(1), values @ times.weights(2))
+    return _Surface(values[:, times.here], times.derivative(values, 1), times.derivative(values, 2))
 
 
 def _rho(contract: Contract, repricer: Repricer, at: Callable[[Point], float]) -> float:
     base, pair = point_of(contract), pair_of(contract)
     scale = repricer.rate_scale
     if math.isfinite(contract.years):
-        scale = min(scale, 1.0, 1.0 / contract.years, base.vol / math.sqrt(contract.years) or math.inf)
+        scale = min(scale, 1.0, 1.0 / contract.years, base.vol / math.sqrt(contract.years))
     rates = nodes_around(0.0, _RATE_STEP * scale, _REACH, ANYWHERE)
     carries = 0.0 if contract.asset.is_forward else 1.0
     carries2 = 0.0 if pair is None or pair.second.is_forward else 1.0
-    values = [
-        at(
-            base._replace(
-                rate=base.rate + change, carry=base.carry + carries * change, carry2=base.carry2 + carries2 * change
-            )
-        )
-        for change in rates.values
-    ]
-    return float(rates.weights(1) @ np.array(values))
+
+    def at_rate(change: float) -> float:
+        carry, carry2 = base.carry + carries * change, base.carry2 + carries2 * change
+        return at(base._replace(rate=base.rate + change, carry=carry, carry2=carry2))
+
+    return float(rates.derivative(np.array([at_rate(change) for change in rates.values]), 1))
 
 
 def _drift(asset: Asset, passed: float) -> float:
@@ -135,7 +136,6 @@ def _drift(asset: Asset, passed: float) -> float:
     return math.exp(asset.carry * passed) if asset.is_forward else 1.0
 
 
-def _quoted(asset: Asset, contract: Contract, spots: Nodes, order: int) -> Floats:
-    """Weights of the derivative of `order` to the asset as it was quoted."""
-    spot_per_quote = math.exp(-asset.carry * contract.years) if asset.is_forward else 1.0
-    return spots.weights(order) * spot_per_quote**order
+def _spot_per_quote(asset: Asset, contract: Contract) -> float:
+    """How far the spot moves with what was quoted."""
+    return math.exp(-asset.carry * contract.years) if asset.is_forward else 1.0

@@ -1,12 +1,13 @@
 """Contracts on two assets with a constant correlation.
 
-Sources, through QuantLib's engines: Margrabe (1978) for the exchange, Kirk (1995) for the spread, Choi (2018) for the
-exact spread and the basket, Stulz (1982) for the dearer or cheaper of two, Heynen and Kat (1994) for the barrier on the
-second asset, Zhang (1995) for the correlation option.
+Sources, through QuantLib's engines: Margrabe (1978) for the exchange, Kirk (1995) for the spread, Stulz (1982) for the
+dearer or cheaper of two, Heynen and Kat (1994) for the barrier on the second asset, Zhang (1995) for the correlation
+option; the exact spread and the basket are `linear_pair`'s.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from flatbook.valuation.contracts import (
@@ -21,6 +22,7 @@ from flatbook.valuation.contracts import (
     TwoAssetCorrelationTerms,
 )
 from flatbook.valuation.exotics.barriers import Value, touch_value, vanilla_value
+from flatbook.valuation.exotics.linear_pair import TwoLognormals, expected_payoff
 from flatbook.valuation.exotics.quantlib import (
     AT_EXPIRY,
     EngineError,
@@ -68,21 +70,20 @@ def exchange(contract: Contract) -> Repricer:
 
 
 def spread(contract: Contract) -> Repricer:
-    """max(sign (S1 - S2 - K), 0) by Kirk's approximation, or to about 1e-9 by `quadrature`.
+    """max(sign (S1 - S2 - K), 0) by Kirk's approximation, or exactly by `quadrature`.
 
     Kirk's error grows with correlation and with |K|, to about a hundredth of the price. A negative strike is the
     spread of the second asset over the first with the right turned round.
     """
     terms = contract.terms
     assert isinstance(terms, SpreadTerms)
+    if contract.method == "quadrature":
+        return Repricer(_linear(contract, terms.pair, 1.0, -1.0), "quadrature")
     markets = _TwoMarkets(contract)
     legs, sign, strike = [markets.first.process, markets.second.process], contract.sign, contract.strike
     if strike < 0.0:
         legs, sign, strike = legs[::-1], -sign, -strike
     payoff = ql.SpreadBasketPayoff(plain_payoff(sign, strike))
-    if contract.method == "quadrature":
-        engine = _quadrature(legs, terms.pair)
-        return Repricer(markets.valuing(with_engine(ql.BasketOption(payoff, AT_EXPIRY), engine)), "quadrature")
     engine = ql.KirkEngine(*legs, terms.pair.correlation)
     return Repricer(markets.valuing(with_engine(ql.BasketOption(payoff, AT_EXPIRY), engine)), "kirk")
 
@@ -91,12 +92,7 @@ def basket(contract: Contract) -> Repricer:
     """max(sign (quantity1 S1 + quantity2 S2 - K), 0)."""
     terms = contract.terms
     assert isinstance(terms, QuantityTerms)
-    markets = _TwoMarkets(contract)
-    payoff = ql.AverageBasketPayoff(
-        plain_payoff(contract.sign, contract.strike), ql.Array([terms.quantity1, terms.quantity2])
-    )
-    engine = _quadrature([markets.first.process, markets.second.process], terms.pair)
-    return Repricer(markets.valuing(with_engine(ql.BasketOption(payoff, AT_EXPIRY), engine)), "quadrature")
+    return Repricer(_linear(contract, terms.pair, terms.quantity1, terms.quantity2), "quadrature")
 
 
 def min_max(contract: Contract) -> Repricer:
@@ -112,7 +108,10 @@ def min_max(contract: Contract) -> Repricer:
 
 
 def two_asset_barrier(contract: Contract) -> Repricer:
-    """An option on the first asset that the second knocks in or out; the rebate is a touch on the second."""
+    """An option on the first asset that the second knocks in or out; the rebate is a touch on the second.
+
+    A knock-in is the plain option less the knock-out: the engine's own knock-in forgets the carry of the first asset.
+    """
     terms = contract.terms
     assert isinstance(terms, TwoAssetBarrierTerms)
     _refuse_perfect(terms.pair)
@@ -120,15 +119,16 @@ def two_asset_barrier(contract: Contract) -> Repricer:
     markets = _TwoMarkets(contract)
     correlation = ql.QuoteHandle(ql.SimpleQuote(terms.pair.correlation))
     engine = ql.AnalyticTwoAssetBarrierEngine(markets.first.process, markets.second.process, correlation)
-    kind = barrier_type(is_down=watched.is_down, is_in=watched.is_in)
+    kind = barrier_type(is_down=watched.is_down, is_in=False)
     payoff = plain_payoff(contract.sign, contract.strike)
     option = with_engine(ql.TwoAssetBarrierOption(kind, watched.level, payoff, AT_EXPIRY), engine)
-    before_hit, rebate = markets.valuing(option), _rebate(contract, watched)
+    knock_out, rebate = markets.valuing(option), _rebate(contract, watched)
 
     def at(point: Point) -> float:
-        if not watched.touched(point.spot2):
-            return before_hit(point) + rebate(point)
-        return vanilla_value(contract, point) if watched.is_in else watched.rebate
+        plain = vanilla_value(contract, point) if watched.is_in else 0.0
+        if watched.touched(point.spot2):
+            return plain if watched.is_in else watched.rebate
+        return (plain - knock_out(point) if watched.is_in else knock_out(point)) + rebate(point)
 
     spots2 = ANYWHERE if watched.touched(terms.pair.second.spot) else watched.live_spots
     return Repricer(at, "heynen-kat", spots2=spots2)
@@ -155,11 +155,20 @@ def _rebate(contract: Contract, watched: Barrier) -> Value:
     return lambda point: value(point._replace(spot=point.spot2, vol=point.vol2, carry=point.carry2))
 
 
-def _quadrature(processes: list[Any], pair: Pair) -> Any:
-    _refuse_perfect(pair)
-    matrix = ql.Matrix(2, 2, 1.0)
-    matrix[0][1] = matrix[1][0] = pair.correlation
-    return ql.ChoiBasketEngine(processes, matrix)
+def _linear(contract: Contract, pair: Pair, quantity1: float, quantity2: float) -> Value:
+    def at(point: Point) -> float:
+        years = contract.years - point.passed
+        assets = TwoLognormals(
+            quantity1 * point.spot * math.exp(point.carry * years),
+            point.spot2 * math.exp(point.carry2 * years),
+            point.vol * math.sqrt(years),
+            point.vol2 * math.sqrt(years),
+            pair.correlation,
+        )
+        expected = expected_payoff(contract.sign, quantity2, contract.strike, assets)
+        return math.exp(-point.rate * years) * expected
+
+    return at
 
 
 def _refuse_perfect(pair: Pair) -> None:

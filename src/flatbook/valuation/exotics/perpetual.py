@@ -74,4 +74,4 @@ def everlasting(contract: Contract) -> Repricer:
         values = black(forwards, contract.strike, point.vol, years, float(contract.sign)).price
         return float(weights @ (np.exp(-point.rate * years) * values))
 
-    return Repricer(at, "white-bankman-fried", passed=(-math.inf, terms.period_years))
+    return Repricer(at, "white-bankman-fried", passed=(-math.inf, terms.period_years), rate_scale=1.0)

@@ -34,9 +34,15 @@ class Nodes(NamedTuple):
         """The nodes."""
         return [self.centre + offset * self.step for offset in self.offsets]
 
-    def weights(self, order: int) -> Floats:
-        """Weights over the nodes' function values that give the derivative of `order` at the centre."""
-        return _weights(self.offsets, order) / self.step**order
+    @property
+    def here(self) -> int:
+        """Position of the centre among the nodes."""
+        return self.offsets.index(0)
+
+    def derivative(self, values: Floats, order: int) -> Floats:
+        """The derivative of `order` at the centre, over the last axis of `values`; exactly 0 of a constant."""
+        change = values - values[..., self.here : self.here + 1]
+        return np.asarray(change @ _weights(self.offsets, order) / self.step**order, dtype=np.float64)
 
 
 def spot_step(contract: Contract, point: Point) -> float:
@@ -50,7 +56,7 @@ def nodes_around(centre: float, step: float, reach: int, inside: Interval) -> No
     """2 `reach` + 1 nodes inside an open interval, shifted to one side of the centre, or closer, where it is near."""
     count = 2 * reach
     low, high = inside
-    step = min(step, (high - low) / (count + 1.0))
+    step = min(step, (high - low) / (count + 3.0))  # room for whole steps and margins on both sides
     below = min(reach, max(0, _fitting(centre - low, step)))
     above = min(count - below, max(0, _fitting(high - centre, step)))
     below = count - above
