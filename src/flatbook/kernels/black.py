@@ -104,16 +104,16 @@ def price_greeks(
         theta[i] = -0.5 * density * vol[i] * (vol[i] * per_v)
 
 
-@kernel(*[Arg.IN] * 5, Arg.OUT_2D, plain=black_plain.price_full)
-def price_full(forward: Floats, strike: Floats, vol: Floats, years: Floats, sign: Floats, out: Floats) -> None:
-    """Fill `out`, shape (11, n), with the rows of `FULL_ROWS`.
-
-    After the five of `price_greeks`: vanna, d vega/d forward; volga, d vega/d vol; charm, d delta/d calendar year;
-    speed, d gamma/d forward; zomma, d gamma/d vol; color, d gamma/d calendar year. There is no rho: at a fixed
-    forward the discounted price D(r) x price has rho = -years x D x price.
-    """
-    price, delta, gamma, vega, theta = out[0], out[1], out[2], out[3], out[4]
-    vanna, volga, charm, speed, zomma, color = out[5], out[6], out[7], out[8], out[9], out[10]
+@kernel(*[Arg.IN] * 5, Arg.INT, Arg.INT, Arg.OUT_2D, plain=black_plain.price_full_part)
+def price_full_part(
+    forward: Floats, strike: Floats, vol: Floats, years: Floats, sign: Floats, first: int, last: int, out: Floats
+) -> None:
+    """As `price_full`, for the columns `first` to `last` of `out` alone: one thread's share of a large table."""
+    forward, strike, sign = forward[first:last], strike[first:last], sign[first:last]
+    vol, years = vol[first:last], years[first:last]
+    price, delta, gamma, vega = out[0, first:last], out[1, first:last], out[2, first:last], out[3, first:last]
+    theta, vanna, volga, charm = out[4, first:last], out[5, first:last], out[6, first:last], out[7, first:last]
+    speed, zomma, color = out[8, first:last], out[9, first:last], out[10, first:last]
     for i in range(price.size):
         value, slope, density, per_unit, root, per_forward_v, per_forward, per_v, d1, d2 = _terms(
             forward[i], strike[i], vol[i], years[i], sign[i]
@@ -132,6 +132,17 @@ def price_full(forward: Floats, strike: Floats, vol: Floats, years: Floats, sign
         speed[i] = -curve * per_forward * (d1 * per_v + 1.0)
         zomma[i] = curve * (d1 * d2 - 1.0) * per_vol
         color[i] = curve * (1.0 - d1 * d2) * per_two_years
+
+
+@kernel(*[Arg.IN] * 5, Arg.OUT_2D, plain=black_plain.price_full)
+def price_full(forward: Floats, strike: Floats, vol: Floats, years: Floats, sign: Floats, out: Floats) -> None:
+    """Fill `out`, shape (11, n), with the rows of `FULL_ROWS`.
+
+    After the five of `price_greeks`: vanna, d vega/d forward; volga, d vega/d vol; charm, d delta/d calendar year;
+    speed, d gamma/d forward; zomma, d gamma/d vol; color, d gamma/d calendar year. There is no rho: at a fixed
+    forward the discounted price D(r) x price has rho = -years x D x price.
+    """
+    price_full_part(forward, strike, vol, years, sign, 0, forward.size, out)
 
 
 class Greeks(NamedTuple, Generic[Value]):

@@ -64,6 +64,14 @@ def price_full(forward: Floats, strike: Floats, vol: Floats, years: Floats, sign
         _fill(out[10], t, gamma * (1.0 - d1d2) / (2.0 * years))
 
 
+def price_full_part(
+    forward: Floats, strike: Floats, vol: Floats, years: Floats, sign: Floats, first: int, last: int, out: Floats
+) -> None:
+    """As `black.price_full_part`."""
+    rows = slice(first, last)
+    price_full(forward[rows], strike[rows], vol[rows], years[rows], sign[rows], out[:, rows])
+
+
 def _terms(forward: Floats, strike: Floats, vol: Floats, years: Floats, sign: Floats) -> _Terms:
     finite = np.isfinite(forward) & np.isfinite(strike) & np.isfinite(vol) & np.isfinite(years)
     good = finite & (forward > 0.0) & (strike > 0.0) & (vol >= 0.0) & (years >= 0.0) & (np.abs(sign) == 1.0)
