@@ -39,7 +39,7 @@ def tradable_trades(trades: pl.DataFrame, reference: ReferenceData, set_aside: C
         .when(_off_grid(lots) | (lots.round() < 1))
         .then(pl.lit("trade size not in whole lots"))
     )
-    return _count_out(joined.with_columns(reason=reason), set_aside).with_columns(
+    return keep_sound(joined.with_columns(reason=reason), set_aside).with_columns(
         size_lots=lots.round().cast(pl.Int64)
     )[[*trades.columns, "size_lots"]]
 
@@ -53,7 +53,7 @@ def tradable_chain(chain: pl.DataFrame, reference: ReferenceData, set_aside: Cou
         .when(crossed())
         .then(pl.lit("crossed quote"))
     )
-    return _count_out(chain.with_columns(reason=reason), set_aside)[chain.columns]
+    return keep_sound(chain.with_columns(reason=reason), set_aside)[chain.columns]
 
 
 def crossed() -> pl.Expr:
@@ -80,8 +80,8 @@ def _off_grid(exact: pl.Expr) -> pl.Expr:
     return (exact - exact.round()).abs() > _MULTIPLE_TOLERANCE
 
 
-def _count_out(frame: pl.DataFrame, set_aside: Counter[str]) -> pl.DataFrame:
-    """The rows whose `reason` is null; the others counted by reason."""
+def keep_sound(frame: pl.DataFrame, set_aside: Counter[str]) -> pl.DataFrame:
+    """The rows whose column `reason` is null, without it; the others counted by reason."""
     for reason, count in frame["reason"].drop_nulls().value_counts().iter_rows():
         set_aside[reason] += count
-    return frame.filter(pl.col("reason").is_null())
+    return frame.filter(pl.col("reason").is_null()).drop("reason")

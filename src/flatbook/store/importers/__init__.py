@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.reference import ReferenceData
-from flatbook.store.importers import deribit_screener
+from flatbook.store.importers import chain_table, deribit_screener, tardis
 from flatbook.store.importers.formats import Format, recognise
 from flatbook.store.importers.recording import write
 from flatbook.store.session import SessionMeta
@@ -30,10 +30,10 @@ def import_session(
     found = recognise(place)
     if found.of(Format.SCREENER_TRADES, Format.SCREENER_CHAIN):
         recording = deribit_screener.read(found, place, reference, keep_file_order=keep_file_order)
+    elif found.of(Format.TARDIS_TRADES, Format.TARDIS_CHAIN):
+        recording = tardis.read(found, reference)
+    elif tables := found.of(Format.CHAIN_TABLE):
+        recording = chain_table.read(tables, reference)
     else:
-        raise BadInputError(f"{place}: no recording we know; recognised by columns are {_known_formats()}")
+        raise BadInputError(f"{place}: no recording we know; recognised by columns are {'; '.join(Format)}")
     return write(recording, out, licence)
-
-
-def _known_formats() -> str:
-    return "; ".join(Format)

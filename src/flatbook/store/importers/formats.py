@@ -18,8 +18,13 @@ class Format(StrEnum):
     SPOT_BARS = "Binance spot bars"
     FUNDING_PERCENT = "funding history, rate as text in percent"
     FUNDING_DECIMAL = "funding history, rate as a decimal"
+    TARDIS_TRADES = "Tardis trades"
+    TARDIS_CHAIN = "Tardis options_chain"
+    TARDIS_TICKER = "Tardis derivative_ticker"
+    CHAIN_TABLE = "Deribit chain table"
 
 
+_TARDIS = frozenset({"exchange", "symbol", "timestamp", "local_timestamp"})
 _COLUMNS: dict[Format, frozenset[str]] = {
     Format.SCREENER_TRADES: frozenset(
         {"Side", "Instrument", "IV (%)", "Size", "Underlying Price", "Entry Date", "Price (USD)"}
@@ -30,6 +35,12 @@ _COLUMNS: dict[Format, frozenset[str]] = {
     Format.SPOT_BARS: frozenset({"open_time", "open", "high", "low", "close", "close_time"}),
     Format.FUNDING_PERCENT: frozenset({"Time", "Contracts", "Funding Interval", "Funding Rate"}),
     Format.FUNDING_DECIMAL: frozenset({"Symbol", "Date", "Funding Rate"}),
+    Format.TARDIS_TRADES: _TARDIS | {"id", "side", "price", "amount"},
+    Format.TARDIS_CHAIN: _TARDIS | {"bid_price", "ask_price", "bid_iv", "ask_iv", "mark_iv", "underlying_price"},
+    Format.TARDIS_TICKER: _TARDIS | {"index_price", "mark_price", "funding_rate"},
+    Format.CHAIN_TABLE: frozenset(
+        {"timestamp", "instrument_name", "bid_price", "ask_price", "underlying", "implied_volatility", "index_price"}
+    ),
 }
 _SUFFIXES = (".parquet", ".csv", ".csv.gz")
 

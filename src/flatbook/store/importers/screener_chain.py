@@ -21,7 +21,7 @@ from flatbook.domain.reference import ReferenceData
 from flatbook.store.importers.formats import divided, read_rows
 from flatbook.store.importers.recording import empty, minute_end
 from flatbook.store.tables import CHAIN
-from flatbook.store.tradable import known_instruments, tradable_chain
+from flatbook.store.tradable import keep_sound, known_instruments, tradable_chain
 
 PARITY_TOLERANCE = 0.001
 """How far the nearest expiry's forward may be from the index: its basis and a minute's move, on days like these."""
@@ -62,10 +62,7 @@ def read_snapshots(paths: list[Path], reference: ReferenceData, set_aside: Count
         .when(pl.col("captured_ns") >= pl.col("instrument").replace_strict(expiries, default=None))
         .then(pl.lit("quote of an expired instrument"))
     )
-    judged = timed.with_columns(reason=reason)
-    for text, count in judged["reason"].drop_nulls().value_counts().iter_rows():
-        set_aside[text] += count
-    sound = judged.filter(pl.col("reason").is_null()).drop("reason")
+    sound = keep_sound(timed.with_columns(reason=reason), set_aside)
     return sound.with_columns(underlying=pl.col("instrument").replace_strict(coins, default=None))
 
 

@@ -16,7 +16,7 @@ from flatbook.store.importers.formats import divided, header, read_rows
 from flatbook.store.importers.minute_clock import index_times, spread_over_minute, tape_order
 from flatbook.store.importers.recording import reasons
 from flatbook.store.tables import INDEX, TRADES
-from flatbook.store.tradable import known_instruments, tradable_trades
+from flatbook.store.tradable import keep_sound, known_instruments, tradable_trades
 
 _COIN = re.compile(r"Price \(([A-Z]+)\)")
 _NAMES = {
@@ -125,10 +125,7 @@ def _sound(trades: pl.DataFrame, reference: ReferenceData, set_aside: Counter[st
         .when(pl.col("trade_id").is_duplicated() & ~pl.col("trade_id").is_first_distinct())
         .then(pl.lit("trade id seen before"))
     )
-    judged = trades.with_columns(reason=reason)
-    for text, count in judged["reason"].drop_nulls().value_counts().iter_rows():
-        set_aside[text] += count
-    return judged.filter(pl.col("reason").is_null()).drop("reason")
+    return keep_sound(trades.with_columns(reason=reason), set_aside)
 
 
 def _timed(tape: pl.DataFrame, *, keep_file_order: bool) -> pl.DataFrame:

@@ -1,0 +1,85 @@
+"""Tables of whole chains, a run of the collector at a time: bid, ask, mark vol, forward and index of every option.
+
+`timestamp` is when a run started. Prices and forwards come from one call at the start; vols and the index from one
+call an instrument afterwards, over some minutes. A run counts as known when it has surely ended.
+"""
+
+from pathlib import Path
+
+import polars as pl
+
+from flatbook.domain.reference import ReferenceData
+from flatbook.domain.units import NS_PER_MINUTE
+from flatbook.store.importers.formats import read_rows
+from flatbook.store.importers.recording import Recording
+from flatbook.store.tables import INDEX
+from flatbook.store.tradable import keep_sound, known_instruments, tradable_chain
+
+NAME = "Deribit chain table"
+RUN_LENGTH_NS = 10 * NS_PER_MINUTE
+"""No run takes longer: a call for each of some 2,000 options, 5 a second (Deribit's lowest tier), are 7 minutes."""
+
+_NUMBERS = ("bid_price", "ask_price", "underlying", "implied_volatility", "index_price")
+_CLOCKS = {
+    "exch_ts_ns": "the start of the collector's run",
+    "local_ts_ns": "10 minutes later, when the run has surely ended",
+}
+_UNITS = {
+    "chain.bid, chain.ask": "coin per coin of underlying",
+    "mark_iv": "decimal per square root of a year",
+    "forward_usd, index.price_usd": "USD",
+}
+_NOTES = (
+    "Chains only: there are no trades, so nothing fills a resting quote.",
+    "Prices and forwards are of the run's start, mark vols and the index some minutes younger; all count as known 10 "
+    "minutes after the start. The index is the run's median. Quotes carry no vols of their own.",
+)
+
+
+def read(paths: list[Path], reference: ReferenceData) -> Recording:
+    """The chain tables as one recording; odd rows are set aside and counted."""
+    recording = Recording(NAME, clocks=_CLOCKS, units=_UNITS, notes=list(_NOTES), inputs=paths)
+    columns = ("timestamp", "instrument_name", "currency", *_NUMBERS)
+    raw = pl.concat([read_rows(path, columns) for path in paths]).select(
+        exch_ts_ns=pl.col("timestamp").str.to_datetime(time_zone="UTC", time_unit="ns", strict=False).cast(pl.Int64),
+        instrument=pl.col("instrument_name"),
+        underlying=pl.col("currency"),
+        **{f"in_{name}": pl.col(name).cast(pl.Float64).fill_null(0.0).fill_nan(0.0) for name in _NUMBERS},
+    )
+    rows = _sound(raw, reference, recording).with_columns(local_ts_ns=pl.col("exch_ts_ns") + RUN_LENGTH_NS)
+    runs = rows.filter(pl.col("in_index_price") > 0).group_by("exch_ts_ns", "local_ts_ns", "underlying")
+    recording.index = runs.agg(price_usd=pl.col("in_index_price").median()).select(INDEX.names).sort(pl.all())
+    nothing = pl.lit(float("nan"))
+    chain = rows.select(
+        *("exch_ts_ns", "local_ts_ns", "underlying", "instrument"),
+        bid=_quoted("in_bid_price"),
+        ask=_quoted("in_ask_price"),
+        bid_iv=nothing,
+        ask_iv=nothing,
+        mark_iv=_quoted("in_implied_volatility"),
+        forward_usd=_quoted("in_underlying"),
+    )
+    recording.chain = tradable_chain(chain.sort("local_ts_ns", maintain_order=True), reference, recording.set_aside)
+    recording.counts["chain snapshots"] = recording.chain.select("underlying", "local_ts_ns").n_unique()
+    return recording
+
+
+def _sound(rows: pl.DataFrame, reference: ReferenceData, recording: Recording) -> pl.DataFrame:
+    known = known_instruments(rows["instrument"].drop_nulls().unique(), reference)
+    expiries = {name: instrument.contract.expiry_ns for name, instrument in known.items()}
+    expiry_ns = pl.col("instrument").replace_strict(expiries, default=None, return_dtype=pl.Int64)
+    reason = (
+        pl.when(pl.col("exch_ts_ns").is_null() | pl.col("underlying").is_null())
+        .then(pl.lit("quote without a time or a currency"))
+        .when(~pl.col("instrument").is_in(list(known)).fill_null(value=False))
+        .then(pl.lit("quote of an unknown instrument"))
+        .when(pl.min_horizontal(f"in_{name}" for name in _NUMBERS) < 0)
+        .then(pl.lit("quote with a negative price or vol"))
+        .when(pl.col("exch_ts_ns") + RUN_LENGTH_NS >= expiry_ns)
+        .then(pl.lit("quote of an expired instrument"))
+    )
+    return keep_sound(rows.with_columns(reason=reason), recording.set_aside)
+
+
+def _quoted(column: str) -> pl.Expr:
+    return pl.when(pl.col(column) > 0).then(pl.col(column)).otherwise(float("nan"))
