@@ -34,7 +34,7 @@ class _Wish(NamedTuple):
     known_coin: float
     delivery_usd: float
     others_ticks: int
-    half_coin: float
+    usual_coin: float
 
     @property
     def is_informed(self) -> bool:
@@ -73,7 +73,7 @@ class Floor:
         """Takes the next stretch of takers; all before them have traded."""
         assert not self._waiting, "takers of the stretch before still wait"
         others = np.where(wishes.side > 0, wishes.market.ask_ticks, wishes.market.bid_ticks)
-        columns = (*wishes[:10], wishes.believed.delivery_usd, others, wishes.market.half_coin)
+        columns = (*wishes[:10], wishes.believed.delivery_usd, others, wishes.market.usual_coin)
         self._waiting = list(map(_Wish, *(column.tolist() for column in columns)))[::-1]
         self._wait()
 
@@ -139,8 +139,7 @@ class Floor:
             if fees.cap_of_premium is not None:
                 fee_coin = min(fee_coin, float(fees.cap_of_premium) * price_coin)
             return wish.side * (wish.known_coin - price_coin) > fee_coin
-        theirs = wish.side * (wish.others_ticks * tick - wish.fair_coin) if wish.others_ticks else wish.half_coin
-        distance = wish.side * (price_coin - wish.fair_coin) / max(theirs, 0.5 * tick)
+        distance = wish.side * (price_coin - wish.fair_coin) / wish.usual_coin
         return wish.willing < willingness(self._parameters, distance)
 
     def _print(self, deal: _Deal, price_ticks: int, size_lots: int, is_informed: bool) -> None:

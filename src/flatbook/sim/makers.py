@@ -47,14 +47,14 @@ class MakerParameters:
 
 
 class Market(NamedTuple):
-    """Best prices of the other makers in finest ticks, zero where they show none, and half their spread in coin.
+    """Best prices of the other makers in finest ticks, zero where they show none.
 
-    `half_coin` is what they ask before rounding: a yardstick where they show no price.
+    `usual_coin` is how far from its worth they show an option on average: half their spread, half a step of rounding.
     """
 
     bid_ticks: Ints
     ask_ticks: Ints
-    half_coin: Floats
+    usual_coin: Floats
 
 
 class Beliefs:
@@ -85,7 +85,8 @@ def show(parameters: MakerParameters, believed: Values, sign: Floats, steps: Tic
     half_coin = np.maximum(half_coin, parameters.least_ticks * tick)
     bid_ticks = floor_ticks(steps, (believed.price_coin - half_coin) / tick)
     ask_ticks = ceil_ticks(steps, (believed.price_coin + half_coin) / tick)
-    return Market(np.maximum(bid_ticks, 0), ask_ticks, half_coin)
+    step = np.where(believed.price_coin > steps.above_ticks * tick, steps.coarse_ticks, 1) * tick
+    return Market(np.maximum(bid_ticks, 0), ask_ticks, half_coin + 0.5 * step)
 
 
 def _half_spread_vol(p: MakerParameters, believed: Values, sign: Floats) -> Floats:

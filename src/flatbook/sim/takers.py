@@ -31,8 +31,8 @@ class TakerParameters:
     branching           of the rest, the mean number of others each draws in, 0 to less than 1 ...
     excitation_s        ... after an exponential time of this mean
     same_side_share     of those drawn in, who trade the side of the one that drew them in for sure
-    demand_decay        k of exp(-k d): willingness to trade at a price d away from fair, where d is 1 at the price the
-                        other makers show
+    demand_decay        k of exp(-k d): willingness to trade at a price d away from fair, where d is 1 at the price that
+                        the other makers usually show
     index_horizon_s     mean of the exponential time that index knowledge reaches ahead
     vol_horizon_s       the same of vol knowledge
     vol_share           of the informed, who know the vol instead of the index
@@ -101,7 +101,7 @@ def draw_arrivals(parameters: TakerParameters, table: FlowTable, seed: int, star
 
 
 def willingness(parameters: TakerParameters, distance: float) -> float:
-    """Chance that an uninformed taker trades at `distance` from fair, 1 being where the other makers stand."""
+    """Chance that an uninformed taker trades at `distance` from fair, 1 being where others usually stand."""
     return math.exp(-parameters.demand_decay * max(distance, 0.0))
 
 
