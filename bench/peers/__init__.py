@@ -1,0 +1,1 @@
+"""Other implementations that flatbook's kernels are measured against."""
