@@ -60,6 +60,6 @@ def jaeckel() -> ctypes.CDLL:
     return library
 
 
-def address(column: NDArray[np.float64], first: int = 0) -> int:
-    """Address of a contiguous array's element `first`."""
-    return int(column.ctypes.data) + first * column.itemsize
+def addresses(*columns: NDArray[np.float64]) -> list[int]:
+    """Addresses of contiguous arrays; asking ctypes for them at every call would cost more than a thousand prices."""
+    return [int(column.ctypes.data) for column in columns]
