@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from bench.measure import Bar, Contender, Work, local
-from bench.peers.native import MissingPeerError, addresses, black_avx512
+from bench.peers.native import Addresses, MissingPeerError, black_avx512
 from bench.peers.remote import remote
 from flatbook.kernels import black, black_plain
 from flatbook.kernels.parallel import for_slices
@@ -105,10 +105,10 @@ def _c_five(columns: list[Floats], spread: Spread, name: str) -> Contender:
     except MissingPeerError as error:
         return Contender(name, None, f"absent: {error}")
 
-    begin = addresses(*columns, *out)
+    begin = Addresses(*columns, *out)
 
     def task(i: int, j: int) -> None:
-        library.price_greeks(*(address + 8 * i for address in begin), j - i)
+        library.price_greeks(*begin.at(i), j - i)
 
     return local(name, lambda: spread(task))
 
@@ -121,9 +121,9 @@ def _c_eleven(columns: list[Floats], spread: Spread, name: str) -> Contender:
     except MissingPeerError as error:
         return Contender(name, None, f"absent: {error}")
 
-    begin = addresses(*columns, out)
+    begin = Addresses(*columns, out)
 
     def task(i: int, j: int) -> None:
-        library.price_full(*(address + 8 * i for address in begin), n, j - i)
+        library.price_full(*begin.at(i), n, j - i)
 
     return local(name, lambda: spread(task))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench.black import MILLION, THREADS, options
 from bench.measure import Bar, Contender, Work, local
-from bench.peers.native import MissingPeerError, addresses, jaeckel
+from bench.peers.native import Addresses, MissingPeerError, jaeckel
 from bench.peers.remote import remote
 from flatbook.kernels import black, implied, implied_plain
 from flatbook.kernels.parallel import for_slices
@@ -59,10 +59,10 @@ def _jaeckel(inputs: list[Floats], pool: ThreadPoolExecutor) -> Contender:
     except MissingPeerError as error:
         return Contender(name, None, f"absent: {error}")
 
-    begin = addresses(*inputs, out)
+    begin = Addresses(*inputs, out)
 
     def task(i: int, j: int) -> None:
-        library.implied_vols(*(address + 8 * i for address in begin), j - i)
+        library.implied_vols(*begin.at(i), j - i)
 
     return local(name, lambda: for_slices(pool, THREADS, MILLION, task))
 

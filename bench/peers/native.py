@@ -60,6 +60,13 @@ def jaeckel() -> ctypes.CDLL:
     return library
 
 
-def addresses(*columns: NDArray[np.float64]) -> list[int]:
-    """Addresses of contiguous arrays; asking ctypes for them at every call would cost more than a thousand prices."""
-    return [int(column.ctypes.data) for column in columns]
+class Addresses:
+    """Where contiguous float64 arrays lie, asked of ctypes once: at every call it would cost more than the pricing."""
+
+    def __init__(self, *columns: NDArray[np.float64]) -> None:
+        self._columns = columns  # keeps the memory
+        self._begin = [int(column.ctypes.data) for column in columns]
+
+    def at(self, row: int) -> list[int]:
+        """Address of element `row` of each."""
+        return [begin + 8 * row for begin in self._begin]
