@@ -275,6 +275,13 @@ REMEDIES: Final[dict[str, str]] = {
 """What to write instead, by field."""
 
 
+SHARED_COLUMNS: Final = ("id", "style", "right", "strike", "years", "vol", "rate", "carry")
+"""Columns that every table of contracts has; either of `spot` and `forward` besides."""
+
+COLUMNS: Final = frozenset({"id", *REMEDIES})
+"""Every column that some style reads."""
+
+
 class Fields:
     """A row's cells, read with checks. An empty cell is the default where there is one, else an error."""
 
@@ -309,7 +316,7 @@ class Fields:
                 raise FieldError(name, "missing")
             return default
         try:
-            value = float(text)
+            value = float(text.replace("_", "x"))  # 1_000 is Python's way to write a number, not a table's
         except ValueError:
             raise FieldError(name, f"{text!r} is not a number") from None
         if not math.isfinite(value):

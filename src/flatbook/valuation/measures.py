@@ -29,6 +29,14 @@ class Measures(NamedTuple):
     color: float
 
 
+class SecondAsset(NamedTuple):
+    """Greeks to a contract's second asset, in the units of `Measures`."""
+
+    delta2: float
+    gamma2: float
+    vega2: float
+
+
 PRINTED_SCALE: Final = Measures(
     price=1.0,
     delta=1.0,

@@ -19,20 +19,12 @@ import numpy as np
 from flatbook.valuation.contracts import Asset, Contract
 from flatbook.valuation.exotics.reprice import ANYWHERE, Point, Repricer, pair_of, point_of
 from flatbook.valuation.exotics.stencil import SPOT_REACH, Floats, Nodes, nodes_around, spot_step
-from flatbook.valuation.measures import Measures
+from flatbook.valuation.measures import Measures, SecondAsset
 
 _VOL_STEP = 0.02
 _TIME_STEP = 0.01
 _RATE_STEP = 0.005
 _REACH = 2
-
-
-class SecondAsset(NamedTuple):
-    """Greeks to a contract's second asset, in the units of `Measures`."""
-
-    delta2: float
-    gamma2: float
-    vega2: float
 
 
 class _Surface(NamedTuple):

@@ -13,7 +13,7 @@ from flatbook.valuation.contracts import Contract, Style
 from flatbook.valuation.exotics.american import american
 from flatbook.valuation.exotics.asian import asian
 from flatbook.valuation.exotics.barriers import barrier, digital, touch
-from flatbook.valuation.exotics.greeks import SecondAsset, measure, measure_second
+from flatbook.valuation.exotics.greeks import measure, measure_second
 from flatbook.valuation.exotics.lookback import lookback
 from flatbook.valuation.exotics.pairs import (
     basket,
@@ -26,7 +26,7 @@ from flatbook.valuation.exotics.pairs import (
 from flatbook.valuation.exotics.perpetual import everlasting, perpetual
 from flatbook.valuation.exotics.quantlib import EngineError
 from flatbook.valuation.exotics.reprice import Repricer, point_of
-from flatbook.valuation.measures import Measures
+from flatbook.valuation.measures import Measures, SecondAsset
 
 _PRICERS: Final[dict[Style, Callable[[Contract], Repricer]]] = {
     Style.AMERICAN: american,
