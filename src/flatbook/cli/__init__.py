@@ -1,10 +1,25 @@
 """The command line: one module a verb; `main` is the entry point."""
 
+import sys
+
 import typer
 
+from flatbook import __version__
+from flatbook.cli import compare, data, report, run
+
 app = typer.Typer(name="flatbook", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+for verb in (run, compare, report, data):
+    verb.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def about(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    """The inventory engine of a crypto-derivatives market maker."""
+    if version:
+        typer.echo(f"flatbook {__version__}")
+        raise typer.Exit
 
 
 def main() -> None:
     """Run the command line."""
-    app()
+    sys.exit(app())

@@ -76,6 +76,12 @@ def parse_utc(text: str) -> int:
     return whole_micros + int(digits.ljust(3, "0"))
 
 
+def parse_until(text: str) -> int:
+    """The end of what `text` names, exclusive: a time written to the minute includes that minute."""
+    start_ns = parse_utc(text)
+    return start_ns + NS_PER_MINUTE if re.search(r"T\d{2}:\d{2}(Z|[+-]\d{2}:\d{2})?$", text) else start_ns
+
+
 def format_utc(ts_ns: int) -> str:
     """Nanoseconds since 1970 as ISO-8601 UTC to the millisecond."""
     seconds, rest = divmod(ts_ns, NS_PER_SECOND)

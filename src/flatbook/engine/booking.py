@@ -14,6 +14,10 @@ from flatbook.domain.units import risk_amount
 from flatbook.engine import valuing
 from flatbook.engine.setup import HEDGING, MAKING
 from flatbook.engine.state import State
+from flatbook.report.facts import LogEntry
+
+QUOTE_PREFIX = "quote:"
+"""A venue's answers name a resting quote by this and its instrument."""
 
 
 def take_own(state: State, event: AnyEvent) -> bool:
@@ -22,8 +26,7 @@ def take_own(state: State, event: AnyEvent) -> bool:
         case Fill():
             return _take_fill(state, event)
         case OrderAccepted() | OrderRejected() | OrderCancelled():
-            state.orders.take(event)
-            return True
+            return _take_answer(state, event)
         case FundingRate():
             state.ledger.book_funding(event, state.setup.venue, state.perp_price_usd)
             return _booked(state, "funding")
@@ -34,6 +37,20 @@ def take_own(state: State, event: AnyEvent) -> bool:
             return _take_delivery(state, event)
         case _:
             return False
+
+
+def _take_answer(state: State, event: OrderAccepted | OrderRejected | OrderCancelled) -> bool:
+    """A hedge lives on by its table; a quote that the venue refused or pulled rests no more."""
+    if event.order_id in state.orders.working:
+        state.orders.take(event)
+        return True
+    row = state.market.universe.row_of.get(event.order_id.removeprefix(QUOTE_PREFIX))
+    if row is None:
+        state.orders.take(event)
+    elif not isinstance(event, OrderAccepted):
+        state.table.grid[:, row] = 0
+        state.recorder.log.append(LogEntry(ts_ns=state.now_ns, kind="quote", text=f"{event.order_id}: {event.reason}"))
+    return False
 
 
 def _take_fill(state: State, fill: Fill) -> bool:

@@ -13,7 +13,7 @@ def take_market(state: State, event: AnyEvent) -> bool:
             moved = _index_moved(state)
         case TradePrint():
             slot = state.market.take_trade(event)
-            state.trades_seen += state.is_trading
+            _count_tape(state, event)
             moved = slot is not None and _smile_moved(state, slot)
         case ChainQuotes() if event.underlying == state.setup.underlying:
             state.market.take_chain(event)
@@ -27,6 +27,14 @@ def take_market(state: State, event: AnyEvent) -> bool:
         state.inventory.grow(capacity)
         state.table.grow(capacity)
     return moved
+
+
+def _count_tape(state: State, event: TradePrint) -> None:
+    row = state.market.universe.row_of.get(event.instrument)
+    if state.is_trading and row is not None:
+        state.trades_seen += 1
+        if not event.off_book:
+            state.recorder.tape_usd += event.size_lots * state.market.universe.lot_coin[row] * event.index_usd
 
 
 def _index_moved(state: State) -> bool:

@@ -51,6 +51,7 @@ class Recorder:
         self.two_sided: list[float] = []
         self.half_spread_vol: list[float] = []
         self.volume_usd = 0.0
+        self.tape_usd = 0.0
         self.breaches = 0
         self._sample_ns = sample_ns
         self._sampled_ns = 0

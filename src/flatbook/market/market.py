@@ -189,7 +189,8 @@ class Market:
         d2 = math.log(forward / strike) / width - 0.5 * width
         lever = strike / forward * 0.5 * math.erfc(-sign * d2 / math.sqrt(2))
         vega = math.exp(-0.5 * (d2 + width) ** 2) / _SQRT_TWO_PI * math.sqrt(years)
-        if lever > 0.05:
+        # In a wing the vol no longer absorbs what the taker paid over fair, and it would all be read as forward.
+        if lever > 0.05 and abs(d2 + width) < 1.5:
             noise = (vega * 5e-5 + self.model.mark_resolution) / lever
             self.forwards.observe(slot, forward, math.hypot(noise, 2e-5), now_ns)
 

@@ -8,7 +8,7 @@ coin. Times are integer nanoseconds UTC on the engine's clock. An unknown float 
 """
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar, get_type_hints
 
 import numpy as np
@@ -197,6 +197,7 @@ class Series(Generic[Row]):
 
     def __init__(self, row_type: type[Row]) -> None:
         kinds = get_type_hints(row_type)
+        self._row_type: Callable[..., Row] = row_type
         self._schema = schema_of(row_type)
         self._floats: dict[str, array[float]] = {name: array("d") for name, kind in kinds.items() if kind is float}
         self._ints: dict[str, array[int]] = {name: array("q") for name, kind in kinds.items() if kind is int}
@@ -218,6 +219,12 @@ class Series(Generic[Row]):
     def amend(self, number: int, column: str, value: float) -> None:
         """Sets a float of an earlier row that was not known when the row was made."""
         self._floats[column][number] = value
+
+    def last(self, count: int) -> list[Row]:
+        """Up to `count` of the newest rows, newest first."""
+        columns: dict[str, Any] = {**self._floats, **self._ints, **self._texts}
+        numbers = range(self._length - 1, max(self._length - count, 0) - 1, -1)
+        return [self._row_type(*(columns[name][number] for name in self._schema)) for number in numbers]
 
     def frame(self) -> pl.DataFrame:
         """A copy of the rows so far."""

@@ -1,0 +1,1 @@
+"""Composition: a request becomes a market, an engine, a journal and a report."""

@@ -1,0 +1,111 @@
+"""From an engine at its end to the run's report: facts, series, tear sheet."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from flatbook.app.markets import OpenMarket
+from flatbook.app.request import RunRequest
+from flatbook.domain.units import risk_amount
+from flatbook.engine import valuing
+from flatbook.engine.loop import Engine
+from flatbook.engine.state import State
+from flatbook.report.facts import FillModel, FlowFacts, LedgerFacts, QuoteFacts, Run, RunFacts
+from flatbook.report.html import render
+from flatbook.report.summary import Summary, summarise
+from flatbook.store.run_directory import RunDirectory
+from flatbook.store.series import write_series
+
+LOG_LIMIT = 200
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run's report as values."""
+
+    summary: Summary
+    frames: dict[str, pl.DataFrame]
+
+
+def finish(
+    engine: Engine, request: RunRequest, market: OpenMarket, run_id: str, version: str, wall_s: float
+) -> Finished:
+    """Takes the last sample and sums the run up."""
+    state = engine.state
+    state_sha256 = state.sha256()
+    if state.values.ts_ns:
+        valuing.mark(state)
+        valuing.measure_risk(state)
+        state.recorder.take_sample(state)
+    facts = RunFacts(
+        run=Run(
+            id=run_id,
+            version=version,
+            policy=state.setup.policy.name,
+            seed=request.seed,
+            session=request.session,
+            from_ns=market.from_ns,
+            to_ns=max(state.now_ns, market.from_ns),
+            events=state.events,
+            trades_seen=state.trades_seen,
+            wall_s=wall_s,
+            state_sha256=state_sha256,
+        ),
+        ledger=_ledger_facts(state),
+        flow=_flow_facts(state, market),
+        quotes=_quote_facts(state),
+        limit_breaches=state.recorder.breaches,
+        log=tuple(state.recorder.log[-LOG_LIMIT:]),
+    )
+    frames = state.recorder.tables.frames()
+    return Finished(summarise(frames, facts), frames)
+
+
+def write(finished: Finished, directory: RunDirectory) -> None:
+    """Writes `report.json`, `report.html` and `series/`."""
+    directory.write_report(finished.summary)
+    write_series(directory.path, finished.frames)
+    directory.write_page(render(finished.frames, finished.summary))
+
+
+def _ledger_facts(state: State) -> LedgerFacts:
+    """The ledger's own account of the run: exact coin carried, and every open lot at its last value."""
+    ledger, setup, values = state.ledger, state.setup, state.values
+    ledger.invariant()
+    currency = setup.underlying
+    coin = risk_amount(ledger.carried_units(currency), currency)
+    for name, lots in ledger.open_lots().items():
+        if name == setup.hedge.name:
+            coin -= lots * setup.hedge.lot_size / state.perp_price_usd
+        else:
+            row = state.market.universe.row_of[name]
+            coin += lots * state.market.universe.lot_coin[row] * float(values.fair_coin[row])
+    index = values.index_usd if values.ts_ns else 0.0
+    return LedgerFacts(
+        balanced=True,
+        balances={code: risk_amount(units, code) for code, units in ledger.balances().items()},
+        positions_open=len(ledger.open_lots()),
+        pnl_usd=coin * index,
+        pnl_coin={currency: coin},
+    )
+
+
+def _flow_facts(state: State, market: OpenMarket) -> FlowFacts:
+    recorder = state.recorder
+    share = recorder.volume_usd / recorder.tape_usd if recorder.tape_usd > 0 else None
+    models = tuple(
+        FillModel(name=str(model), fills=tally.fills, lots=tally.lots, edge_usd=tally.edge_usd)
+        for model, tally in market.venue.fill_tally().items()
+    )
+    return FlowFacts(volume_usd=recorder.volume_usd, fill_share=share, fill_models=models)
+
+
+def _quote_facts(state: State) -> QuoteFacts:
+    recorder = state.recorder
+    return QuoteFacts(
+        uptime=recorder.quoting_samples / recorder.samples if recorder.samples else None,
+        two_sided_share=float(np.mean(recorder.two_sided)) if recorder.two_sided else None,
+        median_half_spread_vol_pt=float(np.median(recorder.half_spread_vol)) if recorder.half_spread_vol else None,
+        messages=recorder.messages,
+    )

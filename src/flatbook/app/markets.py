@@ -1,0 +1,50 @@
+"""The market a request names, as a venue the engine can be run through."""
+
+from dataclasses import dataclass
+
+from flatbook.app.request import RunRequest
+from flatbook.domain.errors import BadInputError
+from flatbook.domain.reference import ReferenceData
+from flatbook.domain.units import NS_PER_HOUR, format_utc, parse_utc
+from flatbook.sim.exchange import RecordedVenue
+from flatbook.sim.fills import FillRules
+from flatbook.sim.gateway import VenueTerms
+from flatbook.sim.market import SimulatedVenue
+from flatbook.store.session import open_session
+
+SIMULATION_START_NS = parse_utc("2026-01-05T00:00")
+"""A Monday midnight: simulated calendars begin alike whenever they are run."""
+
+
+@dataclass(frozen=True)
+class OpenMarket:
+    """A venue, the span that is traded, and the session's digest where there is one."""
+
+    venue: RecordedVenue | SimulatedVenue
+    venue_name: str
+    from_ns: int
+    to_ns: int
+    session_digest: str | None
+
+
+def open_market(request: RunRequest, reference: ReferenceData) -> OpenMarket:
+    """Opens the session, or draws the world.
+
+    Errors      BadInputError where the session cannot be used, or holds nothing of the span asked for
+    """
+    fills = FillRules(request.fill_model)
+    if request.session_path is None:
+        terms = VenueTerms(name="simulated", fills=fills)
+        start_ns = SIMULATION_START_NS
+        simulated = SimulatedVenue(reference, seed=request.seed, hours=request.hours, start_ns=start_ns, terms=terms)
+        return OpenMarket(simulated, terms.name, start_ns, start_ns + round(request.hours * NS_PER_HOUR), None)
+    session = open_session(request.session_path)
+    from_ns = request.from_ns if request.from_ns is not None else session.from_ns
+    to_ns = request.to_ns if request.to_ns is not None else session.to_ns + 1
+    if from_ns >= session.to_ns or to_ns <= session.from_ns:
+        span = f"{format_utc(session.from_ns)} to {format_utc(session.to_ns)}"
+        raise BadInputError(f"{request.session}: holds {span}, nothing of what --from and --to ask for")
+    terms = VenueTerms(name="recorded", fills=fills)
+    events = session.market_events(from_ns - request.warm_up_ns, to_ns, reference)
+    venue = RecordedVenue(events, reference, terms, request.seed)
+    return OpenMarket(venue, terms.name, from_ns, to_ns, session.digest)

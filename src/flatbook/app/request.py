@@ -1,0 +1,56 @@
+"""What a user asks to be run: everything that decides the outcome, so that a journal's header can ask for it again."""
+
+import json
+from pathlib import Path
+
+import msgspec
+
+from flatbook.domain.errors import BadInputError
+from flatbook.domain.units import NS_PER_HOUR
+from flatbook.sim.fills import FillModel
+
+
+class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A run. With a `session` it is recorded, from `from_ns` to `to_ns`; without, simulated for `hours` from `seed`.
+
+    policy_text     the policy file as it was read, under the name or path `policy`
+    capital_coin    collateral deposited at the start
+    warm_up_hours   recorded: how long before `from_ns` the market is watched without quoting
+    """
+
+    policy: str
+    policy_text: str
+    session: str | None = None
+    from_ns: int | None = None
+    to_ns: int | None = None
+    seed: int = 1
+    hours: float = 24.0
+    underlying: str = "BTC"
+    fill_model: FillModel = FillModel.QUEUE
+    capital_coin: float = 100.0
+    warm_up_hours: float = 48.0
+
+    def __post_init__(self) -> None:
+        if self.session is None and (self.from_ns is not None or self.to_ns is not None):
+            raise BadInputError("--from and --to choose a part of a recorded session; give --session, or use --hours")
+        if self.from_ns is not None and self.to_ns is not None and self.from_ns >= self.to_ns:
+            raise BadInputError("--from is not before --to; swap them")
+
+    def to_json(self) -> str:
+        """As text, for a journal's header."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunRequest":
+        """The request that a journal's header holds."""
+        return msgspec.convert(json.loads(text), cls)
+
+    @property
+    def session_path(self) -> Path | None:
+        """Where the recorded session is."""
+        return Path(self.session) if self.session is not None else None
+
+    @property
+    def warm_up_ns(self) -> int:
+        """The warm-up in nanoseconds."""
+        return round(self.warm_up_hours * NS_PER_HOUR)

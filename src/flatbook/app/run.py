@@ -1,0 +1,127 @@
+"""One run from request to report."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from types import FrameType
+
+import flatbook
+from flatbook.app.conduct import conduct
+from flatbook.app.finish import Finished, finish, write
+from flatbook.app.markets import OpenMarket, open_market
+from flatbook.app.pace import Pacer
+from flatbook.app.request import RunRequest
+from flatbook.domain.events import AnyEvent
+from flatbook.domain.units import exact_units
+from flatbook.engine.loop import Engine
+from flatbook.engine.setup import Setup
+from flatbook.policies import parse_policy
+from flatbook.store.journal import Journal, RunHeader
+from flatbook.store.run_directory import RunDirectory, create_run_directory, open_run_directory
+from flatbook.venues.deribit import load_reference
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run under way or done: its request, its engine and its directory."""
+
+    request: RunRequest
+    market: OpenMarket
+    engine: Engine
+    journal: Journal
+    directory: RunDirectory
+    run_id: str
+
+
+def new_run(request: RunRequest, runs: Path, run_id: str | None = None) -> Run:
+    """Opens the market and makes the run's directory, its configuration and its journal."""
+    market, engine = _compose(request)
+    run_id = run_id or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{engine.state.setup.policy.name}"
+    directory = create_run_directory(runs, run_id)
+    policy = engine.state.setup.policy.model_dump()
+    asked = {key: value for key, value in json.loads(request.to_json()).items() if key != "policy_text"}
+    directory.write_config({"run": {k: v for k, v in asked.items() if v is not None}, "policy": policy})
+    header = RunHeader(
+        run_id=run_id,
+        version=flatbook.__version__,
+        config_json=request.to_json(),
+        policy_text=request.policy_text,
+        seed=request.seed,
+        session_digest=market.session_digest,
+    )
+    return Run(request, market, engine, Journal.create(directory.journal, header), directory, run_id)
+
+
+def resumed_run(path: Path) -> Run:
+    """The run in directory `path`, to be continued from its journal."""
+    directory = open_run_directory(path)
+    journal = Journal.open(directory.journal)
+    request = RunRequest.from_json(journal.header.config_json)
+    try:
+        market, engine = _compose(request)
+    except BaseException:
+        journal.close()
+        raise
+    return Run(request, market, engine, journal, directory, journal.header.run_id)
+
+
+def carry_out(run: Run, speed: float | None = None, watch: Callable[[], None] = lambda: None) -> Finished:
+    """Runs to the end, or to an interrupt, and writes the report either way."""
+    pacer, started = Pacer(speed), time.monotonic()
+    state = run.engine.state
+    with _interruptible() as interrupted, run.journal as journal:
+
+        def after_event(event: AnyEvent) -> bool:
+            watch()
+            if state.is_trading:
+                pacer.wait(event.local_ts_ns)
+            return not interrupted()
+
+        conduct(run.engine, run.market.venue, journal, after_event)
+    wall_s = time.monotonic() - started
+    finished = finish(run.engine, run.request, run.market, run.run_id, flatbook.__version__, wall_s)
+    write(finished, run.directory)
+    return finished
+
+
+def _compose(request: RunRequest) -> tuple[OpenMarket, Engine]:
+    reference = load_reference()
+    policy = parse_policy(request.policy_text, request.policy)
+    market = open_market(request, reference)
+    setup = Setup(
+        underlying=request.underlying,
+        venue=market.venue_name,
+        reference=reference,
+        policy=policy,
+        trade_from_ns=market.from_ns,
+        capital_units=exact_units(Decimal(str(request.capital_coin)), request.underlying),
+    )
+    return market, Engine(setup)
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM ask for an orderly end after the event under way; a second Ctrl-C ends at once."""
+    asked = False
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    try:
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread: whoever runs us there has its own way to stop
+        before = {}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

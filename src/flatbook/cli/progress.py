@@ -1,0 +1,76 @@
+"""Progress of a run on stderr: a bar for a person, silence for a pipe."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from flatbook.app.run import Run
+from flatbook.domain.units import format_utc
+from flatbook.kernels.warm import warm
+
+_EVERY_EVENTS = 64
+_EVERY_S = 0.1
+_SLOW_S = 0.7
+
+
+def warm_kernels() -> None:
+    """Loads the compiled kernels, and says what it is doing where that takes long: once, on a new installation."""
+    console = Console(stderr=True)
+    started = time.monotonic()
+    with console.status("loading kernels") as status:
+
+        def show(name: str) -> None:
+            if time.monotonic() - started > _SLOW_S:
+                status.update(f"compiling {name} (once, on a new installation)")
+
+        warm(show)
+
+
+class RunProgress:
+    """How far a run is: its market's clock, its equity, its fills."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._events = 0
+        self._shown = 0.0
+        self._bar = Progress(
+            TextColumn("{task.fields[clock]}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[book]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        self._task = self._bar.add_task("run", total=1.0, clock="warming up", book="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def update(self) -> None:
+        """Called after every event; looks at the clock once in many."""
+        self._events += 1
+        if self._events % _EVERY_EVENTS:
+            return
+        now = time.monotonic()
+        if now - self._shown < _EVERY_S:
+            return
+        self._shown = now
+        state, market = self._run.engine.state, self._run.market
+        if not state.values.ts_ns:
+            return
+        done = (state.now_ns - market.from_ns) / max(market.to_ns - market.from_ns, 1)
+        fills = len(state.recorder.tables.fills)
+        book = f"{state.pnl.equity_usd:+,.0f} USD, {fills:,} fills, {state.risk.stage.name.lower()}"
+        self._bar.update(self._task, completed=done, clock=format_utc(state.now_ns)[:16], book=book)

@@ -1,0 +1,136 @@
+"""`flatbook run`: the engine through a market, recorded or simulated."""
+
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from flatbook.app.pace import parse_pace
+from flatbook.app.request import RunRequest
+from flatbook.app.run import Run, carry_out, new_run, resumed_run
+from flatbook.app.view import Viewer
+from flatbook.cli.outcome import AsJson, one_line_errors, print_json, say
+from flatbook.cli.progress import RunProgress, warm_kernels
+from flatbook.domain.errors import BadInputError
+from flatbook.domain.units import parse_until, parse_utc
+from flatbook.policies import read_policy
+from flatbook.report.terminal import tear_sheet
+from flatbook.service.dashboard import Dashboard
+from flatbook.service.noticeboard import Noticeboard
+from flatbook.sim.fills import FillModel
+
+DEFAULT_PORT = 8765
+
+SessionOption = Annotated[
+    str | None, typer.Option("--session", metavar="DIR", help="A recorded session; without it, a simulated market.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Everything random comes from this.")]
+FromOption = Annotated[str | None, typer.Option("--from", metavar="TIME", help="Recorded: trade from here, ISO, UTC.")]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Recorded: until here, a minute included.")]
+HoursOption = Annotated[float, typer.Option("--hours", min=0.01, help="Simulated: for this long.")]
+FillsOption = Annotated[FillModel, typer.Option("--fills", help="Which fills are believed; all three are reported.")]
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where run directories are made.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `run` to the command line."""
+    app.command()(run)
+
+
+def run(
+    session: SessionOption = None,
+    policy: Annotated[str, typer.Option("--policy", help="A policy's name, or a TOML file.")] = "advanced",
+    seed: SeedOption = 1,
+    from_: FromOption = None,
+    to: ToOption = None,
+    hours: HoursOption = 24.0,
+    pace: Annotated[str, typer.Option(help="max, real, or a multiple of real time such as 60x.")] = "max",
+    headless: Annotated[bool, typer.Option("--headless", help="No live page.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the live page on 127.0.0.1.")] = DEFAULT_PORT,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the live page in a browser.")] = False,
+    fills: FillsOption = FillModel.QUEUE,
+    out: OutOption = Path("runs"),
+    resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue the run in this directory.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a maker's book through a market: quotes, hedges, ledger, and the tear sheet at the end.
+
+    Ctrl-C ends the run in order; --resume continues one that was cut off.
+    """
+    with one_line_errors():
+        speed = parse_pace(pace)
+        if resume is not None:
+            warm_kernels()
+            prepared = resumed_run(resume)
+        else:
+            request = make_request(policy, session, seed, from_, to, hours, fills)
+            warm_kernels()
+            prepared = new_run(request, out)
+        label = Path(prepared.request.session).name if prepared.request.session else f"simulated, seed {seed}"
+        page = nullcontext(_nothing) if headless else _page(prepared, label, pace, port, open_page)
+        with RunProgress(prepared) as progress, page as show:
+
+            def watch() -> None:
+                progress.update()
+                show()
+
+            finished = carry_out(prepared, speed, watch)
+    if as_json:
+        print_json(finished.summary)
+    else:
+        Console().print(tear_sheet(finished.summary))
+        say(f"report: {prepared.directory.report_html}")
+
+
+def make_request(
+    policy: str,
+    session: str | None,
+    seed: int,
+    from_: str | None,
+    to: str | None,
+    hours: float,
+    fills: FillModel,
+) -> RunRequest:
+    """The request that the options of a verb make."""
+    _, text = read_policy(policy)
+    if session is not None and not Path(session).is_dir():
+        raise BadInputError(f"--session {session}: no such directory; make one with flatbook data import")
+    return RunRequest(
+        policy=policy,
+        policy_text=text,
+        session=session,
+        from_ns=parse_utc(from_) if from_ else None,
+        to_ns=parse_until(to) if to else None,
+        seed=seed,
+        hours=hours,
+        fill_model=fills,
+    )
+
+
+@contextmanager
+def _page(prepared: Run, label: str, pace: str, port: int, open_page: bool) -> Iterator[Callable[[], None]]:
+    """The live page while the run lasts; yields what posts a view when somebody looks."""
+    state = prepared.engine.state
+    viewer = Viewer(prepared.run_id, prepared.market, state.setup.policy.name, pace, label)
+    board = Noticeboard(viewer.empty())
+    with Dashboard(port, board) as dashboard:
+        if dashboard.note:
+            say(dashboard.note)
+        say(f"live page: {dashboard.url}")
+        if open_page:
+            webbrowser.open(dashboard.url)
+
+        def show() -> None:
+            if board.wanted():
+                board.post(viewer.view(state))
+
+        yield show
+        board.post(viewer.view(state, "ended"))
+
+
+def _nothing() -> None:
+    """For runs that nobody watches."""
