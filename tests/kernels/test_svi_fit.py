@@ -1,4 +1,5 @@
 import math
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -167,6 +168,25 @@ def test_a_warm_start_takes_fewer_steps() -> None:
     assert code == "converged"
     assert warm[6] <= 4
     np.testing.assert_allclose(smile(warm[:5], k) - smile(cold[:5], k), 1e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("module", [svi_fit, svi_fit_plain], ids=["kernel", "plain"])
+def test_many_expiries_in_one_call_are_each_alone(module: ModuleType) -> None:
+    sizes, years = (30, 0, 12, 41), np.array([0.02, 0.1, 0.3, 1.0])
+    first = np.concatenate([[0], np.cumsum(sizes)])
+    k = np.concatenate([np.linspace(-0.5, 0.5, n) for n in sizes])
+    vol = np.concatenate([smile(TRUE * t, k[i:j], t) for t, i, j in zip(years, first, first[1:], strict=False)])
+    start, weight = np.full((4, 5), math.nan), np.ones(k.size)
+    start[3] = TRUE
+    prior_weight = np.array([0.0, 1.0, 0.0, 0.5])
+    out, code = np.empty((4, svi_fit.FIT_SIZE)), np.empty(4, dtype=np.int8)
+    module.fit_slices(first, k, vol, vol, vol, weight, years, start, start, prior_weight, 0.1, 0.0, out, code)
+    assert code.tolist() == [svi_fit.CONVERGED, svi_fit.TOO_FEW_POINTS, svi_fit.CONVERGED, svi_fit.CONVERGED]
+    for i in range(4):
+        part, alone = slice(first[i], first[i + 1]), np.empty(svi_fit.FIT_SIZE)
+        column = (k[part], vol[part], vol[part], vol[part], weight[part])
+        module.fit_slice(*column, years[i], start[i], start[i], prior_weight[i], 0.1, 0.0, alone)
+        np.testing.assert_array_equal(out[i], alone)
 
 
 def test_too_little_or_broken_input_is_said_by_code() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.kernels import svi_plain
-from flatbook.kernels.jit import Arg, inlined, kernel
+from flatbook.kernels.jit import Arg, compiled, inlined, kernel
 
 Floats = NDArray[np.float64]
 
@@ -88,6 +88,24 @@ def durrleman_min(params: Floats, k_lo: float, k_hi: float, n: int) -> float:
         if not g >= least:
             least = g
     return least
+
+
+@compiled
+def butterfly_free(params: Floats, k_lo: float, k_hi: float, n: int) -> bool:
+    """Whether g >= 0 on n >= 2 equally spaced points of [k_lo, k_hi]; for callers inside kernels."""
+    a, b, rho, m, s = params[0], params[1], params[2], params[3], params[4]
+    negative = 0
+    step = (k_hi - k_lo) / (n - 1)
+    for i in range(n):
+        k = k_lo + i * step
+        y = k - m
+        radius = math.sqrt(y * y + s * s)
+        per_radius = 1.0 / radius
+        w = a + b * (rho * y + radius)
+        curl = s * per_radius
+        g = durrleman(w, b * (rho + y * per_radius), b * curl * curl * per_radius, k)
+        negative += 0 if g >= 0.0 else 1
+    return negative == 0
 
 
 @kernel(Arg.IN, Arg.IN, Arg.FLOAT, Arg.FLOAT, Arg.INT, plain=svi_plain.calendar_gap)

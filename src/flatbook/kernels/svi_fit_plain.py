@@ -118,6 +118,41 @@ def fit_slice(
     return CONVERGED if solution.status > 0 else OUT_OF_ITERATIONS
 
 
+def fit_slices(
+    first: NDArray[np.int64],
+    k: Floats,
+    vol_lo: Floats,
+    vol_hi: Floats,
+    vol_mid: Floats,
+    weight: Floats,
+    years: Floats,
+    start: Floats,
+    prior: Floats,
+    prior_weight: Floats,
+    mid_weight: float,
+    butterfly_weight: float,
+    out: Floats,
+    code: NDArray[np.int8],
+) -> None:
+    """As `svi_fit.fit_slices`."""
+    for i in range(years.size):
+        part = slice(int(first[i]), int(first[i + 1]))
+        code[i] = fit_slice(
+            k[part],
+            vol_lo[part],
+            vol_hi[part],
+            vol_mid[part],
+            weight[part],
+            float(years[i]),
+            start[i],
+            prior[i],
+            float(prior_weight[i]),
+            mid_weight,
+            butterfly_weight,
+            out[i],
+        )
+
+
 def _starts(quotes: _Quotes, start: Floats) -> list[Floats]:
     """(p, c, u, m, s) to search from: the given slice, or three symmetric smiles of different curvature."""
     if np.isfinite(start[0]):
