@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from flatbook.domain.events import QuoteRow
+from flatbook.domain.instruments import parse_name
 from flatbook.domain.units import parse_utc
 from flatbook.sim.board import show_chain
 from flatbook.sim.chain import Chain, ListingRules
@@ -62,7 +64,17 @@ def test_spreads_are_those_of_the_recorded_chains(stage: Stage) -> None:
         rows = [row for row in event.rows if f"-{expiry}-" in row.instrument]
         near = [row for row in rows if abs(float(row.instrument.split("-")[2]) / row.forward_usd - 1) < 0.03]
         found = float(np.median([row.ask_iv - row.bid_iv for row in near])) / 2 * 100
-        assert found == pytest.approx(half_spread, rel=0.45), expiry
+        assert found == pytest.approx(half_spread, rel=0.4), expiry
+        deep = [row for row in rows if row.instrument[-1] == "C" and row.bid > 0 and row.mark_iv > 0]
+        deep = [row for row in deep if float(row.instrument.split("-")[2]) < row.forward_usd * (1 - 1.2 * width(row))]
+        ticks = float(np.median([row.ask - row.bid for row in deep])) / 2 * 10_000
+        assert 20 < ticks < 50, f"{expiry}: in the money, half a spread is that of the coin, not of the vol"
+
+
+def width(row: QuoteRow) -> float:
+    """One standard deviation of the log price to expiry."""
+    expiry_ns = parse_name(row.instrument).expiry_ns or 0
+    return float(row.mark_iv * np.sqrt((expiry_ns - START) / (365 * 86_400 * 10**9)))
 
 
 @pytest.mark.parametrize("hours", HOURS)

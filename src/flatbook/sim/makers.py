@@ -17,7 +17,7 @@ from flatbook.sim.world import Reverting, World
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_TEN_MINUTES_PER_YEAR = NS_PER_YEAR / (10 * NS_PER_MINUTE)
+_HALF_HOURS_PER_YEAR = NS_PER_YEAR / (30 * NS_PER_MINUTE)
 _WIDEST_DEVIATIONS = 4.0
 
 
@@ -26,24 +26,27 @@ class MakerParameters:
     """How the other makers quote; defaults fitted by eye to recorded chains of April 2025, before tick rounding.
 
     half_spread_vol     at the money, one day from expiry; it falls with days to the power `tenor_power` ...
-    least_spread_vol    ... but not below this, and the same above `most_spread_vol`
+    least_spread_vol    ... but not below this, and stays below `most_spread_vol`
     wing                widening per squared standard deviation of moneyness
-    in_the_money        widening per standard deviation in the money
+    in_the_money_coin   added to half the spread where an option is `deep_deviations` or more in the money, one day from
+                        expiry; it grows with days to the power `in_the_money_power`, and with the square on the way
     least_ticks         half the spread is at least so many finest ticks
     variance_error      logarithm of believed over true variance now, and `long_variance_error` of the one it reverts to
     skew_error          believed minus true skew
     """
 
-    half_spread_vol: float = 0.013
+    half_spread_vol: float = 0.012
     tenor_power: float = 0.42
     least_spread_vol: float = 0.002
     most_spread_vol: float = 0.05
-    wing: float = 0.2
-    in_the_money: float = 0.7
-    least_ticks: float = 0.6
-    variance_error: Reverting = field(default_factory=lambda: Reverting(0.0, 0.015, _TEN_MINUTES_PER_YEAR))
-    long_variance_error: Reverting = field(default_factory=lambda: Reverting(0.0, 0.01, _TEN_MINUTES_PER_YEAR))
-    skew_error: Reverting = field(default_factory=lambda: Reverting(0.0, 0.02, _TEN_MINUTES_PER_YEAR))
+    wing: float = 0.12
+    in_the_money_coin: float = 0.0022
+    in_the_money_power: float = 0.12
+    deep_deviations: float = 0.7
+    least_ticks: float = 0.5
+    variance_error: Reverting = field(default_factory=lambda: Reverting(0.0, 0.015, _HALF_HOURS_PER_YEAR))
+    long_variance_error: Reverting = field(default_factory=lambda: Reverting(0.0, 0.006, _HALF_HOURS_PER_YEAR))
+    skew_error: Reverting = field(default_factory=lambda: Reverting(0.0, 0.01, _HALF_HOURS_PER_YEAR))
 
 
 class Market(NamedTuple):
@@ -69,30 +72,29 @@ class Beliefs:
         skew = np.clip(true.skew + skew_error, -0.95, 0.95)
         convexity = np.minimum(true.convexity, 0.99 * MAX_ETA_TIMES_SKEW / (1 + np.abs(skew)))
         self.factors = Factors(true.variance * now, true.long_variance * later, skew, convexity)
-        self._start_ns = world.start_ns
+        self._world = world
 
     def at(self, now_ns: Ints) -> Factors:
         """Believed factors at each of `now_ns`."""
-        last = self.factors.skew.size - 1
-        minute = np.clip((now_ns - self._start_ns) // NS_PER_MINUTE, 0, last)
-        return Factors(*(path[minute] for path in self.factors))
+        return self._world.factors_at(self.factors, now_ns)
 
 
 def show(parameters: MakerParameters, believed: Values, sign: Floats, steps: TickSteps) -> Market:
     """Best bid and ask around what the makers believe options to be worth, rounded outward to the grid."""
-    half_coin = np.maximum(_half_spread_vol(parameters, believed, sign) * believed.vega_coin, 0.0)
     tick = float(steps.finest)
-    half_coin = np.maximum(half_coin, parameters.least_ticks * tick)
+    half_coin = np.maximum(_half_spread_coin(parameters, believed, sign), parameters.least_ticks * tick)
     bid_ticks = floor_ticks(steps, (believed.price_coin - half_coin) / tick)
     ask_ticks = ceil_ticks(steps, (believed.price_coin + half_coin) / tick)
     step = np.where(believed.price_coin > steps.above_ticks * tick, steps.coarse_ticks, 1) * tick
     return Market(np.maximum(bid_ticks, 0), ask_ticks, half_coin + 0.5 * step)
 
 
-def _half_spread_vol(p: MakerParameters, believed: Values, sign: Floats) -> Floats:
+def _half_spread_coin(p: MakerParameters, believed: Values, sign: Floats) -> Floats:
+    """Half the spread before rounding: vol risk everywhere, and delta risk where an option is little but delta."""
     days = believed.years * 365
     deviations = believed.log_moneyness / (believed.atm_vol * np.sqrt(believed.years))
-    deviations = np.clip(deviations, -_WIDEST_DEVIATIONS, _WIDEST_DEVIATIONS)
-    in_the_money = np.maximum(-sign * deviations, 0)
-    base = np.clip(p.half_spread_vol * days**-p.tenor_power, p.least_spread_vol, p.most_spread_vol)
-    return np.asarray(base * (1 + p.wing * deviations**2 + p.in_the_money * in_the_money))
+    wide = 1 + p.wing * np.minimum(deviations**2, _WIDEST_DEVIATIONS**2)
+    at_the_money = np.clip(p.half_spread_vol * days**-p.tenor_power, p.least_spread_vol, p.most_spread_vol)
+    deep = np.clip(-sign * deviations / p.deep_deviations, 0, 1)
+    delta_risk = p.in_the_money_coin * days**p.in_the_money_power * deep**2
+    return np.asarray(at_the_money * wide * np.maximum(believed.vega_coin, 0) + delta_risk)

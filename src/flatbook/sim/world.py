@@ -95,7 +95,7 @@ class MinutePaths(NamedTuple):
 
 @dataclass(frozen=True)
 class World:
-    """The paths of one seed: the index by step, the rest by minute, each holding until the next.
+    """The paths of one seed: the index by step, holding until the next, the rest by minute with straight lines between.
 
     Times before the start read as the start, times after the end as the end.
     """
@@ -113,14 +113,25 @@ class World:
 
     def minute_at(self, now_ns: Ints) -> MinutePaths:
         """What is kept by minute, at each of `now_ns`."""
-        last = self.minutes.carry.size - 1
-        minute = np.clip((now_ns - self.start_ns) // NS_PER_MINUTE, 0, last)
         factors, carry, premium = self.minutes
-        return MinutePaths(Factors(*(path[minute] for path in factors)), carry[minute], premium[minute])
+        return MinutePaths(
+            self.factors_at(factors, now_ns), *(self._between(path, now_ns) for path in (carry, premium))
+        )
+
+    def factors_at(self, factors: Factors, now_ns: Ints) -> Factors:
+        """Factors kept by minute like this world's, at each of `now_ns`."""
+        return Factors(*(self._between(path, now_ns) for path in factors))
 
     def average_usd(self, from_ns: Ints, to_ns: Ints) -> Floats:
         """The time-weighted average of the index from `from_ns` to `to_ns` > `from_ns`, USD."""
         return (self._integral(to_ns) - self._integral(from_ns)) / (to_ns - from_ns)
+
+    def _between(self, path: Floats, now_ns: Ints) -> Floats:
+        """Values between minutes, on straight lines."""
+        position = np.clip((now_ns - self.start_ns) / NS_PER_MINUTE, 0, path.size - 1)
+        minute = np.minimum(position.astype(np.int64), max(path.size - 2, 0))
+        here, there = path[minute], path[np.minimum(minute + 1, path.size - 1)]
+        return np.asarray(here + (there - here) * (position - minute))
 
     def _integral(self, until_ns: Ints) -> Floats:
         """USD nanoseconds from the start; the time before it counts at the first value."""
