@@ -28,10 +28,10 @@ class Joiner:
             rows.append(self._row(quote.instrument))
             bid, ask = (0 if np.isnan(price) else round(price * 10_000) for price in (quote.bid, quote.ask))
             step = self._inside * (5 if max(bid, ask) > 50 else 1)
-            bid, ask = (bid + step if bid else 0, ask - step if ask else 0)
-            room = bid == 0 or ask == 0 or bid < ask
-            bids.append(bid if room else 0)
-            asks.append(ask if room else 0)
+            if bid and ask and bid + step < ask - step:
+                bid, ask = bid + step, ask - step
+            bids.append(bid)
+            asks.append(ask)
         order = np.argsort(rows)
         row, bid_ticks, ask_ticks = (np.array(column, np.int64)[order] for column in (rows, bids, asks))
         sizes = [self._size_lots * (ticks > 0) for ticks in (bid_ticks, ask_ticks)]
