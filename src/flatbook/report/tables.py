@@ -16,23 +16,9 @@ import polars as pl
 
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE
+from flatbook.valuation.explain import PNL_PARTS
 
-PARTS = (
-    "spread",
-    "adverse_selection",
-    "delta",
-    "gamma",
-    "theta",
-    "vega",
-    "vanna",
-    "volga",
-    "funding",
-    "basis",
-    "fees",
-    "hedge_cost",
-    "settlement",
-    "unexplained",
-)
+PARTS = PNL_PARTS
 """The parts of P&L, in the order every report shows them; they sum to the total."""
 
 STAGES = ("normal", "widen", "reduce_only", "flat", "halt")
