@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from flatbook.decide.policy import FlowPolicy, QuotingPolicy
 from flatbook.kernels.chain import charge_rows
-from flatbook.kernels.quotes import NO_ASK, NO_BID, cap_bids, round_outward
+from flatbook.kernels.quotes import NO_ASK, cap_bids, lower_bids, quote_prices, round_outward
 from flatbook.market.market import Market
-from flatbook.valuation.chain import DELTA, PRICE, VEGA, ChainValues
+from flatbook.valuation.chain import VEGA, ChainValues
 from flatbook.valuation.risk_price import Liquidity, RiskPrice
 
 Floats = NDArray[np.float64]
@@ -110,33 +110,42 @@ def make_quotes(
     quoted: NDArray[np.bool_],
 ) -> Quotes:
     """Quotes for every row that is `quoted`; the others have no bid, no ask and no size."""
-    universe = market.universe
-    used = slice(values.rows)
-    spread = _spread_coin(quoting, flow, values, inputs)
-    bid_inventory, ask_inventory = _inventory_coin(quoting, values, inputs)
-    bid = np.where(quoted, values.fair_coin - spread - bid_inventory, np.nan)
-    ask = np.where(quoted, values.fair_coin + spread + ask_inventory, np.nan)
-    bid_ticks = np.empty(values.rows, np.int64)
-    ask_ticks = np.empty(values.rows, np.int64)
-    round_outward(
-        bid, ask, universe.tick[used], universe.tick_above[used], universe.tick_coarse[used], bid_ticks, ask_ticks
+    universe, n = market.universe, values.rows
+    used = slice(n)
+    shift, width = np.zeros(n), np.zeros(n)
+    charges_risk = quoting.skew == "price_of_risk"
+    if charges_risk:
+        size = np.full(n, quoting.size_coin)
+        gradient = inputs.risk_price.gradient(inputs.exposure)
+        charge_rows(values.loading, gradient, inputs.risk_price.curvature, size, shift, width)
+    parts = np.empty((4, n))
+    bid, ask = np.empty(n), np.empty(n)
+    quote_prices(
+        values.index_usd,
+        _terms(quoting, flow, inputs),
+        charges_risk,
+        quoted.view(np.int8),
+        values.greeks,
+        values.forward_usd,
+        inputs.vol_error,
+        inputs.held_coin,
+        shift,
+        width,
+        parts,
+        bid,
+        ask,
     )
-    _give_way(market, values, bid_ticks, ask_ticks)
+    bid_ticks, ask_ticks = np.empty(n, np.int64), np.empty(n, np.int64)
+    ticks = (universe.tick[used], universe.tick_above[used], universe.tick_coarse[used])
+    round_outward(bid, ask, *ticks, bid_ticks, ask_ticks)
+    grid = np.empty((4, n), np.int64)
     lots = np.maximum(np.rint(quoting.size_coin / universe.lot_coin[used]), 1).astype(np.int64)
-    has_bid, has_ask = bid_ticks > NO_BID, ask_ticks < NO_ASK
-    grid = np.stack(
-        [
-            np.where(has_bid, bid_ticks, 0),
-            np.where(has_bid, lots, 0),
-            np.where(has_ask, ask_ticks, 0),
-            np.where(has_ask, lots, 0),
-        ]
-    )
-    return Quotes(grid, values.fair_coin.copy(), spread, bid_inventory, ask_inventory)
+    lower_bids(_caps(market, values, ask_ticks), *ticks, lots, bid_ticks, ask_ticks, grid)
+    return Quotes(grid, *parts)
 
 
-def _give_way(market: Market, values: ChainValues, bid_ticks: Ints, ask_ticks: Ints) -> None:
-    """Lowers bids that would be an arbitrage against our own asks."""
+def _caps(market: Market, values: ChainValues, ask_ticks: Ints) -> Floats:
+    """The highest bid of each row that is no arbitrage against our own asks."""
     universe = market.universe
     used = slice(values.rows)
     ladders = universe.ladders()
@@ -153,48 +162,23 @@ def _give_way(market: Market, values: ChainValues, bid_ticks: Ints, ask_ticks: I
         ask,
         cap,
     )
-    over = bid_ticks * universe.tick[used] > cap
-    if over.any():
-        grid = (universe.tick[used][over], universe.tick_above[used][over], universe.tick_coarse[used][over])
-        lowered = np.empty(int(over.sum()), np.int64)
-        unused = np.empty_like(lowered)
-        round_outward(cap[over], np.full(len(lowered), np.nan), *grid, lowered, unused)
-        bid_ticks[over] = lowered
+    return cap
 
 
-def _spread_coin(quoting: QuotingPolicy, flow: FlowPolicy, values: ChainValues, inputs: QuoteInputs) -> Floats:
-    """Half-spread per contract in coin: for flow, adverse selection, the surface's error, the fee and the hedge."""
-    vega_coin = values.greeks[VEGA] / values.forward_usd
-    vol_part = quoting.half_spread_vol + quoting.adverse_selection_vol
-    error = quoting.model_error_weight * np.where(np.isfinite(inputs.vol_error), inputs.vol_error, 0.0)
-    fee = np.minimum(inputs.maker_fee_rate, inputs.fee_cap_of_premium * values.greeks[PRICE] / values.forward_usd)
-    hedge = quoting.hedge_cost_share * inputs.hedge_cost_rate * np.abs(values.greeks[DELTA])
-    spread = quoting.half_spread_coin + (vol_part + error) * vega_coin + quoting.fee_share * fee + hedge
-    if quoting.skew == "price_of_risk":
-        spread = spread + _utility_spread_usd(quoting, flow, values, inputs) / values.index_usd
-    return np.asarray(spread * inputs.widen)
-
-
-def _utility_spread_usd(quoting: QuotingPolicy, flow: FlowPolicy, values: ChainValues, inputs: QuoteInputs) -> Floats:
-    """(1 / (gamma z)) ln(1 + gamma z / k): the half-spread of exponential utility against exponential flow."""
-    gamma_z = inputs.risk_aversion_per_usd * quoting.size_coin
-    return np.asarray(np.log1p(gamma_z * edge_usd(flow, values)) / gamma_z)
-
-
-def _inventory_coin(quoting: QuotingPolicy, values: ChainValues, inputs: QuoteInputs) -> tuple[Floats, Floats]:
-    """What buying, and what selling, one quote's size adds to the book's cost of risk, per contract in coin."""
-    match quoting.skew:
-        case "none":
-            zero = np.zeros(values.rows)
-            return zero, zero
-        case "position":
-            per_size = quoting.position_skew_vol * values.greeks[VEGA] / values.forward_usd
-            shift = per_size * inputs.held_coin / quoting.size_coin
-            return shift, -shift
-        case "price_of_risk":
-            shift = np.empty(values.rows)
-            width = np.empty(values.rows)
-            size = np.full(values.rows, quoting.size_coin)
-            gradient = inputs.risk_price.gradient(inputs.exposure)
-            charge_rows(values.loading, gradient, inputs.risk_price.curvature, size, shift, width)
-            return (width + shift) / values.index_usd, (width - shift) / values.index_usd
+def _terms(quoting: QuotingPolicy, flow: FlowPolicy, inputs: QuoteInputs) -> Floats:
+    """The policy as `kernels.quotes.TERMS`: what a half-spread is made of, and how a position leans."""
+    return np.array(
+        [
+            quoting.half_spread_coin,
+            quoting.half_spread_vol + quoting.adverse_selection_vol,
+            quoting.model_error_weight,
+            quoting.fee_share * inputs.maker_fee_rate,
+            quoting.fee_share * inputs.fee_cap_of_premium,
+            quoting.hedge_cost_share * inputs.hedge_cost_rate,
+            inputs.widen,
+            inputs.risk_aversion_per_usd * quoting.size_coin,
+            flow.edge_coin,
+            flow.edge_vol,
+            quoting.position_skew_vol / quoting.size_coin if quoting.skew == "position" else 0.0,
+        ]
+    )

@@ -20,7 +20,8 @@ def wanted_quotes(state: State) -> Ints:
     """The grid of quotes the policy wants now; its parts are kept to explain fills."""
     setup, values, market = state.setup, state.values, state.market
     policy = setup.policy
-    vol_error = market.surface.vol_errors(market.universe.slots)[market.universe.slot[: values.rows]]
+    _, slice_error = market.surface.levels_and_errors(market.universe.slots)
+    vol_error = slice_error[market.universe.slot[: values.rows]]
     fees = market.universe.instruments[0].spec.fees
     inputs = QuoteInputs(
         exposure=state.exposure,

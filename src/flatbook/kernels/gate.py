@@ -1,7 +1,5 @@
 """Which quotes may go out: every row and side against every bound, in one pass."""
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -165,3 +165,143 @@ def cap_bids(
             if sign[i] * (forward[j] - forward[i]) >= 0.0:
                 cap[i] = min(cap[i], ask[j])
             j = later[j]
+
+
+TERMS = (
+    "half_spread_coin",
+    "spread_vol",
+    "error_weight",
+    "fee_rate",
+    "fee_cap",
+    "hedge_rate",
+    "widen",
+    "aversion",
+    "edge_coin",
+    "edge_vol",
+    "position_skew",
+)
+"""Entries of the `terms` of `quote_prices`, in order; see there."""
+
+
+def quote_prices_plain(
+    index: float,
+    terms: Floats,
+    charges_risk: bool,
+    quoted: NDArray[np.int8],
+    greeks: Floats,
+    forward: Floats,
+    error: Floats,
+    held: Floats,
+    shift: Floats,
+    width: Floats,
+    parts: Floats,
+    bid: Floats,
+    ask: Floats,
+) -> None:
+    """Plain twin of `quote_prices`."""
+    half, spread_vol, weight, fee_rate, fee_cap, hedge_rate, widen, aversion, edge_coin, edge_vol, position_skew = terms
+    price, delta, vega = greeks[0] / forward, greeks[1], greeks[3] / forward
+    spread = half + (spread_vol + weight * error) * vega + np.minimum(fee_rate, fee_cap * price)
+    spread = spread + hedge_rate * np.abs(delta)
+    lean = position_skew * vega * held
+    if charges_risk:
+        edge = np.hypot(edge_coin * index, edge_vol * greeks[3])
+        spread = spread + np.log1p(aversion * edge) / (aversion * index)
+        parts[2], parts[3] = (width + shift) / index, (width - shift) / index
+    else:
+        parts[2], parts[3] = lean, -lean
+    parts[0], parts[1] = price, spread * widen
+    live = quoted != 0
+    bid[:] = np.where(live, price - parts[1] - parts[2], np.nan)
+    ask[:] = np.where(live, price + parts[1] + parts[3], np.nan)
+
+
+@kernel(
+    Arg.FLOAT,
+    Arg.IN,
+    Arg.BOOL,
+    Arg.IN_CODE,
+    Arg.IN_2D,
+    *[Arg.IN] * 5,
+    Arg.OUT_2D,
+    *[Arg.OUT] * 2,
+    plain=quote_prices_plain,
+)
+def quote_prices(
+    index: float,
+    terms: Floats,
+    charges_risk: bool,
+    quoted: NDArray[np.int8],
+    greeks: Floats,
+    forward: Floats,
+    error: Floats,
+    held: Floats,
+    shift: Floats,
+    width: Floats,
+    parts: Floats,
+    bid: Floats,
+    ask: Floats,
+) -> None:
+    """Fill a chain's quotes before rounding, and the parts that they are the sums of.
+
+    Shapes      terms (len(TERMS),); greeks (>= 4, n): price, delta, gamma, vega of Black, USD; parts (4, n); else (n,)
+    Units       parts, bid, ask in coin per contract. Parts: fair, half-spread, what buying adds to the charge, and what
+                selling does; bid is the first less the second and third, ask the sum of the first, second and fourth,
+                both NaN where `quoted` is 0
+    Terms       the half-spread is half_spread_coin, plus spread_vol and error_weight times the surface's `error` in
+                vega, plus the fee (fee_rate of the coin, at most fee_cap of the premium), plus hedge_rate of |delta|;
+                where `charges_risk`, plus that of exponential utility, ln(1 + aversion x edge) / aversion, against
+                flow that falls by e over an edge of hypot(edge_coin, edge_vol x vega); all of it times widen. The
+                charge is `width` +- `shift` in USD; without R it is position_skew in vega per contract held
+    """
+    aversion = terms[7]
+    for i in range(bid.size):
+        price = greeks[0, i] / forward[i]
+        vega = greeks[3, i] / forward[i]
+        spread = terms[0] + (terms[1] + terms[2] * error[i]) * vega + min(terms[3], terms[4] * price)
+        spread += terms[5] * abs(greeks[1, i])
+        if charges_risk:
+            edge = math.hypot(terms[8] * index, terms[9] * greeks[3, i])
+            spread += math.log1p(aversion * edge) / (aversion * index)
+            parts[2, i] = (width[i] + shift[i]) / index
+            parts[3, i] = (width[i] - shift[i]) / index
+        else:
+            lean = terms[10] * vega * held[i]
+            parts[2, i] = lean
+            parts[3, i] = -lean
+        parts[0, i] = price
+        parts[1, i] = spread * terms[6]
+        bid[i] = price - parts[1, i] - parts[2, i] if quoted[i] else np.nan
+        ask[i] = price + parts[1, i] + parts[3, i] if quoted[i] else np.nan
+
+
+def lower_bids_plain(
+    cap: Floats, tick: Floats, above: Ints, coarse: Ints, lots: Ints, bid_ticks: Ints, ask_ticks: Ints, grid: Ints
+) -> None:
+    """Plain twin of `lower_bids`."""
+    lowered, unused = np.empty_like(bid_ticks), np.empty_like(bid_ticks)
+    round_outward_plain(np.minimum(cap, 1e9), np.full(len(cap), np.nan), tick, above, coarse, lowered, unused)
+    bids = np.minimum(bid_ticks, lowered)
+    grid[0] = bids
+    grid[1] = np.where(bids > NO_BID, lots, 0)
+    grid[2] = np.where(ask_ticks < NO_ASK, ask_ticks, 0)
+    grid[3] = np.where(ask_ticks < NO_ASK, lots, 0)
+
+
+@kernel(*[Arg.IN] * 2, *[Arg.IN_INT] * 5, Arg.OUT_INT_2D, plain=lower_bids_plain)
+def lower_bids(
+    cap: Floats, tick: Floats, above: Ints, coarse: Ints, lots: Ints, bid_ticks: Ints, ask_ticks: Ints, grid: Ints
+) -> None:
+    """Fill the quote grid (4, n): bid ticks, bid lots, ask ticks, ask lots; bids lowered to their caps on the grid."""
+    for i in range(cap.size):
+        bid = bid_ticks[i]
+        if bid * tick[i] > cap[i]:
+            bid = math.floor(cap[i] / tick[i] + _SLACK)
+            if bid > above[i]:
+                bid -= bid % coarse[i]
+            bid = max(bid, NO_BID)
+        has_ask = ask_ticks[i] < NO_ASK
+        grid[0, i] = bid
+        grid[1, i] = lots[i] if bid > NO_BID else 0
+        grid[2, i] = ask_ticks[i] if has_ask else 0
+        grid[3, i] = lots[i] if has_ask else 0

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.domain.units import NS_PER_YEAR
-from flatbook.kernels.levels import age_levels, see_level
+from flatbook.kernels.levels import age_levels, level_errors, see_level
 from flatbook.kernels.svi import calendar_gap, durrleman_min
 from flatbook.kernels.svi_fit import BAD_INPUT, FIT_SIZE, TOO_FEW_POINTS, fit_slice
 from flatbook.market.universe import MAX_SLOTS
@@ -196,17 +196,22 @@ class Surface:
 
     def levels(self, slots: int) -> Floats:
         """At-the-money vols of the first `slots` expiries; NaN where there is no slice."""
-        a, b, rho, m, s = self.params[:slots].T
-        with np.errstate(divide="ignore", invalid="ignore"):
-            variance = a + b * (-rho * m + np.sqrt(m * m + s * s))
-            return np.asarray(np.sqrt(np.maximum(variance, 0.0) / self.fitted_years[:slots]))
+        return self.levels_and_errors(slots)[0]
 
-    def vol_errors(self, slots: int) -> Floats:
-        """One standard error of each of the first `slots` slices: level, fit and quotes, in vol; inf where none."""
-        known = np.where(self.fitted_ns[:slots] > 0, 0.0, np.inf)
-        unknown_level = self.levels(slots) ** 2 * np.diag(self.level_covariance)[:slots]
-        fit = self._model.quote_error**2 + np.nan_to_num(self.rmse_vol[:slots]) ** 2
-        return np.asarray(np.sqrt(np.nan_to_num(unknown_level) + fit) + known)
+    def levels_and_errors(self, slots: int) -> tuple[Floats, Floats]:
+        """At-the-money vols, and one standard error of each slice: level, fit and quotes, in vol; inf where none."""
+        level, error = np.empty(slots), np.empty(slots)
+        n = slice(slots)
+        level_errors(
+            self.params[n],
+            self.fitted_years[n],
+            self.rmse_vol[n],
+            self.level_covariance,
+            self._model.quote_error,
+            level,
+            error,
+        )
+        return level, error
 
     def seed(self, slot: int, years: float, vol: float, neighbour: int | None, now_ns: int) -> None:
         """Gives a new expiry a first slice: its neighbour's in standardised moneyness, or a flat one at `vol`."""
@@ -239,7 +244,7 @@ class Surface:
         return status
 
     def _try_fit(self, slot: int, years: float, now_ns: int) -> SliceStatus:
-        """Warm from the slice in place; where that explains too little, from nothing and from vols as they were seen."""
+        """Warm from the slice in place; where that explains too little, from nothing and the vols as seen."""
         level = self.vol(slot, 0.0)
         prior = self.at(slot, years)
         prior_error = self._model.prior_error + 2.0 * float(self.rmse_vol[slot])

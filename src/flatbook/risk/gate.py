@@ -20,6 +20,9 @@ from flatbook.valuation.chain import DELTA, GAMMA, VEGA, ChainValues
 
 Floats = NDArray[np.float64]
 
+_BAND_COIN = 0.001
+"""Room of a price band where an option has no vega left, in coin."""
+
 
 @dataclass(frozen=True, slots=True)
 class BookRisk:
@@ -60,16 +63,16 @@ class Gate:
             return
         limits = self.limits
         used = slice(values.rows)
-        scale = values.index_usd / values.forward_usd
-        unit = np.stack(
-            [
-                values.greeks[DELTA],
-                values.greeks[GAMMA] * values.forward_usd**2 * scale / 100,
-                values.greeks[VEGA] * scale / 100,
-            ]
-        )
+        forward, greeks = values.forward_usd, values.greeks
+        unit = np.empty((3, values.rows))
+        unit[0] = greeks[DELTA]
+        np.multiply(greeks[GAMMA], forward, out=unit[1])
+        unit[1] *= values.index_usd / 100
+        np.divide(greeks[VEGA], forward, out=unit[2])
+        band = limits.price_band_vol * unit[2] + _BAND_COIN
+        unit[2] *= values.index_usd / 100
         gate_quotes(
-            np.nan_to_num(limits.price_band_vol * values.greeks[VEGA] / values.forward_usd + 0.001),
+            band,
             values.fair_coin,
             universe.tick[used],
             unit,
