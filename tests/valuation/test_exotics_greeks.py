@@ -146,3 +146,18 @@ def test_nodes_keep_inside_an_open_interval(room_below: float, room_above: float
     cubes = np.array(nodes.values) ** 3
     assert float(nodes.derivative(cubes, 3)) == pytest.approx(6.0, rel=1e-3)
     assert float(nodes.derivative(cubes, 1)) == pytest.approx(75.0, rel=1e-6)
+
+
+def test_a_put_margined_like_a_future_has_all_its_greeks() -> None:
+    """At a rate of nil the nodes in rate go up alone: below it, with a yield below that, the engine has no value."""
+    cells: dict[str, Cell] = {"right": "put", "strike": 100.0, "spot": 95.0, "vol": 0.4, "years": 0.5, "rate": 0.0}
+    for carry in (0.0, 0.05):
+        found = value(parse_contract({"style": "american", "carry": carry, **cells})).measures
+        assert np.isfinite(found).all()
+
+
+def test_where_only_rho_has_no_value_the_rest_stands() -> None:
+    cells: dict[str, Cell] = {"right": "put", "strike": 100.0, "spot": 95.0, "vol": 0.4, "years": 0.5}
+    found = value(parse_contract({"style": "american", "rate": -0.05, "carry": 0.0, **cells})).measures
+    assert math.isnan(found.rho)
+    assert np.isfinite(found._replace(rho=0.0)).all()

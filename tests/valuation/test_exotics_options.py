@@ -26,6 +26,7 @@ MARKETS = st.fixed_dictionaries(
         "carry": st.floats(-0.05, 0.1),
     }
 )
+NEGATIVE_RATES = st.floats(-0.1, -0.001)
 RIGHTS = st.sampled_from(["call", "put"])
 SIDES = st.sampled_from(["down", "up"])
 
@@ -68,6 +69,18 @@ def test_touch_and_no_touch_are_a_sure_payment(market: Cells, side: str, barrier
     cells: Cells = {"style": "touch", "payoff": "cash", "cash": 10.0, "barrier": barrier, "pay_at": "expiry"}
     both = sum(priced(market, cells, barrier_kind=f"{side}_{kind}") for kind in ("in", "out"))
     assert both == pytest.approx(10.0 * math.exp(-float(market["rate"] or 0) * float(market["years"] or 0)), abs=1e-8)
+
+
+@given(market=MARKETS, rate=NEGATIVE_RATES, side=SIDES)
+@settings(deadline=None)
+def test_a_knock_out_without_rebate_has_a_value_at_any_rate(market: Cells, rate: float, side: str) -> None:
+    """Its forward is what counts: at another rate and the same carry it is discounted otherwise, and no more."""
+    level = float(market["spot"] or 0.0) * (0.9 if side == "down" else 1.1)
+    cells: Cells = {"style": "barrier", "right": "call", "strike": 100.0, "barrier": level}
+    years = float(market["years"] or 0.0)
+    found = priced(market, cells, barrier_kind=f"{side}_out", rate=rate)
+    at_nil = priced(market, cells, barrier_kind=f"{side}_out", rate=0.0)
+    assert found == pytest.approx(at_nil * math.exp(-rate * years), rel=1e-7, abs=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -32,15 +32,15 @@ _NO_VOL: Final = {
     "no_information": "says nothing of vol: any vol gives it to the last digit",
     "bad_input": "cannot be used with this row's other numbers",
 }
-_NOT_FINITE: Final = "no finite price and Greeks for these numbers; check years, vol, rate and carry"
+_NOT_FINITE: Final = "no finite price for these numbers; check years, vol, rate and carry"
 
 
 @dataclass(frozen=True, slots=True)
 class PricedTable:
     """A row of `frame` per contract, in order: `id, price`, the Greeks in printed units, `method, error`.
 
-    A table of implied vols has `vol` after `price`; one with contracts on two assets has `delta2, gamma2, vega2` at the
-    end. `errors` are row numbers with the reason for no price.
+    A Greek that is no number is null. A table of implied vols has `vol` after `price`; one with contracts on two assets
+    has `delta2, gamma2, vega2` at the end. `errors` are row numbers with the reason for no price.
     """
 
     frame: pl.DataFrame
@@ -182,7 +182,7 @@ def _fill_columns(results: _Results, rows: Indices, columns: VanillaColumns, pri
     values = value_columns(columns)
     results.put(rows, values)
     results.say_method(rows, "black")
-    for place in np.flatnonzero(~np.isfinite(values).all(axis=0)):
+    for place in np.flatnonzero(~np.isfinite(values[0])):
         row = int(rows[place])
         results.refuse(row, results.errors.get(row, _NOT_FINITE))
 
@@ -229,14 +229,15 @@ def _fill_row(results: _Results, row: int, contract: Contract, quoted: float | N
     if valuation.second is not None:
         results.second[row] = valuation.second
     results.say_method(row, valuation.method)
-    if not np.isfinite(valuation.measures).all():
+    if not np.isfinite(valuation.measures.price):
         results.refuse(row, _NOT_FINITE)
 
 
 def _assemble(frame: pl.DataFrame, results: _Results, *, implied: bool) -> pl.DataFrame:
     def printed(values: Floats, scale: float) -> pl.Series:
-        series = pl.Series(values * scale if scale != 1.0 else values)
-        return series.fill_nan(None) if results.errors else series
+        scaled = values * scale if scale != 1.0 else values
+        finite = np.isfinite(scaled)
+        return pl.Series(scaled) if finite.all() else pl.Series(np.where(finite, scaled, np.nan)).fill_nan(None)
 
     columns = [frame["id"]]
     for name, values, scale in zip(Measures._fields, results.measures, PRINTED_SCALE, strict=True):

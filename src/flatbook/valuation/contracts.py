@@ -282,6 +282,10 @@ COLUMNS: Final = frozenset({"id", *REMEDIES})
 """Every column that some style reads."""
 
 
+_MOST_GROWTH: Final = 700.0
+_MOST_FIXINGS: Final = 100_000
+
+
 class Fields:
     """A row's cells, read with checks. An empty cell is the default where there is one, else an error."""
 
@@ -440,6 +444,8 @@ def _asset(fields: Fields, suffix: str, vol: float, carry: float, years: float |
         return Asset(price, vol, 0.0, is_forward=True)
     if math.isnan(years):
         raise FieldError(spot, f"missing; a {forward} needs an expiry")
+    if abs(carry * years) > _MOST_GROWTH:
+        raise FieldError(f"carry{suffix}", f"{carry:g} over {years:g} years is beyond any number")
     return Asset(price * math.exp(-carry * years), vol, carry, is_forward=True)
 
 
@@ -480,6 +486,8 @@ def _asian(fields: Fields, common: _Common) -> AsianTerms:
     fixings = fields.not_negative("fixings")
     if fixings != int(fixings):
         raise FieldError("fixings", f"{fixings:g} is not whole")
+    if fixings > _MOST_FIXINGS:
+        raise FieldError("fixings", f"{fixings:g} is more than {_MOST_FIXINGS:,}, where 0 (continuous) is as good")
     elapsed = fields.not_negative("elapsed_years", 0.0)
     first = fields.not_negative("first_fixing_years") if fields.has("first_fixing_years") else None
     if first is not None and first > common.years:

@@ -74,7 +74,7 @@ def columns_of(contracts: list[Contract]) -> VanillaColumns:
     carry, spot = column([asset.carry for asset in assets]), column([asset.spot for asset in assets])
     is_forward = np.array([asset.is_forward for asset in assets], dtype=np.bool_)
     return VanillaColumns(
-        quoted=np.where(is_forward, spot * np.exp(carry * years), spot),
+        quoted=spot * np.exp(np.where(is_forward, carry * years, 0.0)),
         is_forward=is_forward,
         strike=column([contract.strike for contract in contracts]),
         years=years,

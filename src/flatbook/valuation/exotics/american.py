@@ -46,7 +46,9 @@ def american(contract: Contract) -> Repricer:
     coarse = at
     if method == EXACT:
         coarse = valued_by(ql.QdFpAmericanEngine(market.process, ql.QdFpLegendreTanhSinhScheme(12, 3, 12, 1e-8)))
-    return Repricer(at, method, spots=_side_of_boundary(contract, coarse), coarse=coarse)
+    # Below a rate of nil a put has two boundaries, or none, and the value as a function of the rate has a kink.
+    rates = ANYWHERE if contract.rate < 0.0 else (-contract.rate, math.inf)
+    return Repricer(at, method, spots=_side_of_boundary(contract, coarse), rates=rates, coarse=coarse)
 
 
 def _side_of_boundary(contract: Contract, at: Callable[[Point], float]) -> Interval:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.valuation.contracts import AsianTerms, Contract
-from flatbook.valuation.exotics.quantlib import black_value
+from flatbook.valuation.exotics.quantlib import EngineError, black_value
 from flatbook.valuation.exotics.reprice import Interval, Point, Repricer
 
 Floats = NDArray[np.float64]
@@ -165,6 +165,8 @@ def _on_product(contract: Contract, window: _Window, average: Lognormal, discoun
     share = window.open_share
     if share == 1.0:
         return black_value(contract.sign, contract.strike, average.mean, math.sqrt(average.log_variance), discount)
+    if average.mean <= 0.0:
+        raise EngineError("the average is too small for a float; check years, vol and carry")
     log_mean = math.log(average.mean) - 0.5 * average.log_variance
     variance = share**2 * average.log_variance
     mean = math.exp((1.0 - share) * math.log(window.fixed_average) + share * log_mean + 0.5 * variance)

@@ -37,17 +37,21 @@ def barrier(contract: Contract) -> Repricer:
     terms = contract.terms
     assert isinstance(terms, Barrier)
     market = FlatMarket()
-    kind = barrier_type(is_down=terms.is_down, is_in=terms.is_in)
-    payoff = plain_payoff(contract.sign, contract.strike)
-    option = with_engine(
-        ql.BarrierOption(kind, terms.level, terms.rebate, payoff, AT_EXPIRY), ql.AnalyticBarrierEngine(market.process)
-    )
+
+    def valued(*, is_in: bool) -> Value:
+        kind = barrier_type(is_down=terms.is_down, is_in=is_in)
+        payoff = plain_payoff(contract.sign, contract.strike)
+        option = ql.BarrierOption(kind, terms.level, terms.rebate, payoff, AT_EXPIRY)
+        return _moving(contract, market, with_engine(option, ql.AnalyticBarrierEngine(market.process)))
+
+    before = valued(is_in=terms.is_in)
+    if not terms.is_in and terms.rebate == 0.0:
+        before = _or_by_parity(contract, before, valued(is_in=True))
 
     def once_hit(point: Point) -> float:
         return vanilla_value(contract, point) if terms.is_in else terms.rebate
 
-    at = _until_hit(terms, _moving(contract, market, option), once_hit)
-    return Repricer(at, "reiner-rubinstein", spots=_side(terms, contract))
+    return Repricer(_until_hit(terms, before, once_hit), "reiner-rubinstein", spots=_side(terms, contract))
 
 
 def digital(contract: Contract) -> Repricer:
@@ -125,6 +129,18 @@ def cash_digital_on_smile(
     d1 = math.log(forward / strike) / width + 0.5 * width
     vega = forward * math.exp(-0.5 * d1 * d1) / math.sqrt(2.0 * math.pi) * math.sqrt(years)
     return discount * (float(ndtr(sign * (d1 - width))) - sign * vega * vol_slope)
+
+
+def _or_by_parity(contract: Contract, knock_out: Value, knock_in: Value) -> Value:
+    """A knock-out; at negative rates, where the engine's rebate term may have no value though the rebate is nil, the
+    plain option less the knock-in."""
+
+    def at(point: Point) -> float:
+        if point.rate >= 0.0:
+            return knock_out(point)
+        return vanilla_value(contract, point) - knock_in(point)
+
+    return at
 
 
 def _moving(contract: Contract, market: FlatMarket, instrument: Any) -> Value:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from flatbook.valuation.contracts import Asset, Contract
+from flatbook.valuation.exotics.quantlib import EngineError
 from flatbook.valuation.exotics.reprice import ANYWHERE, Point, Repricer, pair_of, point_of
 from flatbook.valuation.exotics.stencil import SPOT_REACH, Floats, Nodes, nodes_around, spot_step
 from flatbook.valuation.measures import Measures, SecondAsset
@@ -36,7 +37,7 @@ class _Surface(NamedTuple):
 
 
 def measure(contract: Contract, repricer: Repricer) -> Measures:
-    """Price and Greeks in the units of `Measures`.
+    """Price and Greeks in the units of `Measures`; rho is NaN where the engine has no value at a rate beside.
 
     Errors      EngineError where the engine gives no number
     """
@@ -112,7 +113,7 @@ def _rho(contract: Contract, repricer: Repricer, at: Callable[[Point], float]) -
     scale = repricer.rate_scale
     if math.isfinite(contract.years):
         scale = min(scale, 1.0, 1.0 / contract.years, base.vol / math.sqrt(contract.years))
-    rates = nodes_around(0.0, _RATE_STEP * scale, _REACH, ANYWHERE)
+    rates = nodes_around(0.0, _RATE_STEP * scale, _REACH, repricer.rates)
     carries = 0.0 if contract.asset.is_forward else 1.0
     carries2 = 0.0 if pair is None or pair.second.is_forward else 1.0
 
@@ -120,7 +121,10 @@ def _rho(contract: Contract, repricer: Repricer, at: Callable[[Point], float]) -
         carry, carry2 = base.carry + carries * change, base.carry2 + carries2 * change
         return at(base._replace(rate=base.rate + change, carry=carry, carry2=carry2))
 
-    return float(rates.derivative(np.array([at_rate(change) for change in rates.values]), 1))
+    try:
+        return float(rates.derivative(np.array([at_rate(change) for change in rates.values]), 1))
+    except EngineError:  # a formula may end at a rate of nil, where all other Greeks are well
+        return math.nan
 
 
 def _drift(asset: Asset, passed: float) -> float:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
+import numpy as np
 from scipy.optimize import brentq
 
 from flatbook.domain.errors import BadInputError
@@ -70,16 +72,24 @@ def price(contract: Contract) -> float:
 
     Errors      EngineError where no engine gives a number
     """
-    return repricer(contract).at(point_of(contract))
+    with _in_range():
+        return repricer(contract).at(point_of(contract))
 
 
 def value(contract: Contract) -> Valuation:
-    """Price and Greeks of one contract, in natural units.
+    """Price and Greeks of one contract, in natural units; Greeks NaN where the price has none that are numbers.
 
-    Errors      EngineError where no engine gives a number
+    Errors      EngineError where no engine gives a price
     """
-    pricer = repricer(contract)
-    return Valuation(measure(contract, pricer), measure_second(contract, pricer), pricer.method)
+    with _in_range():
+        pricer = repricer(contract)
+        found = pricer.at(point_of(contract))
+    try:
+        with _in_range():
+            return Valuation(measure(contract, pricer), measure_second(contract, pricer), pricer.method)
+    except EngineError:
+        # The price stands, and a neighbour that the differences need is beyond the engine.
+        return Valuation(Measures(found, *[math.nan] * 11), None, pricer.method)
 
 
 def implied_vol(contract: Contract, quoted: float) -> float:
@@ -89,10 +99,12 @@ def implied_vol(contract: Contract, quoted: float) -> float:
 
     Errors      BadInputError when no vol, or more than one, gives the price
     """
-    pricer, base = repricer(contract), point_of(contract)
+    with _in_range():
+        pricer, base = repricer(contract), point_of(contract)
 
     def excess(vol: float) -> float:
-        return pricer.at(base._replace(vol=vol)) - quoted
+        with _in_range():
+            return pricer.at(base._replace(vol=vol)) - quoted
 
     found = _crossings(excess)
     if not found:
@@ -101,6 +113,16 @@ def implied_vol(contract: Contract, quoted: float) -> float:
         vols = ", ".join(f"{vol:.6g}" for vol in found)
         raise BadInputError(f"price: {quoted:g} is reached at more than one vol ({vols}); none is implied")
     return found[0]
+
+
+@contextmanager
+def _in_range() -> Iterator[None]:
+    """Numbers too large or too small for a float end as an EngineError, not as a warning or another error."""
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except ArithmeticError as error:
+        raise EngineError(f"no finite number for these inputs ({error}); check years, vol, rate and carry") from None
 
 
 def _crossings(excess: Callable[[float], float]) -> list[float]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any, Final
 
 from flatbook.domain.errors import FlatbookError
@@ -111,17 +112,25 @@ def npv(instrument: Any) -> float:
 
     Errors      EngineError when the engine refuses the inputs or gives no finite number
     """
-    try:
-        value = float(instrument.NPV())
-    except RuntimeError as error:
-        raise EngineError(f"QuantLib's engine refuses these inputs: {error}") from None
-    if not math.isfinite(value):
-        raise EngineError("QuantLib's engine gives no finite number for these inputs")
-    return value
+    return _finite(instrument.NPV)
 
 
 def black_value(sign: int, strike: float, forward: float, width: float, discount: float) -> float:
-    """Black's formula with `width` = vol sqrt(years); a strike of 0 or less is a forward or nothing."""
+    """Black's formula with `width` = vol sqrt(years); a strike of 0 or less is a forward or nothing.
+
+    Errors      EngineError as `npv`
+    """
     if strike <= 0.0:
         return discount * max(sign * (forward - strike), 0.0)
-    return float(ql.blackFormula(option_type(sign), strike, forward, width, discount))
+    return _finite(ql.blackFormula, option_type(sign), strike, forward, width, discount)
+
+
+def _finite(formula: Callable[..., Any], *inputs: object) -> float:
+    try:
+        value = float(formula(*inputs))
+    except RuntimeError as error:  # what QuantLib's own exceptions become in Python
+        reason = str(error).splitlines()[0]
+        raise EngineError(f"QuantLib's engine refuses these inputs: {reason}") from None
+    if not math.isfinite(value):
+        raise EngineError("QuantLib's engine gives no finite number for these inputs")
+    return value

@@ -49,10 +49,10 @@ ANYWHERE: Interval = (-math.inf, math.inf)
 class Repricer:
     """`at(point)` is the value of one contract, in quote currency.
 
-    `spots`, `spots2` and `passed` are the intervals around the contract's own point inside which `at` has all its
-    derivatives: a barrier, an exercise boundary or a fixing date ends one. `coarse`, where `at` is slow, is a faster
-    approximation whose derivatives are as good. `rate_scale` is the change of rate over which the value bends, where
-    it is not that of an option over the contract's years.
+    `spots`, `spots2`, `passed` and `rates` (by change) are the intervals around the contract's own point inside which
+    `at` has all its derivatives: a barrier, an exercise boundary, a fixing date or a rate of nil ends one. `coarse`,
+    where `at` is slow, is a faster approximation whose derivatives are as good. `rate_scale` is the change of rate over
+    which the value bends, where it is not that of an option over the contract's years.
     """
 
     at: Callable[[Point], float]
@@ -60,5 +60,6 @@ class Repricer:
     spots: Interval = ANYWHERE
     spots2: Interval = ANYWHERE
     passed: Interval = ANYWHERE
+    rates: Interval = ANYWHERE
     coarse: Callable[[Point], float] | None = None
     rate_scale: float = math.inf
