@@ -35,34 +35,39 @@ def age_levels(live: Ints, wander: Floats, log_tenor: Floats, correlation: float
             p[i, j] += wander[i] * wander[j] * math.exp(math.log(correlation) * apart) * years
 
 
-def see_level_plain(live: Ints, slot: int, surprise: float, noise: float, p: Floats, shift: Floats) -> None:
+def see_level_plain(
+    live: Ints, slot: int, surprise: float, noise: float, p: Floats, params: Floats, drift: Floats
+) -> None:
     """Plain twin of `see_level`."""
-    shift[:] = 0.0
     gain = p[live, slot] / (p[slot, slot] + noise)
-    shift[live] = gain * surprise
     p[np.ix_(live, live)] -= np.outer(gain, p[slot, live])
+    params[live, :2] *= np.exp(2.0 * gain * surprise)[:, None]
+    drift[live] += gain * surprise
 
 
-@kernel(Arg.IN_INT, Arg.INT, Arg.FLOAT, Arg.FLOAT, Arg.OUT_2D, Arg.OUT, plain=see_level_plain)
-def see_level(live: Ints, slot: int, surprise: float, noise: float, p: Floats, shift: Floats) -> None:
-    """Fill `shift` with what every live level moves by when `slot`'s log level is seen `surprise` off, and shrink `p`.
+@kernel(Arg.IN_INT, Arg.INT, Arg.FLOAT, Arg.FLOAT, Arg.OUT_2D, Arg.OUT_2D, Arg.OUT, plain=see_level_plain)
+def see_level(live: Ints, slot: int, surprise: float, noise: float, p: Floats, params: Floats, drift: Floats) -> None:
+    """Move every live slice's level by its share of what `slot`'s log level is seen `surprise` off, and shrink `p`.
 
-    Shapes      live (m,); p (slots, slots); shift (slots,), zero where not live
-    Units       log vol; `noise` is the observation's variance
+    Shapes      live (m,), `slot` among them; p (slots, slots); params (slots, 5) raw SVI; drift (slots,)
+    Units       log vol; `noise` is the observation's variance; `drift` adds up each level's moves
     Source      the Kalman measurement update of one scalar observation
     """
-    for i in range(shift.size):
-        shift[i] = 0.0
     total = p[slot, slot] + noise
-    for a in range(live.size):
-        shift[live[a]] = p[live[a], slot] / total
     for a in range(live.size):
         i = live[a]
         if i == slot:
             continue
+        gain = p[i, slot] / total
         for b in range(live.size):
             if live[b] != slot:
-                p[i, live[b]] -= shift[i] * p[slot, live[b]]
+                p[i, live[b]] -= gain * p[slot, live[b]]
+    for a in range(live.size):
+        i = live[a]
+        shift = p[i, slot] / total * surprise
+        drift[i] += shift
+        params[i, 0] *= math.exp(2.0 * shift)
+        params[i, 1] *= math.exp(2.0 * shift)
     kept = noise / total
     for a in range(live.size):
         i = live[a]
@@ -70,8 +75,6 @@ def see_level(live: Ints, slot: int, surprise: float, noise: float, p: Floats, s
             p[i, slot] *= kept
             p[slot, i] = p[i, slot]
     p[slot, slot] *= kept
-    for i in range(shift.size):
-        shift[i] *= surprise
 
 
 def level_errors_plain(

@@ -103,7 +103,6 @@ class Surface:
         self._jumps: NDArray[np.int64] = np.zeros(MAX_SLOTS, np.int64)
         self._seen: NDArray[np.int64] = np.zeros(MAX_SLOTS, np.int64)
         self._drift: Floats = np.zeros(MAX_SLOTS)
-        self._shift: Floats = np.zeros(MAX_SLOTS)
         self._ring: Floats = np.zeros((MAX_SLOTS, 5, RING))
         self._ring_ns: NDArray[np.int64] = np.zeros((MAX_SLOTS, RING), np.int64)
         self._fit: Floats = np.zeros(FIT_SIZE)
@@ -134,9 +133,7 @@ class Surface:
                 return False
             self.level_covariance[slot, slot] += surprise * surprise
         self._jumps[slot] = 0
-        see_level(live, slot, surprise, noise, self.level_covariance, self._shift)
-        self.params[:, :2] *= np.exp(2.0 * self._shift)[:, None]
-        self._drift += self._shift
+        see_level(live, slot, surprise, noise, self.level_covariance, self.params, self._drift)
         self._keep(slot, k, vol, vol, error_vol, now_ns)
         return True
 
