@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from flatbook.report.smile import svi_vol
 from flatbook.report.tables import FillRow, HedgeRow, SmileRow
 from flatbook.service.live import (
+    FITTED,
     DataAge,
     FillView,
     Freshness,
@@ -28,6 +29,11 @@ from flatbook.service.live import (
 def test_freshness_by_age(age_s: float, badge: str) -> None:
     assert Freshness.of(age_s) == badge
     assert DataAge.of("index", age_s).freshness == badge
+
+
+@pytest.mark.parametrize(("age_s", "badge"), [(60.0, "fresh"), (60.1, "stale"), (300.0, "stale"), (300.1, "frozen")])
+def test_what_is_fitted_keeps_longer(age_s: float, badge: str) -> None:
+    assert DataAge.of("surface", age_s, FITTED).freshness == badge
 
 
 def _kept(times: list[int], capacity: int) -> History:

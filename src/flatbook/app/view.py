@@ -8,6 +8,7 @@ from flatbook.engine.recording import smile_points, smile_row
 from flatbook.engine.state import State
 from flatbook.report.tables import FillRow, HedgeRow
 from flatbook.service.live import (
+    FITTED,
     ChainRow,
     ChainView,
     DataAge,
@@ -47,10 +48,10 @@ class Viewer:
             clock_ns=self._market.from_ns,
         )
 
-    def view(self, state: State, phase: str = "running") -> LiveView:
-        """The page now."""
+    def remember(self, state: State) -> None:
+        """Offers the instant to the page's history: its curves begin with the run, not when somebody first looks."""
         if not state.values.ts_ns:
-            return self.empty()
+            return
         self._history.add(
             state.now_ns,
             index_usd=state.values.index_usd,
@@ -58,6 +59,12 @@ class Viewer:
             delta_usd=float(state.exposure[0]),
             vega_usd=state.risk.vega_usd,
         )
+
+    def view(self, state: State, phase: str = "running") -> LiveView:
+        """The page now."""
+        if not state.values.ts_ns:
+            return self.empty()
+        self.remember(state)
         span = max(self._market.to_ns - self._market.from_ns, 1)
         tables, slots = state.recorder.tables, self._slots(state)
         grid = state.table.grid
@@ -106,7 +113,7 @@ def _gauges(state: State) -> tuple[Gauge, ...]:
 def _ages(state: State, slots: list[int]) -> tuple[DataAge, ...]:
     index_s = (state.now_ns - state.market.forwards.index_ns) / 1e9
     surface_s = min(((state.now_ns - int(state.market.surface.seen_ns[slot])) / 1e9 for slot in slots), default=np.nan)
-    return (DataAge.of("index", index_s), DataAge.of("surface", surface_s))
+    return (DataAge.of("index", index_s), DataAge.of("surface", surface_s, FITTED))
 
 
 def _chain(state: State, slot: int) -> ChainView:

@@ -1,6 +1,5 @@
 """`flatbook run`: the engine through a market, recorded or simulated."""
 
-import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -19,6 +18,7 @@ from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import parse_until, parse_utc
 from flatbook.policies import read_policy
 from flatbook.report.terminal import tear_sheet
+from flatbook.service.browser import open_in_browser
 from flatbook.service.dashboard import Dashboard
 from flatbook.service.noticeboard import Noticeboard
 from flatbook.sim.fills import FillModel
@@ -122,9 +122,10 @@ def _page(prepared: Run, label: str, pace: str, port: int, open_page: bool) -> I
             say(dashboard.note)
         say(f"live page: {dashboard.url}")
         if open_page:
-            webbrowser.open(dashboard.url)
+            open_in_browser(dashboard.url)
 
         def show() -> None:
+            viewer.remember(state)
             if board.wanted():
                 board.post(viewer.view(state))
 

@@ -7,7 +7,7 @@ together. Times are ns UTC and ages seconds, both on the engine's clock; an unkn
 import math
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -17,8 +17,19 @@ from flatbook.report.formats import expiry as expiry_label
 from flatbook.report.smile import smile_curve
 from flatbook.report.tables import FillRow, HedgeRow, SmilePointRow, SmileRow
 
-FRESH_S = 2.0
-STALE_S = 5.0
+
+class Patience(NamedTuple):
+    """Up to what age a datum is fresh, and up to what age merely stale; seconds."""
+
+    fresh_s: float
+    stale_s: float
+
+
+TICKING = Patience(2.0, 5.0)
+"""For what should come by the second."""
+
+FITTED = Patience(60.0, 300.0)
+"""For what is made anew as quotes of its kind come round."""
 
 
 class Freshness(StrEnum):
@@ -29,11 +40,11 @@ class Freshness(StrEnum):
     FROZEN = "frozen"
 
     @classmethod
-    def of(cls, age_s: float) -> "Freshness":
-        """Fresh up to 2 s, stale up to 5 s, frozen above; an unknown age is frozen."""
-        if age_s <= FRESH_S:
+    def of(cls, age_s: float, patience: Patience = TICKING) -> "Freshness":
+        """Fresh, stale or frozen, as the patience has it; an unknown age is frozen."""
+        if age_s <= patience.fresh_s:
             return cls.FRESH
-        return cls.STALE if age_s <= STALE_S else cls.FROZEN
+        return cls.STALE if age_s <= patience.stale_s else cls.FROZEN
 
 
 class DataAge(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,9 +55,9 @@ class DataAge(msgspec.Struct, frozen=True, kw_only=True):
     freshness: Freshness
 
     @classmethod
-    def of(cls, name: str, age_s: float) -> Self:
+    def of(cls, name: str, age_s: float, patience: Patience = TICKING) -> Self:
         """The age with its badge."""
-        return cls(name=name, age_s=age_s, freshness=Freshness.of(age_s))
+        return cls(name=name, age_s=age_s, freshness=Freshness.of(age_s, patience))
 
 
 class Gauge(msgspec.Struct, frozen=True, kw_only=True):

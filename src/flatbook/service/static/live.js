@@ -31,7 +31,7 @@
     const start = performance.now(), state = { value: from };
     node.glide = state;
     const step = (now) => {
-      const done = Math.min(1, (now - start) / 240);
+      const done = Math.min(1, Math.max(0, (now - start) / 240)); // a late frame's time may lie before the start
       state.value = from + (value - from) * done;
       node.textContent = format(done === 1 ? value : state.value);
       if (done < 1) state.frame = requestAnimationFrame(step); else state.value = value;
