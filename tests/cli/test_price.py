@@ -119,6 +119,17 @@ def test_a_column_that_no_style_reads_is_told(app: typer.Typer, contracts: Path)
     assert result.stderr == "IN.csv: column rebat is not read by any style\n"
 
 
+def test_an_answer_longer_than_a_piece_is_still_one(
+    app: typer.Typer, contracts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(price, "_PIECE_ROWS", 2)
+    contracts.write_text("\n".join([HEADER, *[GOOD] * 5, ""]))
+    assert len(rows_of(run(app, "IN.csv").stdout)) == 5
+    assert len(json.loads(run(app, "IN.csv", "--json").stdout)["rows"]) == 5
+    contracts.write_text(HEADER)
+    assert json.loads(run(app, "IN.csv", "--json").stdout)["rows"] == []
+
+
 EVERY_STYLE = """
 id,style,right,strike,years,vol,rate,carry,spot,forward,barrier,barrier_kind,rebate,payoff,cash,pay_at,average,fixings,spot2,forward2,vol2,carry2,correlation,extremum,funding_kappa,funding_iota
 european,european,call,65,0.25,0.3,0.08,0.08,60,,,,,,,,,,,,,,,,,

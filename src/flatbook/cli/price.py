@@ -20,10 +20,13 @@ _PIECE_ROWS: Final = 50_000
 
 _HELP: Final = f"""Value contracts, a row each: price and Greeks.
 
-IN.csv has the columns id, style, right, strike, years, vol, rate, carry and spot or forward, and those of the styles
-it uses ({", ".join(Style)}). Rates and carry are annual and continuous; years have 365 days.
+IN.csv has the columns id, style, right, strike, years, vol, rate, carry and spot or forward, and those of the styles \
+it uses: {", ".join(Style)}. Rates and carry are annual and continuous; years have 365 days.
 
-A row that cannot be priced says why in its error column, and on stderr, and stops no other. A file that is no such
+A column method may ask for another engine than the style's own: barone_adesi_whaley or bjerksund_stensland for an \
+american, quadrature for a spread.
+
+A row that cannot be priced says why in its error column, and on stderr, and stops no other. A file that is no such \
 table ends the command with 2, and nothing is written.
 """
 
@@ -76,7 +79,10 @@ def _print_csv(priced: PricedTable) -> None:
 
 
 def _print_json(priced: PricedTable) -> None:
-    """The document is joined from texts, for a million rows as Python objects take ten times as long."""
+    """The document joined from texts, in pieces: as Python objects a million rows take ten times as long."""
     total, without = priced.frame.height, len(priced.errors)
     head = json.dumps({"priced": total - without, "unpriced": without, "units": PRINTED_UNITS})
-    sys.stdout.write(f'{head[:-1]}, "rows": {priced.frame.write_json()}}}\n')
+    sys.stdout.write(f'{head[:-1]}, "rows": [')
+    for place, piece in enumerate(priced.frame.iter_slices(_PIECE_ROWS)):
+        sys.stdout.write("," * (place > 0) + piece.write_json()[1:-1])
+    sys.stdout.write("]}\n")
