@@ -15,6 +15,7 @@ from flatbook.venues.deribit import load_reference
 
 REFERENCE = load_reference()
 START_NS = parse_utc("2025-03-31T12:00")
+MIDNIGHT_NS = parse_utc("2025-03-31T00:00")
 CALL = "BTC-4APR25-85000-C"
 PERPETUAL = "BTC-PERPETUAL"
 MS = 1_000_000

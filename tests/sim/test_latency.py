@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatbook.domain.errors import BadInputError, ConfigurationError
+from flatbook.domain.errors import ConfigurationError
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.sim.latency import Delay, DelayStream, FeedLine
 from flatbook.sim.streams import stream
@@ -34,16 +34,6 @@ def test_a_seed_gives_its_delays_again() -> None:
 def test_negative_delays_are_refused(field: str) -> None:
     with pytest.raises(ConfigurationError, match=field):
         Delay(**{field: -1})
-
-
-def test_a_negative_seed_is_refused() -> None:
-    with pytest.raises(BadInputError, match="seed -1"):
-        stream(-1, "test")
-
-
-def test_streams_of_different_causes_are_independent() -> None:
-    first, second = (stream(5, cause).standard_normal(20_000) for cause in ("path", "arrivals"))
-    assert abs(np.corrcoef(first, second)[0, 1]) < 0.03
 
 
 @given(

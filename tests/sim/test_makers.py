@@ -7,38 +7,19 @@ import pytest
 
 from flatbook.domain.events import QuoteRow
 from flatbook.domain.instruments import parse_name
-from flatbook.domain.units import parse_utc
 from flatbook.sim.board import show_chain
-from flatbook.sim.chain import Chain, ListingRules
 from flatbook.sim.clocks import Clocks
 from flatbook.sim.flow import Stage, moment
-from flatbook.sim.flow_table import load_flow_table
-from flatbook.sim.makers import Beliefs, MakerParameters
 from flatbook.sim.options import value
 from flatbook.sim.ticks import is_on_grid
-from flatbook.sim.world import WorldParameters, draw_world
+from flatbook.sim.world import WorldParameters
 
-from .builders import CALL, REFERENCE
+from .builders import CALL, MIDNIGHT_NS, REFERENCE
 
-START = parse_utc("2025-03-31T00:00")
+START = MIDNIGHT_NS
 PARAMETERS = WorldParameters()
 STEPS = REFERENCE.instrument(CALL).spec.ticks
 HOURS = (0.5, 3.0, 7.9)
-
-
-@pytest.fixture(scope="module")
-def stage() -> Stage:
-    world = draw_world(PARAMETERS, 11, START, 10**9, 8 * 3_600)
-    chain = Chain("BTC", ListingRules(), REFERENCE)
-    at = moment(world, np.array(START)).factors
-
-    def deviation_of(expiry_ns: int) -> float:
-        years = np.asarray((expiry_ns - START) / (365 * 86_400 * 10**9))
-        return float(np.sqrt(PARAMETERS.term_structure.atm_total_variance(at, years)))
-
-    chain.extend(START, float(world.index_usd[0]), deviation_of)
-    makers = MakerParameters()
-    return Stage(world, PARAMETERS.term_structure, Beliefs(makers, world, 11), makers, load_flow_table(), chain, STEPS)
 
 
 @pytest.mark.parametrize("hours", HOURS)
@@ -128,16 +109,3 @@ def test_beliefs_err_slowly_about_the_truth(stage: Stage) -> None:
     assert 0 < error.std() < 0.05
     assert abs(error.mean()) < 0.02
     assert (believed.convexity * (1 + np.abs(believed.skew)) < 2).all()
-
-
-def test_published_vols_give_the_published_prices(stage: Stage) -> None:
-    rows = stage.chain.rows_alive(START)
-    event = show_chain(stage, rows, START).event("BTC", Clocks(START, START + 7))
-    assert (event.exch_ts_ns, event.local_ts_ns, event.underlying) == (START, START + 7, "BTC")
-    assert [row.instrument for row in event.rows] == [stage.chain.instruments[row].name for row in rows.tolist()]
-    for row in event.rows:
-        if not (np.isnan(row.bid_iv) or np.isnan(row.ask_iv)):
-            assert row.bid < row.ask
-            assert row.bid_iv < row.mark_iv < row.ask_iv
-        assert row.mark_iv > 0
-        assert row.forward_usd > 0

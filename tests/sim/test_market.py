@@ -27,11 +27,13 @@ from flatbook.engine.effects import Effects, QuoteChanges
 from flatbook.sim import FillModel, MarketParameters, SimulatedVenue, VenueTerms
 from flatbook.sim.flow_table import load_flow_table
 from flatbook.sim.takers import TakerParameters
+from flatbook.sim.world import World, WorldParameters, draw_world
 
-from .builders import PERPETUAL, REFERENCE, only, order, run, terms
+from .builders import MIDNIGHT_NS, PERPETUAL, REFERENCE, only, order, run, terms
 from .makers_of_ours import Joiner
 
-START = parse_utc("2025-03-31T00:00")
+START = MIDNIGHT_NS
+SLOW = MarketParameters(slice_every_s=600, chain_every_s=600)
 EIGHT = parse_utc("2025-04-01T08:00")
 TABLE = load_flow_table()
 FRESH = MarketParameters(slice_every_s=3, chain_every_s=3)
@@ -46,6 +48,11 @@ def market(
         REFERENCE, seed=seed, hours=hours, start_ns=start_ns, terms=with_terms or terms(FillModel.QUEUE),
         parameters=parameters,
     )  # fmt: skip
+
+
+def world(hours: float, seed: int = 1) -> World:
+    """The paths of a market of the usual parameters."""
+    return draw_world(WorldParameters(), seed, START, NS_PER_SECOND, round(hours * 3_600))
 
 
 @dataclass(frozen=True)
@@ -179,9 +186,8 @@ def test_at_eight_the_old_expiry_ends_and_a_new_one_is_listed() -> None:
 
 
 def test_funding_is_the_rule_on_the_premium_of_the_hours_before() -> None:
-    venue = market(8)
-    (funding,) = only(run(venue), FundingRate)
-    premium = venue._stage.world.minutes.premium[: 8 * 60]
+    (funding,) = only(run(market(8, parameters=SLOW)), FundingRate)
+    premium = world(8).minutes.premium[: 8 * 60]
     rates = np.clip(np.maximum(0.00025, premium) + np.minimum(-0.00025, premium), -0.005, 0.005)
     assert (funding.instrument, funding.hours) == (PERPETUAL, 8.0)
     assert funding.rate == pytest.approx(rates.mean(), rel=1e-12)
@@ -274,7 +280,7 @@ def test_a_hedge_fills_at_the_perpetual_of_the_moment() -> None:
     heard = run(venue, hedge)
     (fill,) = only(heard, Fill)
     index_usd = [tick.price_usd for tick in only(heard, IndexTick) if tick.exch_ts_ns < fill.exch_ts_ns][-1]
-    premium = venue._stage.world.minutes.premium[1]
+    premium = world(0.1).minutes.premium[1]
     assert fill.price_ticks * 0.5 == pytest.approx(index_usd * (1 + premium), rel=2e-4)
     assert fill.price_ticks * 0.5 > index_usd * (1 + premium)
 

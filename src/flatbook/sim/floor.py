@@ -13,10 +13,9 @@ from flatbook.sim.clocks import Clocks
 from flatbook.sim.flow import Wishes
 from flatbook.sim.gateway import Gateway, Taker
 from flatbook.sim.latency import FeedLine
+from flatbook.sim.mailbox import NEVER_NS
 from flatbook.sim.options import vol_of
 from flatbook.sim.takers import TakerParameters, willingness
-
-_NEVER_NS = 2**63 - 1
 
 
 class _Wish(NamedTuple):
@@ -61,7 +60,7 @@ class Floor:
     """
 
     def __init__(self, gateway: Gateway, chain: Chain, line: FeedLine, parameters: TakerParameters) -> None:
-        self.next_ns = _NEVER_NS
+        self.next_ns = NEVER_NS
         self.informed: set[str] = set()
         self._gateway = gateway
         self._chain = chain
@@ -164,4 +163,4 @@ class Floor:
         )
 
     def _wait(self) -> None:
-        self.next_ns = self._waiting[-1].exch_ns if self._waiting else _NEVER_NS
+        self.next_ns = self._waiting[-1].exch_ns if self._waiting else NEVER_NS

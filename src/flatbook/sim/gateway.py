@@ -9,52 +9,23 @@ has passed the moment they were sent plus their latency. Ours decides what we he
     gateway.publish(event)                       and the event itself goes on its way to us
 """
 
-import heapq
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from flatbook.domain.events import (
-    AnyEvent,
-    ChainQuotes,
-    DailySettlement,
-    Delivery,
-    Event,
-    Fill,
-    FundingRate,
-    IndexTick,
-    MarketEvent,
-    OrderAccepted,
-    OrderCancelled,
-    OrderRejected,
-    TradePrint,
-)
+from flatbook.domain.events import AnyEvent, DailySettlement, Delivery, MarketEvent, OrderRejected
 from flatbook.domain.instruments import Kind
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.engine.effects import Effects, Order
 from flatbook.sim.clocks import Clocks
 from flatbook.sim.fills import FillModel, FillModels, FillRules, FillTally
 from flatbook.sim.latency import DelayStream, Latency
+from flatbook.sim.mailbox import NEVER_NS, Mailbox
 from flatbook.sim.orders import Cashier, OrderDesk
 from flatbook.sim.perpetual import PerpetualMarket, PerpetualTerms
 from flatbook.sim.quotes import LiveQuotes
 from flatbook.sim.streams import stream
-
-_ANSWER = 4
-_RANK: dict[type[Event], int] = {
-    IndexTick: 0,
-    FundingRate: 1,
-    DailySettlement: 2,
-    Delivery: 3,
-    Fill: _ANSWER,
-    OrderAccepted: _ANSWER,
-    OrderRejected: _ANSWER,
-    OrderCancelled: _ANSWER,
-    TradePrint: 5,
-    ChainQuotes: 6,
-}
-_NEVER_NS = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +69,8 @@ def quote_id(instrument: str) -> str:
 class Gateway:
     """What we have at a venue and what is under way, in both directions.
 
-    Each line keeps its order: what was sent first arrives first, whatever the jitter.
-
-    Invariant   events leave in local-time order; at equal times in the order of `domain.events`, market events among
-                themselves in the order they were published
+    Invariant   events leave in local-time order (`mailbox`), and each way keeps its order: what was sent first arrives
+                first, whatever the jitter
     """
 
     def __init__(self, reference: ReferenceData, terms: VenueTerms, seed: int) -> None:
@@ -117,12 +86,10 @@ class Gateway:
         self._quote_delays = DelayStream(terms.latency.quote, stream(seed, "quotes"))
         self._order_delays = DelayStream(terms.latency.order, stream(seed, "orders"))
         self._perpetuals: set[str] = set()
-        self._feed: deque[MarketEvent] = deque()
-        self._answers: list[tuple[int, int, int, AnyEvent]] = []
+        self._mailbox = Mailbox()
         self._inbox: deque[tuple[int, Order]] = deque()
         self._last_arrival_ns = 0
         self._last_answer_ns = 0
-        self._sequence = 0
         self._reached_ns = 0
 
     def list_instrument(self, row: int, instrument: Instrument) -> None:
@@ -155,35 +122,35 @@ class Gateway:
     def deliver_before(self, exch_ns: int) -> Iterator[AnyEvent]:
         """Everything we learn before `exch_ns`, in order; our orders that reach the venue before it are taken too."""
         while True:
-            arrival_ns = self._inbox[0][0] if self._inbox else _NEVER_NS
-            learnt_ns = self._next_learnt_ns()
+            arrival_ns = self._inbox[0][0] if self._inbox else NEVER_NS
+            learnt_ns = self._mailbox.next_ns
             if arrival_ns < exch_ns and arrival_ns <= learnt_ns:
                 self._take_order(*self._inbox.popleft())
             elif learnt_ns < exch_ns:
-                yield self._pop()
+                yield self._mailbox.pop()
             else:
                 self._reached_ns = max(self._reached_ns, exch_ns)
                 return
 
     def close(self) -> Iterator[AnyEvent]:
         """Everything still under way to us when the market ends; what we send from then on is not answered."""
-        while self._feed or self._answers:
-            yield self._pop()
+        while self._mailbox.next_ns < NEVER_NS:
+            yield self._mailbox.pop()
 
     def publish(self, event: MarketEvent) -> None:
         """Sends a market event to us; local times do not fall from one to the next."""
-        self._feed.append(event)
+        self._mailbox.publish(event)
 
     def settle(self, event: DailySettlement | Delivery) -> None:
         """Sends a settlement to us, in its place among the market events of its moment."""
-        self._push(event)
+        self._mailbox.place(event)
 
     def tick(self, underlying: str, index_usd: float, exch_ns: int) -> None:
         """The index moves: orders that rest may fill."""
         self.index_usd[underlying] = index_usd
         if self._orders.has_resting:
             for answer in self._orders.tick(underlying, index_usd, lambda: self._clocks(exch_ns)):
-                self._push(answer)
+                self._mailbox.place(answer)
 
     def standing(self, instrument: str, side: int, exch_ns: int) -> Standing:
         """Our bid (`side` +1) or ask (-1) at a moment.
@@ -202,7 +169,7 @@ class Gateway:
             for row in rows.tolist():
                 name = self.quotes.instruments[row].name
                 clocks = self._clocks(effective_ns)
-                self._push(
+                self._mailbox.place(
                     OrderRejected(
                         exch_ts_ns=clocks.exch_ns,
                         local_ts_ns=clocks.local_ns,
@@ -234,7 +201,7 @@ class Gateway:
     def _fill(self, taker: Taker, standing: Standing, size_lots: int) -> None:
         instrument = self.quotes.instruments[standing.row]
         self.quotes.take(standing.row, -taker.side, size_lots)
-        self._push(
+        self._mailbox.place(
             self._cashier.fill(
                 quote_id(instrument.name), instrument, -taker.side, standing.price_ticks, size_lots,
                 self.index_usd[instrument.contract.base], is_maker=True, clocks=self._clocks(taker.exch_ns),
@@ -248,31 +215,13 @@ class Gateway:
 
     def _take_order(self, arrival_ns: int, order: Order) -> None:
         for answer in self._orders.arrive(order, self._clocks(arrival_ns), self.index_usd.get):
-            self._push(answer)
+            self._mailbox.place(answer)
 
     def _clocks(self, exch_ns: int) -> Clocks:
         """When we learn of what the venue does for us at `exch_ns`: later, and never before what it answered before."""
         learnt_ns = exch_ns + max(self._feed_delays.next_ns(), 1)
         self._last_answer_ns = max(learnt_ns, self._last_answer_ns, self._reached_ns)
         return Clocks(exch_ns, self._last_answer_ns)
-
-    def _push(self, event: AnyEvent) -> None:
-        self._sequence += 1
-        heapq.heappush(self._answers, (event.local_ts_ns, _RANK[type(event)], self._sequence, event))
-
-    def _next_learnt_ns(self) -> int:
-        feed_ns = self._feed[0].local_ts_ns if self._feed else _NEVER_NS
-        answer_ns = self._answers[0][0] if self._answers else _NEVER_NS
-        return min(feed_ns, answer_ns)
-
-    def _pop(self) -> AnyEvent:
-        if not self._answers:
-            return self._feed.popleft()
-        if self._feed:
-            head = self._feed[0]
-            if (head.local_ts_ns, _RANK[type(head)]) <= self._answers[0][:2]:
-                return self._feed.popleft()
-        return heapq.heappop(self._answers)[3]
 
 
 def _edge_usd(instrument: Instrument, taker: Taker, price_ticks: int, size_lots: int) -> float | None:

@@ -40,6 +40,8 @@ Ints = NDArray[np.int64]
 UNDERLYING = "BTC"
 PERPETUAL = "BTC-PERPETUAL"
 FUNDING_NS = 8 * NS_PER_HOUR
+_ANY_OPTION = f"{UNDERLYING}-1JAN30-100000-C"
+"""A name of the family, whose options all share one price grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class SimulatedVenue:
             makers=p.makers,
             table=load_flow_table(),
             chain=self._chain,
-            steps=reference.instrument(f"{UNDERLYING}-1JAN30-100000-C").spec.ticks,
+            steps=reference.instrument(_ANY_OPTION).spec.ticks,
         )
         span_ns = self._steps * self._step_ns
         self._arrivals = draw_arrivals(p.takers, self._stage.table, seed, start_ns, span_ns)
