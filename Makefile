@@ -1,4 +1,4 @@
-# make run, make test: set up what they need and work on a fresh machine with Python 3.11+ and pip.
+# make run, make test: set up what they need, on a fresh machine with Python 3.11+ and pip; a second run starts at once.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,11 +6,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
 
-.PHONY: run setup test check bench soak docs requirements clean
+.DELETE_ON_ERROR:
+.PHONY: run setup test check docs bench soak requirements clean
 .DEFAULT_GOAL := run
 
+# Twelve hours of the simulated market in three minutes.
 run: $(RUN_READY)
-	@$(BIN)/flatbook run --pace 240x --hours 8 --open
+	@$(BIN)/flatbook run --hours 12 --pace 240x --open
 
 setup: $(DEV_READY)
 
@@ -23,6 +25,9 @@ check: $(DEV_READY)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+docs: $(DEV_READY)
+	@$(BIN)/python -m docs.pages
+
 bench: $(DEV_READY)
 	@$(BIN)/python -m bench
 
@@ -34,15 +39,15 @@ requirements:
 	@uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --extra build --extra dev pyproject.toml -o requirements-dev.txt
 
 clean:
-	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) runs .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
-$(VENV)/bin/python:
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "flatbook needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "making $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-$(RUN_READY): requirements.txt pyproject.toml | $(VENV)/bin/python
-	@echo "installing flatbook's requirements into $(VENV) (once)"
+$(RUN_READY): requirements.txt pyproject.toml | $(BIN)/python
+	@echo "installing flatbook and what it needs into $(VENV) (once, some minutes on a slow line)"
 	@$(PIP) --require-hashes -r requirements.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
