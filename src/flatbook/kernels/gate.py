@@ -34,17 +34,17 @@ def gate_quotes_plain(
         size = lots * lot
         after = held + side * size
         checks = [
-            np.abs(ticks * tick - fair) > price_band,
-            size > bound[0],
-            (np.abs(after) > bound[1]) & (np.abs(after) > np.abs(held)),
+            np.abs(ticks * tick - fair) <= price_band,
+            size <= bound[0],
+            (np.abs(after) <= bound[1]) | (np.abs(after) <= np.abs(held)),
         ]
         for factor in range(3):
             moved = book[factor] + side * size * unit[factor]
-            checks.append((np.abs(moved) > bound[2 + factor]) & (np.abs(moved) > abs(book[factor])))
-        checks.append(np.abs(after) > np.abs(held) - 0.5 * lot if reduce_only else np.zeros(len(held), np.bool_))
-        for reason, failed in enumerate(checks):
-            refused[reason] += int((live & failed).sum())
-            live = live & ~failed
+            checks.append((np.abs(moved) <= bound[2 + factor]) | (np.abs(moved) <= abs(book[factor])))
+        checks.append(np.abs(after) <= np.abs(held) - 0.5 * lot if reduce_only else np.ones(len(held), np.bool_))
+        for reason, holds in enumerate(checks):
+            refused[reason] += int((live & ~holds).sum())
+            live = live & holds
         lots[:] = np.where(live, lots, 0)
 
 
@@ -78,7 +78,8 @@ def gate_quotes(
     Shapes      unit (3, n): delta, gamma, vega per contract; book (3,): the same of the book; bound (5,): order size,
                 position, then delta, gamma, vega; else (n,)
     Units       price_band, fair coin; sizes and held contracts; unit, book and bound of each kind in one currency
-    Rule        a bound refuses what would end beyond it, unless it ends nearer than it began
+    Rule        a bound refuses what would end beyond it, unless it ends no farther than it began. What is not a number
+                is within no bound
     """
     for i in range(fair.size):
         for s in range(2):
@@ -90,19 +91,19 @@ def gate_quotes(
             size = lots * lot[i]
             after = held[i] + side * size
             reason = -1
-            if abs(ticks * tick[i] - fair[i]) > price_band[i]:
+            if not abs(ticks * tick[i] - fair[i]) <= price_band[i]:
                 reason = 0
-            elif size > bound[0]:
+            elif not size <= bound[0]:
                 reason = 1
-            elif abs(after) > bound[1] and abs(after) > abs(held[i]):
+            elif not (abs(after) <= bound[1] or abs(after) <= abs(held[i])):
                 reason = 2
             else:
                 for f in range(3):
                     moved = book[f] + side * size * unit[f, i]
-                    if abs(moved) > bound[2 + f] and abs(moved) > abs(book[f]):
+                    if not (abs(moved) <= bound[2 + f] or abs(moved) <= abs(book[f])):
                         reason = 3 + f
                         break
-                if reason < 0 and reduce_only and abs(after) > abs(held[i]) - 0.5 * lot[i]:
+                if reason < 0 and reduce_only and not abs(after) <= abs(held[i]) - 0.5 * lot[i]:
                     reason = 6
             if reason >= 0:
                 refused[reason] += 1

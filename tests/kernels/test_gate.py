@@ -1,0 +1,171 @@
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from flatbook.kernels.gate import REFUSALS, gate_quotes, gate_quotes_plain
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Twin = Callable[..., None]
+
+TICK, LOT = 0.0001, 0.1
+ORDER_SIZE, POSITION, DELTA, GAMMA, VEGA = range(5)
+NO_BOUND = np.array([1e3, 1e3, 1e3, 1e12, 1e12])
+
+
+class Side:
+    """What one row's two sides look like to the gate, with only what a test is about changed."""
+
+    def __init__(self, rows: int = 1) -> None:
+        self.band = np.full(rows, 0.01)
+        self.fair = np.full(rows, 0.05)
+        self.unit = np.zeros((3, rows))
+        self.book = np.zeros(3)
+        self.bound = NO_BOUND.copy()
+        self.held = np.zeros(rows)
+        self.reduce_only = False
+        self.bid_ticks, self.ask_ticks = np.full(rows, 490), np.full(rows, 510)
+        self.bid_lots, self.ask_lots = np.full(rows, 10), np.full(rows, 10)
+
+    def pass_(self, twin: Twin = gate_quotes) -> tuple[Ints, Ints, dict[str, int]]:
+        """Lots that pass on each side, and what was refused by reason."""
+        bid_lots, ask_lots = self.bid_lots.copy(), self.ask_lots.copy()
+        refused = np.zeros(len(REFUSALS), np.int64)
+        rows = len(self.fair)
+        twin(
+            self.band, self.fair, np.full(rows, TICK), self.unit, self.book, self.bound, self.held,
+            np.full(rows, LOT), self.reduce_only, self.bid_ticks, self.ask_ticks, bid_lots, ask_lots, refused,
+        )  # fmt: skip
+        return bid_lots, ask_lots, {name: int(n) for name, n in zip(REFUSALS, refused, strict=True) if n}
+
+
+TWINS = pytest.mark.parametrize("twin", [gate_quotes, gate_quotes_plain], ids=["kernel", "plain"])
+
+
+def random_side(seed: int, rows: int, reduce_only: bool) -> Side:
+    rng = np.random.default_rng(seed)
+    side = Side(rows)
+    side.fair = rng.uniform(0.0, 0.1, rows)
+    ticks = np.rint(side.fair / TICK).astype(np.int64)
+    side.bid_ticks, side.ask_ticks = ticks - rng.integers(0, 140, rows), ticks + rng.integers(0, 140, rows)
+    side.unit = rng.normal(0.0, [[0.5], [300.0], [100.0]], (3, rows))
+    side.book = rng.normal(0.0, [60.0, 4e4, 1e4])
+    side.bound = np.array([rng.uniform(0.5, 3), rng.uniform(1, 30), 50.0, 3e4, 1e4])
+    side.held = np.rint(rng.normal(0.0, 15.0, rows) * 10) / 10 * rng.integers(0, 2, rows)
+    side.bid_lots, side.ask_lots = rng.integers(0, 40, rows), rng.integers(0, 40, rows)
+    side.reduce_only = reduce_only
+    return side
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 40), st.booleans())
+def test_kernel_and_plain_twin_agree(seed: int, rows: int, reduce_only: bool) -> None:
+    side = random_side(seed, rows, reduce_only)
+    fast, plain = side.pass_(gate_quotes), side.pass_(gate_quotes_plain)
+    np.testing.assert_array_equal(fast[0], plain[0])
+    np.testing.assert_array_equal(fast[1], plain[1])
+    assert fast[2] == plain[2]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.booleans())
+def test_nothing_passes_that_ends_beyond_a_bound_unless_no_farther_than_it_began(seed: int, reduce_only: bool) -> None:
+    side = random_side(seed, 30, reduce_only)
+    *passed, refused = side.pass_()
+    asked = (side.bid_lots, side.ask_lots)
+    ticks = (side.bid_ticks, side.ask_ticks)
+    for s, sign in enumerate((1, -1)):
+        assert np.all((passed[s] == 0) | (passed[s] == asked[s]))
+        for row in np.flatnonzero(passed[s]):
+            size = passed[s][row] * LOT
+            held = side.held[row]
+            assert abs(ticks[s][row] * TICK - side.fair[row]) <= side.band[row] + 1e-12
+            assert size <= side.bound[ORDER_SIZE]
+            assert abs(held + sign * size) <= max(side.bound[POSITION], abs(held))
+            for factor in range(3):
+                before = side.book[factor]
+                after = before + sign * size * side.unit[factor, row]
+                assert abs(after) <= max(side.bound[DELTA + factor], abs(before))
+            assert not reduce_only or abs(held + sign * size) < abs(held)
+    dropped = sum(int(((asked[s] > 0) & (passed[s] == 0)).sum()) for s in range(2))
+    assert sum(refused.values()) == dropped
+
+
+@TWINS
+def test_without_a_bound_in_reach_everything_passes(twin: Twin) -> None:
+    bid, ask, refused = Side(5).pass_(twin)
+    assert bid.tolist() == ask.tolist() == [10] * 5
+    assert refused == {}
+
+
+@TWINS
+@pytest.mark.parametrize("factor", range(3))
+def test_beyond_a_bound_only_relief_passes(twin: Twin, factor: int) -> None:
+    side = Side(3)
+    side.bound[DELTA + factor] = 10.0
+    side.unit[factor] = [0.5, -0.5, 0.0]  # buying the first adds, buying the second relieves, the third does neither
+    side.book[factor] = 12.0
+    bid, ask, refused = side.pass_(twin)
+    assert bid.tolist() == [0, 10, 10]
+    assert ask.tolist() == [10, 0, 10]
+    assert refused == {REFUSALS[3 + factor]: 2}
+
+
+@TWINS
+def test_relief_that_overshoots_to_the_other_side_is_refused(twin: Twin) -> None:
+    side = Side()
+    side.bound[DELTA], side.book[0], side.unit[0] = 1.0, 1.2, -3.0
+    assert side.pass_(twin)[0].tolist() == [0]
+    side.unit[0] = -1.0
+    assert side.pass_(twin)[0].tolist() == [10]
+
+
+@TWINS
+def test_a_position_at_its_bound_may_only_shrink(twin: Twin) -> None:
+    side = Side(2)
+    side.bound[POSITION] = 5.0
+    side.held = np.array([5.0, -5.0])
+    bid, ask, refused = side.pass_(twin)
+    assert (bid.tolist(), ask.tolist()) == ([0, 10], [10, 0])
+    assert refused == {"position": 2}
+
+
+@TWINS
+def test_reduce_only_lets_through_what_shrinks_a_position_and_nothing_else(twin: Twin) -> None:
+    side = Side(4)
+    side.reduce_only = True
+    side.held = np.array([3.0, -3.0, 0.0, 0.4])  # a lot of one coin turns 0.4 long into 0.6 short
+    bid, ask, refused = side.pass_(twin)
+    assert (bid.tolist(), ask.tolist()) == ([0, 10, 0, 0], [10, 0, 0, 0])
+    assert refused == {"reduce_only": 6}
+
+
+@TWINS
+def test_a_price_far_from_fair_and_a_size_too_large_are_refused(twin: Twin) -> None:
+    side = Side(2)
+    side.ask_ticks = np.array([510, 601])
+    side.bid_lots = np.array([10, 11])
+    side.bound[ORDER_SIZE] = 1.0
+    bid, ask, refused = side.pass_(twin)
+    assert (bid.tolist(), ask.tolist()) == ([10, 0], [10, 0])
+    assert refused == {"price_band": 1, "order_size": 1}
+
+
+@TWINS
+@pytest.mark.parametrize("what", ["fair", "band", "delta", "gamma", "vega", "book", "held"])
+def test_what_cannot_be_measured_does_not_pass(twin: Twin, what: str) -> None:
+    side = Side()
+    if what in ("fair", "band", "held"):
+        getattr(side, what)[0] = math.nan
+    elif what == "book":
+        side.book[1] = math.nan
+    else:
+        side.unit[("delta", "gamma", "vega").index(what), 0] = math.nan
+    bid, ask, refused = side.pass_(twin)
+    assert bid.tolist() == ask.tolist() == [0]
+    assert sum(refused.values()) == 2
