@@ -14,7 +14,7 @@ def implied_forward_plain(price: float, strike: float, vol: float, years: float,
 
 
 def _solve(price: float, strike: float, vol: float, years: float, sign: float, guess: float) -> float:
-    if not (price > 0.0 and vol > 0.0 and years > 0.0 and guess > 0.0):
+    if not (price > 0.0 and strike > 0.0 and vol > 0.0 and years > 0.0 and guess > 0.0):
         return math.nan
     width = vol * math.sqrt(years)
     forward = guess
