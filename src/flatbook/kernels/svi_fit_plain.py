@@ -28,6 +28,7 @@ PRIOR_NODES: Final = (-2.5, -1.0, 0.0, 1.0, 2.5)
 BUTTERFLY_POINTS: Final = 96
 BUTTERFLY_MARGIN: Final = 1e-3
 BUTTERFLY_ROUNDS: Final = 4
+DENSITY_REACH: Final = 5.0
 MIN_SLOPE: Final = 1e-7
 MIN_VARIANCE: Final = 1e-12
 MIN_S: Final = 1e-5
@@ -59,11 +60,22 @@ class _Quotes:
         return np.concatenate(rows)
 
     def g(self, box: Floats, n: int) -> Floats:
-        """Durrleman's g on n points of the quoted range and half of it beyond on each side."""
+        """Durrleman's g on n points of the quoted range, half of it beyond on each side, and five deviations."""
         lo, hi = float(self.k.min()), float(self.k.max())
-        k = np.linspace(lo - 0.5 * (hi - lo), hi + 0.5 * (hi - lo), n)
+        reach = DENSITY_REACH * self.deviation()
+        k = np.linspace(min(1.5 * lo - 0.5 * hi, -reach), max(1.5 * hi - 0.5 * lo, reach), n)
         w, dw, d2w = _curve(box, k)
         return (1.0 - 0.5 * k * dw / w) ** 2 - 0.25 * dw**2 * (1.0 / w + 0.25) + 0.5 * d2w
+
+    def targets(self) -> Floats:
+        """The vols that a cold start aims at: the mid, else the middle of the band, else its one end."""
+        middle = np.where(np.isinf(self.lo), self.hi, np.where(np.isinf(self.hi), self.lo, 0.5 * (self.lo + self.hi)))
+        return np.where(np.isnan(self.mid), middle, self.mid)
+
+    def deviation(self) -> float:
+        """Root mean total variance of the quotes, those nearest the money counting most."""
+        z = 8.0 * self.k / max(float(np.abs(self.k).max()), 1e-12)
+        return float(np.sqrt(np.average(self.targets() ** 2 * self.years, weights=1.0 / (1.0 + z * z))))
 
     def least_g(self, box: Floats, n: int) -> float:
         """Least of `g`."""
@@ -158,10 +170,7 @@ def _starts(quotes: _Quotes, start: Floats) -> list[Floats]:
     if np.isfinite(start[0]):
         a, b, rho, m, s = start
         return [np.array([b * (1.0 - rho), b * (1.0 + rho), a + b * s * np.sqrt(1.0 - rho * rho), m, s])]
-    middle = np.where(np.isinf(quotes.lo), quotes.hi, np.where(np.isinf(quotes.hi), quotes.lo, quotes.lo + quotes.hi))
-    two_sided = np.isfinite(quotes.lo) & np.isfinite(quotes.hi)
-    target = np.where(np.isnan(quotes.mid), np.where(two_sided, 0.5 * middle, middle), quotes.mid)
-    deviation = float(np.interp(0.0, *_sorted(quotes.k, target))) * np.sqrt(quotes.years)
+    deviation = quotes.deviation()
     return [np.array([deviation, deviation, 0.5 * deviation**2, 0.0, size * deviation]) for size in (0.2, 0.7, 2.0)]
 
 
@@ -192,8 +201,3 @@ def _prior_rows(prior: Floats, years: float) -> tuple[Floats, Floats, Floats, Fl
 
 def _or(end: Floats, absent: float) -> Floats:
     return np.where(np.isnan(end), absent, end)
-
-
-def _sorted(k: Floats, vol: Floats) -> tuple[Floats, Floats]:
-    order = np.argsort(k)
-    return k[order], vol[order]

@@ -1,12 +1,15 @@
-"""The search behind SVI fits: Levenberg-Marquardt over packed quotes, in coordinates where the bounds are a box.
+"""The search behind SVI fits: Levenberg-Marquardt on bands, in coordinates where the bounds are almost a box.
 
 A slice is (p, c, a, m, s) here, with the slopes p = b (1 - rho) and c = b (1 + rho) of its wings, and so linear in
 three of five. The bounds of `flatbook.kernels.svi` are 0 < p, c <= 2, s > 0 and a least variance a + s sqrt(p c) > 0. A
-parameter on its bound whose gradient points outwards is held for that step; where it is the least variance that is
-held, the step goes along the surface of slices that have it.
+parameter on its bound whose step points outwards is held; where it is the least variance that is held, the step goes
+along the surface of slices that have it.
 
-Quotes are columns of one array: what is asked of a slice, whether by a market, by its own past or by its neighbours in
-time, is a band of vol with a weight. No column allocates and every sum over columns vectorises.
+What is asked of a slice, whether by a market, by its own past, by its neighbours in time or by its density, is a column
+of one array: a band of vol (of Durrleman's g) with a weight, and perhaps a weak pull to a mid. Bands make the sum of
+squares smooth only in pieces. So each step minimises the linearised bands themselves, choosing again and again which
+of them bind, and not just those that bind where the step begins. Nothing allocates, and the loops over columns
+vectorise.
 """
 
 from __future__ import annotations
@@ -31,26 +34,34 @@ from flatbook.kernels.svi_fit_plain import (
 Floats = NDArray[np.float64]
 Box = tuple[float, float, float, float, float]
 
-# Rows of the packed quotes: log-moneyness; ends of the band, infinite where absent; mid, 0 where absent; squared
-# weights of the band and of the mid; the total variance a cold start aims at and its squared weight.
+# Rows of what is asked: log-moneyness; ends of the band, infinite where absent; mid, 0 where absent; squared weights of
+# the band and of the mid; the total variance a cold start aims at and its squared weight.
 K, LO, HI, MID, W2, PULL, TARGET, SHARE = range(8)
-ROWS: Final = 8
+# Rows of what the slice answers: the value, its derivatives, the weight of the end that binds (0: none does) and the
+# value less that end.
+VALUE, JP, JC, JA, JM, JS, BINDING, EXCESS = range(8, 16)
+ROWS: Final = 16
 
-# Order of a slice's parameters in steps and normal equations.
+# Order of a slice's parameters in steps.
 P, C, A, M, S = range(5)
 
+_SUMS: Final = 20  # the upper triangle of J'J by rows (15), J'r (5); then, in the work array,
+_SCALE: Final = 20  # the diagonal of J'J as if every band bound (5)
+_MOVE: Final = 25  # the step (5)
+_SYSTEM: Final = 30  # the 5 x 6 linear system
+_WORK: Final = 60
+
 _FLAT: Final = 1e-4  # wing slopes below this count as this where the floor's gradient divides by them
-_SUMS: Final = 21
-_COST: Final = 20
 _MAX_STEPS: Final = 60
-_COST_TOLERANCE: Final = 1e-7  # relative, and
+_MAX_CHOICES: Final = 8
+_COST_TOLERANCE: Final = 3e-4  # relative, and
 _VOL_TOLERANCE: Final = 1e-8  # root mean square in vol: the step that promises less than either is the last
 
 
 @inlined
-def workspace() -> Floats:
-    """Scratch for `search`: two sets of normal equations and a linear system."""
-    return np.empty((2, _SUMS + 30))
+def workspace(quotes: int) -> tuple[Floats, Floats]:
+    """Room for as many quotes with the columns of the butterfly condition, and scratch for `search`."""
+    return np.empty((ROWS, quotes + BUTTERFLY_POINTS)), np.empty(_WORK)
 
 
 @inlined
@@ -75,71 +86,236 @@ def to_raw(x: Box, params: Floats) -> None:
 
 @compiled
 def search(
-    x: Box, quotes: Floats, columns: int, years: float, k_lo: float, k_hi: float, butterfly_weight: float, work: Floats
+    x: Box,
+    table: Floats,
+    quotes: int,
+    years: float,
+    k_lo: float,
+    k_hi: float,
+    density_from: float,
+    density_to: float,
+    butterfly_weight: float,
+    work: Floats,
 ) -> tuple[Box, int, int]:
-    """From `x`, where the first `columns` of `quotes` lead: the slice, the steps taken and a code of `FIT_CODES`.
+    """From `x`, where the first `quotes` columns of `table` lead: the slice, the steps taken, a code of `FIT_CODES`.
 
-    [k_lo, k_hi] is the quoted range: m stays within its width of it, and with `butterfly_weight` > 0 Durrleman's g is
-    held above 0 there and half its width beyond on each side.
+    [k_lo, k_hi] is the quoted range, and m stays within its width of it. With `butterfly_weight` > 0 Durrleman's g is
+    held above 0 on [density_from, density_to].
     """
-    sums, trial_sums = work[0], work[1]
+    columns = quotes
+    if butterfly_weight > 0.0:
+        columns = quotes + BUTTERFLY_POINTS
+        _ask_for_density(table, quotes, density_from, density_to, butterfly_weight)
     negligible = 0.0
-    for i in range(columns):
-        negligible += quotes[W2, i]
+    for i in range(quotes):
+        negligible += table[W2, i]
     negligible *= _VOL_TOLERANCE * _VOL_TOLERANCE
-    per_year, damping, steps = 1.0 / years, 1e-3, 0
-    _all_sums(x, quotes, columns, per_year, k_lo, k_hi, butterfly_weight, sums)
+    damping, code = 1e-3, OUT_OF_ITERATIONS
+    cost = _look(x, table, quotes, columns, years, work)
+    steps = 0
     while steps < _MAX_STEPS:
         steps += 1
-        trial, promised = _step(x, sums, damping, k_lo, k_hi)
-        if damping <= 1.0 and abs(promised) <= _COST_TOLERANCE * sums[_COST] + negligible:
+        trial, promised = _best_step(x, table, columns, damping, k_lo, k_hi, work)
+        gain_promised = cost - promised
+        if damping <= 1.0 and abs(gain_promised) <= _COST_TOLERANCE * cost + negligible:
             return trial, steps, CONVERGED
-        _all_sums(trial, quotes, columns, per_year, k_lo, k_hi, butterfly_weight, trial_sums)
-        if trial_sums[_COST] <= sums[_COST]:
-            x, damping = trial, max(0.1 * damping, 1e-9)
-            sums, trial_sums = trial_sums, sums
+        trial_cost = _look(trial, table, quotes, columns, years, work)
+        gain = cost - trial_cost
+        if gain >= 0.0:
+            x, cost = trial, trial_cost
+            damping *= 0.1 if gain > 0.75 * gain_promised else (1.0 if gain > 0.25 * gain_promised else 4.0)
+            damping = max(damping, 1e-9)
         else:
             damping *= 8.0
             if damping > 1e8:
                 return x, steps, CONVERGED
-    return x, steps, OUT_OF_ITERATIONS
+            _look(x, table, quotes, columns, years, work)
+    return x, steps, code
 
 
 @inlined
-def _all_sums(
-    x: Box,
-    quotes: Floats,
-    columns: int,
-    per_year: float,
-    k_lo: float,
-    k_hi: float,
-    butterfly_weight: float,
-    sums: Floats,
-) -> None:
-    for i in range(_SUMS):
-        sums[i] = 0.0
-    _quote_sums(x, quotes, columns, per_year, sums)
-    if butterfly_weight > 0.0:
-        _butterfly_sums(x, k_lo, k_hi, butterfly_weight, sums)
+def _look(x: Box, table: Floats, quotes: int, columns: int, years: float, work: Floats) -> float:
+    """Fill what the slice `x` answers, and which ends bind there; the weighted sum of squares."""
+    _answer_quotes(x, table, quotes, 1.0 / years)
+    if columns > quotes:
+        _answer_density(x, table, quotes, columns)
+    for i in range(5):
+        work[_MOVE + i] = 0.0
+    cost, _ = _bind(table, columns, work)
+    return cost
 
 
 @inlined
-def _step(x: Box, sums: Floats, damping: float, k_lo: float, k_hi: float) -> tuple[Box, float]:
-    """The damped Gauss-Newton step, cut back to the bounds, and the gain that the linear model promises of it."""
+def _best_step(
+    x: Box, table: Floats, columns: int, damping: float, k_lo: float, k_hi: float, work: Floats
+) -> tuple[Box, float]:
+    """The damped step to the least of the linearised bands inside the bounds, and the cost promised there."""
+    to, promised = x, math.inf
+    _scale(table, columns, work)
+    for _ in range(_MAX_CHOICES):
+        _accumulate(table, columns, work)
+        to = _step(x, damping, k_lo, k_hi, work)
+        promised, changes = _bind(table, columns, work)
+        if changes == 0:
+            break
+    return to, promised
+
+
+@compiled
+def _answer_quotes(x: Box, table: Floats, quotes: int, per_year: float) -> None:
+    """Fill vol and its derivatives in (p, c, a, m, s)."""
     p, c, a, m, s = x
-    system = sums[_SUMS : _SUMS + 30].reshape(5, 6)
+    lean, b = 0.5 * (c - p), 0.5 * (c + p)
+    k, value = table[K], table[VALUE]
+    jp, jc, ja, jm, js = table[JP], table[JC], table[JA], table[JM], table[JS]
+    for i in range(quotes):
+        y = k[i] - m
+        radius = math.sqrt(y * y + s * s)
+        sigma = math.sqrt((a + lean * y + b * radius) * per_year)
+        per_both = 1.0 / (sigma * radius)
+        slope, per_radius = 0.5 * per_year * radius * per_both, sigma * per_both
+        value[i] = sigma
+        jp[i] = 0.5 * slope * (radius - y)
+        jc[i] = 0.5 * slope * (radius + y)
+        ja[i] = slope
+        jm[i] = -slope * (lean + b * y * per_radius)
+        js[i] = slope * b * s * per_radius
+
+
+@compiled
+def _ask_for_density(table: Floats, quotes: int, first: float, last: float, butterfly_weight: float) -> None:
+    """Append columns that ask for g >= 0 from `first` to `last`."""
+    step = (last - first) / (BUTTERFLY_POINTS - 1)
+    for j in range(BUTTERFLY_POINTS):
+        i = quotes + j
+        table[K, i] = first + j * step
+        table[LO, i] = BUTTERFLY_MARGIN
+        table[HI, i] = math.inf
+        table[MID, i] = 0.0
+        table[W2, i] = butterfly_weight * butterfly_weight / BUTTERFLY_POINTS
+        table[PULL, i] = 0.0
+
+
+@compiled
+def _answer_density(x: Box, table: Floats, first: int, columns: int) -> None:
+    """Fill Durrleman's g and its derivatives in (p, c, a, m, s)."""
+    p, c, a, m, s = x
+    lean, b = 0.5 * (c - p), 0.5 * (c + p)
+    k_of, value = table[K, first:columns], table[VALUE, first:columns]
+    jp, jc, ja = table[JP, first:columns], table[JC, first:columns], table[JA, first:columns]
+    jm, js = table[JM, first:columns], table[JS, first:columns]
+    for i in range(value.size):
+        k = k_of[i]
+        y = k - m
+        radius = math.sqrt(y * y + s * s)
+        w = a + lean * y + b * radius
+        per_both = 1.0 / (radius * w)
+        per_radius, per_w = w * per_both, radius * per_both
+        cosine, sine = y * per_radius, s * per_radius
+        curl = sine * sine * per_radius
+        dw, d2w = lean + b * cosine, b * curl
+        tilt, outer = 1.0 - 0.5 * k * dw * per_w, per_w + 0.25
+        value[i] = tilt * tilt - 0.25 * dw * dw * outer + 0.5 * d2w
+        g_w = (tilt * k * dw + 0.25 * dw * dw) * per_w * per_w
+        g_dw = -tilt * k * per_w - 0.5 * dw * outer
+        jp[i] = 0.5 * (g_w * (radius - y) + g_dw * (cosine - 1.0)) + 0.25 * curl
+        jc[i] = 0.5 * (g_w * (radius + y) + g_dw * (cosine + 1.0)) + 0.25 * curl
+        ja[i] = g_w
+        jm[i] = -g_w * dw - g_dw * d2w + 1.5 * b * curl * cosine * per_radius
+        js[i] = b * sine * (g_w - g_dw * cosine * per_radius + per_radius * per_radius * (1.0 - 1.5 * sine * sine))
+
+
+@compiled
+def _bind(table: Floats, columns: int, work: Floats) -> tuple[float, int]:
+    """Choose the ends that bind after the step in `work`, to first order: the cost there, and how many changed."""
+    value, lo, hi, mid, weight2, pull = table[VALUE], table[LO], table[HI], table[MID], table[W2], table[PULL]
+    jp, jc, ja, jm, js = table[JP], table[JC], table[JA], table[JM], table[JS]
+    binding, excess = table[BINDING], table[EXCESS]
+    dp, dc, da = work[_MOVE + P], work[_MOVE + C], work[_MOVE + A]
+    dm, ds = work[_MOVE + M], work[_MOVE + S]
+    cost, changes = 0.0, 0
+    for i in range(columns):
+        shift = jp[i] * dp + jc[i] * dc + ja[i] * da + jm[i] * dm + js[i] * ds
+        there = value[i] + shift
+        over, under = there >= hi[i], there <= lo[i]
+        binds = weight2[i] if over | under else 0.0
+        beyond = value[i] - (hi[i] if over else lo[i])
+        beyond = beyond if over | under else 0.0
+        changes += 1 if (binds != binding[i]) | (beyond != excess[i]) else 0
+        binding[i], excess[i] = binds, beyond
+        off, off_mid = beyond + shift, there - mid[i]
+        cost += binds * off * off + pull[i] * off_mid * off_mid
+    return cost, changes
+
+
+@compiled
+def _scale(table: Floats, columns: int, work: Floats) -> None:
+    """The diagonal of J'J as if every band bound: a measure of steps that does not jump with those that do."""
+    weight2, pull = table[W2], table[PULL]
+    jp, jc, ja, jm, js = table[JP], table[JC], table[JA], table[JM], table[JS]
+    pp = cc = aa = mm = ss = 0.0
+    for i in range(columns):
+        h = weight2[i] + pull[i]
+        pp += h * jp[i] * jp[i]
+        cc += h * jc[i] * jc[i]
+        aa += h * ja[i] * ja[i]
+        mm += h * jm[i] * jm[i]
+        ss += h * js[i] * js[i]
+    work[_SCALE + P], work[_SCALE + C], work[_SCALE + A], work[_SCALE + M], work[_SCALE + S] = pp, cc, aa, mm, ss
+
+
+@compiled
+def _accumulate(table: Floats, columns: int, work: Floats) -> None:
+    """Fill the normal equations of the ends that bind and of the mids."""
+    value, mid, pull, binding, excess = table[VALUE], table[MID], table[PULL], table[BINDING], table[EXCESS]
+    row_p, row_c, row_a, row_m, row_s = table[JP], table[JC], table[JA], table[JM], table[JS]
+    pp = pc = pa = pm = ps = cc = ca = cm = cs = aa = am = as_ = mm = ms = ss = 0.0
+    gp = gc = ga = gm = gs = 0.0
+    for i in range(columns):
+        h = binding[i] + pull[i]
+        r = binding[i] * excess[i] + pull[i] * (value[i] - mid[i])
+        jp, jc, ja, jm, js = row_p[i], row_c[i], row_a[i], row_m[i], row_s[i]
+        pp += h * jp * jp
+        pc += h * jp * jc
+        pa += h * jp * ja
+        pm += h * jp * jm
+        ps += h * jp * js
+        cc += h * jc * jc
+        ca += h * jc * ja
+        cm += h * jc * jm
+        cs += h * jc * js
+        aa += h * ja * ja
+        am += h * ja * jm
+        as_ += h * ja * js
+        mm += h * jm * jm
+        ms += h * jm * js
+        ss += h * js * js
+        gp += r * jp
+        gc += r * jc
+        ga += r * ja
+        gm += r * jm
+        gs += r * js
+    sums = (pp, pc, pa, pm, ps, cc, ca, cm, cs, aa, am, as_, mm, ms, ss, gp, gc, ga, gm, gs)
+    for i in range(_SUMS):
+        work[i] = sums[i]
+
+
+@inlined
+def _step(x: Box, damping: float, k_lo: float, k_hi: float, work: Floats) -> Box:
+    """Solve the damped normal equations, cut the step back to the bounds and leave it in `work`: where it ends."""
+    p, c, a, m, s = x
+    system = work[_SYSTEM : _SYSTEM + 30].reshape(5, 6)
     at = 0
     for i in range(5):
         for j in range(i, 5):
-            system[i, j] = sums[at]
-            system[j, i] = sums[at]
+            system[i, j] = work[at]
+            system[j, i] = work[at]
             at += 1
-        system[i, 5] = -sums[15 + i]
+        system[i, 5] = -work[15 + i]
+        system[i, i] += damping * work[_SCALE + i] + 1e-30
     floored = a <= MIN_VARIANCE * (1.0 + 1e-9) - s * math.sqrt(p * c) and system[A, 5] < 0.0
     if floored:
         _follow_floor(system, x)
-    for i in range(5):
-        system[i, i] += damping * system[i, i] + 1e-30
     _hold(system, P, p <= MIN_SLOPE, p >= 2.0)
     _hold(system, C, c <= MIN_SLOPE, c >= 2.0)
     _hold(system, A, floored, False)
@@ -152,15 +328,45 @@ def _step(x: Box, sums: Floats, damping: float, k_lo: float, k_hi: float) -> tup
     to_s = min(max(s + system[S, 5], 0.2 * s, MIN_S), 5.0 * s, 10.0 * (width + MIN_S))
     floor = MIN_VARIANCE - to_s * math.sqrt(to_p * to_c)
     to_a = floor if floored else max(a + system[A, 5], floor)
-    moves = (to_p - p, to_c - c, to_a - a, to_m - m, to_s - s)
-    promised, at = 0.0, 0
-    for i in range(5):
-        promised -= (2.0 * sums[15 + i] + sums[at] * moves[i]) * moves[i]
-        at += 1
-        for j in range(i + 1, 5):
-            promised -= 2.0 * sums[at] * moves[i] * moves[j]
-            at += 1
-    return (to_p, to_c, to_a, to_m, to_s), promised
+    work[_MOVE + P], work[_MOVE + C], work[_MOVE + A] = to_p - p, to_c - c, to_a - a
+    work[_MOVE + M], work[_MOVE + S] = to_m - m, to_s - s
+    straight = to_p, to_c, to_a, to_m, to_s
+    return straight if floored else _bend(x, straight, min(max(0.0, k_lo), k_hi), width)
+
+
+@inlined
+def _bend(x: Box, straight: Box, k: float, width: float) -> Box:
+    """The same step along curves on which w, w' and w'' at `k` change as it says to first order, and no more.
+
+    A smile that is nearly a parabola over its quotes hardly tells b from s: its valley is long and straight in those
+    coordinates, short of straight in raw ones. Where the curved step leaves the domain it is the straight one.
+    """
+    p, c, a, m, s = x
+    to_p, to_c, to_a, to_m, to_s = straight
+    dp, dc, da, dm, ds = to_p - p, to_c - c, to_a - a, to_m - m, to_s - s
+    y, b = k - m, 0.5 * (p + c)
+    radius = math.sqrt(y * y + s * s)
+    cosine, sine = y / radius, s / radius
+    curl = sine * sine / radius
+    slope, bow = 0.5 * (c - p) + b * cosine, b * curl
+    level = a + 0.5 * (c - p) * y + b * radius
+    level += 0.5 * (dp * (radius - y) + dc * (radius + y)) + da - dm * slope + ds * b * sine
+    bow_to = bow + 0.5 * (dp + dc) * curl
+    bow_to += 3.0 * dm * bow * cosine / radius + ds * b * sine * (2.0 - 3.0 * sine * sine) / (radius * radius)
+    slope += 0.5 * (dp * (cosine - 1.0) + dc * (cosine + 1.0)) - dm * bow - ds * b * cosine * sine / radius
+    to_b = 0.5 * (to_p + to_c)
+    to_cosine = (slope - 0.5 * (to_c - to_p)) / to_b
+    if not (abs(to_cosine) < 0.999 and bow_to > 0.1 * bow and bow_to < 10.0 * bow):
+        return straight
+    square = 1.0 - to_cosine * to_cosine
+    to_radius = to_b * square / bow_to
+    to_y, new_s = to_cosine * to_radius, to_radius * math.sqrt(square)
+    new_a = level - 0.5 * (to_c - to_p) * to_y - to_b * to_radius
+    new_m = k - to_y
+    inside = abs(new_m - k) < 2.0 * width and MIN_S < new_s < 10.0 * (width + MIN_S)
+    if not (inside and new_a > MIN_VARIANCE - new_s * math.sqrt(to_p * to_c)):
+        return straight
+    return to_p, to_c, new_a, new_m, new_s
 
 
 @inlined
@@ -204,119 +410,13 @@ def _solve(system: Floats) -> None:
 
 
 @compiled
-def _quote_sums(x: Box, quotes: Floats, columns: int, per_year: float, sums: Floats) -> None:
-    """Add the quotes' normal equations to `sums`: the upper triangle of J'J by rows (15), J'r (5), r'r."""
-    p, c, a, m, s = x
-    lean, b = 0.5 * (c - p), 0.5 * (c + p)
-    pp = pc = pa = pm = ps = cc = ca = cm = cs = aa = am = as_ = mm = ms = ss = 0.0
-    gp = gc = ga = gm = gs = cost = 0.0
-    k, lo, hi, mid, weight2, pull = quotes[K], quotes[LO], quotes[HI], quotes[MID], quotes[W2], quotes[PULL]
-    for i in range(columns):
-        y = k[i] - m
-        radius = math.sqrt(y * y + s * s)
-        sigma = math.sqrt((a + lean * y + b * radius) * per_year)
-        per_both = 1.0 / (sigma * radius)
-        slope, per_radius = 0.5 * per_year * radius * per_both, sigma * per_both
-        excess = max(sigma - hi[i], 0.0) + min(sigma - lo[i], 0.0)
-        active = weight2[i] if sigma >= hi[i] or sigma <= lo[i] else 0.0
-        off_mid = sigma - mid[i]
-        h = slope * slope * (active + pull[i])
-        r = slope * (weight2[i] * excess + pull[i] * off_mid)
-        cost += weight2[i] * excess * excess + pull[i] * off_mid * off_mid
-        jp = 0.5 * (radius - y)
-        jc = 0.5 * (radius + y)
-        jm = -(lean + b * y * per_radius)
-        js = b * s * per_radius
-        pp += h * jp * jp
-        pc += h * jp * jc
-        pa += h * jp
-        pm += h * jp * jm
-        ps += h * jp * js
-        cc += h * jc * jc
-        ca += h * jc
-        cm += h * jc * jm
-        cs += h * jc * js
-        aa += h
-        am += h * jm
-        as_ += h * js
-        mm += h * jm * jm
-        ms += h * jm * js
-        ss += h * js * js
-        gp += r * jp
-        gc += r * jc
-        ga += r
-        gm += r * jm
-        gs += r * js
-    _accumulate(sums, (pp, pc, pa, pm, ps, cc, ca, cm, cs, aa, am, as_, mm, ms, ss, gp, gc, ga, gm, gs, cost))
-
-
-@inlined
-def _accumulate(sums: Floats, added: tuple[float, ...]) -> None:
-    for i in range(_SUMS):
-        sums[i] += added[i]
-
-
-@compiled
-def _butterfly_sums(x: Box, k_lo: float, k_hi: float, penalty: float, sums: Floats) -> None:
-    """Add those of penalty x min(0, g) over the quoted range and half of it beyond on each side."""
-    p, c, a, m, s = x
-    lean, b = 0.5 * (c - p), 0.5 * (c + p)
-    pp = pc = pa = pm = ps = cc = ca = cm = cs = aa = am = as_ = mm = ms = ss = 0.0
-    gp = gc = ga = gm = gs = cost = 0.0
-    w2 = penalty * penalty / BUTTERFLY_POINTS
-    step = 2.0 * (k_hi - k_lo) / (BUTTERFLY_POINTS - 1)
-    first = k_lo - 0.5 * (k_hi - k_lo)
-    for i in range(BUTTERFLY_POINTS):
-        k = first + i * step
-        y = k - m
-        radius = math.sqrt(y * y + s * s)
-        cosine = y / radius
-        curl = s * s / (radius * radius * radius)
-        w = a + lean * y + b * radius
-        dw, d2w = lean + b * cosine, b * curl
-        tilt = 1.0 - 0.5 * k * dw / w
-        g = tilt * tilt - 0.25 * dw * dw * (1.0 / w + 0.25) + 0.5 * d2w - BUTTERFLY_MARGIN
-        live = w2 if g < 0.0 else 0.0
-        g_w = (tilt * k * dw + 0.25 * dw * dw) / (w * w)
-        g_dw = -tilt * k / w - 0.5 * dw * (1.0 / w + 0.25)
-        jp = g_w * (0.5 * (radius - y)) + g_dw * 0.5 * (cosine - 1.0) + 0.25 * curl
-        jc = g_w * (0.5 * (radius + y)) + g_dw * 0.5 * (cosine + 1.0) + 0.25 * curl
-        ja = g_w
-        jm = -g_w * dw - g_dw * d2w + 1.5 * b * curl * cosine / radius
-        js = g_w * (b * s / radius) - g_dw * b * s * y / (radius * radius * radius)
-        js += 0.5 * b * (2.0 * s / (radius * radius * radius) - 3.0 * s * curl / (radius * radius))
-        cost += live * g * g
-        pp += live * jp * jp
-        pc += live * jp * jc
-        pa += live * jp * ja
-        pm += live * jp * jm
-        ps += live * jp * js
-        cc += live * jc * jc
-        ca += live * jc * ja
-        cm += live * jc * jm
-        cs += live * jc * js
-        aa += live * ja * ja
-        am += live * ja * jm
-        as_ += live * ja * js
-        mm += live * jm * jm
-        ms += live * jm * js
-        ss += live * js * js
-        gp += live * g * jp
-        gc += live * g * jc
-        ga += live * g * ja
-        gm += live * g * jm
-        gs += live * g * js
-    _accumulate(sums, (pp, pc, pa, pm, ps, cc, ca, cm, cs, aa, am, as_, mm, ms, ss, gp, gc, ga, gm, gs, cost))
-
-
-@compiled
-def rms_outside(x: Box, quotes: Floats, columns: int, years: float) -> float:
+def rms_outside(x: Box, table: Floats, quotes: int, years: float) -> float:
     """Weighted root mean square of the distance from the bands, in vol."""
     p, c, a, m, s = x
     lean, b, per_year = 0.5 * (c - p), 0.5 * (c + p), 1.0 / years
-    k, lo, hi, weight2 = quotes[K], quotes[LO], quotes[HI], quotes[W2]
+    k, lo, hi, weight2 = table[K], table[LO], table[HI], table[W2]
     square, total = 0.0, 0.0
-    for i in range(columns):
+    for i in range(quotes):
         y = k[i] - m
         sigma = math.sqrt((a + lean * y + b * math.sqrt(y * y + s * s)) * per_year)
         excess = max(sigma - hi[i], 0.0) + min(sigma - lo[i], 0.0)
