@@ -48,7 +48,7 @@ def explain_step_plain(
             (delta * forward - price) * scale * d_basis,
         ]
     )
-    held = size != 0
+    held = (size != 0) | (fresh != 0)
     aged = (size - fresh)[held]
     parts[:7] = by_part[:, held] @ aged
     parts[7] = total[held] @ fresh[held]
@@ -84,7 +84,7 @@ def explain_step(
     for p in range(parts.size):
         parts[p] = 0.0
     for i in range(size.size):
-        if size[i] == 0.0:
+        if size[i] == 0.0 and fresh[i] == 0.0:
             continue
         scale = before / forward[i]
         total = price_next[i] * after / forward_next[i] - greeks[PRICE, i] * scale
