@@ -87,7 +87,7 @@ def test_a_file_that_is_no_table_ends_with_2_and_one_line(
     result = run(app, "IN.csv", *arguments)
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert result.stderr.startswith("IN.csv:1: no column ")
+    assert result.stderr.startswith("flatbook: IN.csv:1: no column ")
     assert result.stderr.count("\n") == 1
     assert sorted(path.name for path in Path.cwd().iterdir()) == ["IN.csv"]
 
@@ -95,7 +95,7 @@ def test_a_file_that_is_no_table_ends_with_2_and_one_line(
 def test_a_file_that_is_not_there_ends_with_2(app: typer.Typer, contracts: Path) -> None:
     result = run(app, "none.csv")
     assert result.exit_code == 2
-    assert result.stderr == "none.csv: cannot be read (No such file or directory); name a CSV file of contracts\n"
+    assert result.stderr == "flatbook: none.csv: cannot be read (No such file or directory); name a CSV file of contracts\n"
 
 
 def test_a_place_that_cannot_be_written_ends_with_2_and_keeps_what_is_there(app: typer.Typer, contracts: Path) -> None:

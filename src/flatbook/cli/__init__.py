@@ -5,10 +5,11 @@ import sys
 import typer
 
 from flatbook import __version__
-from flatbook.cli import compare, data, report, run
+from flatbook.cli import compare, data, price, report, run
+from flatbook.cli.outcome import say
 
 app = typer.Typer(name="flatbook", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for verb in (run, compare, report, data):
+for verb in (run, compare, report, price, data):
     verb.register(app)
 
 
@@ -21,5 +22,11 @@ def about(version: bool = typer.Option(False, "--version", help="Print the versi
 
 
 def main() -> None:
-    """Run the command line."""
-    sys.exit(app())
+    """Run the command line. A word on it that means nothing is answered in one line, as any other bad input is."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except typer.TyperException as error:
+        # Empty where the help was asked for, and shown already.
+        if message := " ".join(error.format_message().split()):
+            say(f"flatbook: {message.removesuffix('.')}; see flatbook --help")
+        sys.exit(error.exit_code)

@@ -1,20 +1,16 @@
 """`flatbook data`: recorded sessions in, and what is odd in them."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flatbook.domain.errors import FlatbookError, LimitBreachedError
+from flatbook.cli.outcome import AsJson, one_line_errors, print_json
+from flatbook.domain.errors import LimitBreachedError
 from flatbook.store.check import CheckReport, Severity, check_session
 from flatbook.store.importers import UNSTATED_LICENCE, import_session
 from flatbook.store.session import SessionMeta, open_session
 from flatbook.venues.deribit import load_reference
-
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 data = typer.Typer(name="data", no_args_is_help=True, help="Recorded sessions: import a download, check a session.")
 
@@ -39,11 +35,11 @@ def import_(
 
     Rows that cannot be used are set aside and counted. Nothing is half-written.
     """
-    with _one_line_errors():
+    with one_line_errors():
         meta = import_session(place, out, load_reference(), licence=licence, keep_file_order=keep_file_order)
         digest = open_session(out).digest
     if as_json:
-        _print_json({"session": str(out), "digest": digest, **_summary(meta)})
+        print_json({"session": str(out), "digest": digest, **_summary(meta)})
         return
     typer.echo(f"{out}: {meta.source}, {meta.span.start} to {meta.span.end}")
     for name, count in meta.counts.items():
@@ -63,10 +59,10 @@ def check(
 
     Ends with 3 where the session cannot be replayed.
     """
-    with _one_line_errors():
+    with one_line_errors():
         report = check_session(directory, load_reference())
     if as_json:
-        _print_json(report.to_dict())
+        print_json(report.to_dict())
     else:
         _print_report(report)
     if not report.is_usable:
@@ -91,17 +87,3 @@ def _summary(meta: SessionMeta) -> dict[str, object]:
         "set_aside": meta.set_aside,
         "notes": list(meta.notes),
     }
-
-
-def _print_json(document: dict[str, object]) -> None:
-    typer.echo(json.dumps(document, indent=2, allow_nan=False))
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """Ends the command with one line on stderr and the error's own exit code."""
-    try:
-        yield
-    except FlatbookError as error:
-        typer.echo(f"flatbook: {error}", err=True)
-        raise typer.Exit(error.exit_code) from None

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from flatbook.domain.errors import FlatbookError
+from flatbook.cli.outcome import AsJson, one_line_errors, say
 from flatbook.store.price_csv import lines_of, read_contracts, units_comment, write_prices
 from flatbook.store.price_table import PricedTable, price_table, unknown_columns
 from flatbook.valuation.contracts import Style
@@ -40,17 +40,14 @@ def price(
     table: Annotated[Path, typer.Argument(metavar="IN.csv", help="The contracts.", show_default=False)],
     out: Annotated[Path | None, typer.Option("--out", metavar="OUT.csv", help="Write here, not to stdout.")] = None,
     implied: Annotated[bool, typer.Option("--implied", help="Read price instead of vol, and give vol.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """See `_HELP`."""
-    try:
+    with one_line_errors():
         contracts = read_contracts(table, implied=implied)
         priced = price_table(contracts, implied=implied)
         if out is not None:
             write_prices(priced, out)
-    except FlatbookError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(error.exit_code) from None
     _tell(table, unknown_columns(contracts), priced)
     if as_json:
         _print_json(priced)
@@ -61,13 +58,13 @@ def price(
 def _tell(path: Path, unknown: list[str], priced: PricedTable) -> None:
     """What the user should know beside the numbers, on stderr: columns not read, and the first rows without a price."""
     if unknown:
-        typer.echo(f"{path}: column {', '.join(unknown)} is not read by any style", err=True)
+        say(f"{path}: column {', '.join(unknown)} is not read by any style")
     shown = sorted(priced.errors)[:_MOST_REASONS]
     for row, line in lines_of(path, set(shown)).items():
-        typer.echo(f"{path}:{line}: {priced.errors[row]}", err=True)
+        say(f"{path}:{line}: {priced.errors[row]}")
     if len(priced.errors) > len(shown):
         rest = len(priced.errors) - len(shown)
-        typer.echo(f"{path}: {rest} more of {priced.frame.height} rows have no price; see their error", err=True)
+        say(f"{path}: {rest} more of {priced.frame.height} rows have no price; see their error")
 
 
 def _print_csv(priced: PricedTable) -> None:
