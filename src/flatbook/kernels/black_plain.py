@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erfcx
 
 Floats = NDArray[np.float64]
 
@@ -102,6 +101,8 @@ def _time_value(log_moneyness: Floats, v: Floats, density_usd: Floats, forward: 
 
 def _mills(x: Floats) -> Floats:
     """N(-x)/n(x) for x >= 0."""
+    from scipy.special import erfcx  # loaded by the plain twin alone: a start that has numba does not pay for it
+
     return np.asarray(_SQRT_HALF_PI * erfcx(x * _SQRT_HALF), dtype=np.float64)
 
 

@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erfcx
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int8]
@@ -90,6 +89,8 @@ def _log_pair(x: Floats, v: Floats, upper: NDArray[np.bool_] | None = None) -> t
 
 
 def _mills(x: Floats) -> Floats:
+    from scipy.special import erfcx  # loaded by the plain twin alone: a start that has numba does not pay for it
+
     return np.asarray(_SQRT_HALF_PI * erfcx(x * np.sqrt(0.5)), dtype=np.float64)
 
 
