@@ -153,7 +153,6 @@ def _caps(market: Market, values: ChainValues, ask_ticks: Ints) -> Floats:
     cap = np.full(values.rows, np.inf)
     cap_bids(
         ladders.order,
-        ladders.pair,
         ladders.later,
         universe.slot[used],
         universe.strike_usd[used],

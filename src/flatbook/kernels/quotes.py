@@ -57,113 +57,128 @@ def round_outward(
 
 
 def cap_bids_plain(
-    order: Ints,
-    pair: Ints,
-    later: Ints,
-    slot: Ints,
-    strike: Floats,
-    sign: Floats,
-    forward: Floats,
-    ask: Floats,
-    cap: Floats,
+    order: Ints, later: Ints, slot: Ints, strike: Floats, sign: Floats, forward: Floats, ask: Floats, cap: Floats
 ) -> None:
-    """Plain twin of `cap_bids`: every pair and every triple of a ladder, one by one."""
-    cap[:] = np.inf
+    """Plain twin of `cap_bids`: every ask, and every pair of asks, of an expiry, one by one."""
+    parity = np.where(sign > 0, 0.0, 1.0 - strike / forward)
     for i in order:
-        for j in order:
-            if slot[i] != slot[j] or sign[i] != sign[j]:
-                continue
-            farther_out = sign[i] * (strike[i] - strike[j]) >= 0
-            cap[i] = min(cap[i], ask[j] if farther_out else ask[j] + abs(strike[i] - strike[j]) / forward[i])
-            for k in order:
-                if slot[k] == slot[i] and sign[k] == sign[i] and strike[j] < strike[i] < strike[k]:
-                    share = (strike[k] - strike[i]) / (strike[k] - strike[j])
-                    cap[i] = min(cap[i], share * ask[j] + (1 - share) * ask[k])
-        if pair[i] >= 0:
-            cap[i] = min(cap[i], ask[pair[i]] + sign[i] * (1 - strike[i] / forward[i]))
+        ways = [(0.0, 1.0)] + [(strike[j], ask[j] + parity[j]) for j in order if slot[j] == slot[i]]
+        at = strike[i]
+        bound = min(price + max(k - at, 0.0) / forward[i] for k, price in ways)
+        for low, low_price in ways:
+            for high, high_price in ways:
+                if low < at < high:
+                    share = (high - at) / (high - low)
+                    bound = min(bound, share * low_price + (1 - share) * high_price)
+        cap[i] = bound - parity[i]
+    for i in order:
         j = later[i]
         while j >= 0:
             if sign[i] * (forward[j] - forward[i]) >= 0:
-                cap[i] = min(cap[i], ask[j])
+                cap[i] = min(cap[i], cap[j])
             j = later[j]
 
 
 @inlined
-def _cap_ladder(
-    ladder: Ints, stack: Ints, strike: Floats, sign: float, forward: float, ask: Floats, cap: Floats
-) -> None:
-    in_the_money = np.inf
-    for n in range(ladder.size):
-        i = ladder[n] if sign > 0 else ladder[ladder.size - 1 - n]
-        in_the_money = min(in_the_money, ask[i])
-        cap[i] = in_the_money
-    out_of_the_money = np.inf
-    for n in range(ladder.size):
-        i = ladder[ladder.size - 1 - n] if sign > 0 else ladder[n]
-        out_of_the_money = min(out_of_the_money, ask[i] + sign * strike[i] / forward)
-        cap[i] = min(cap[i], out_of_the_money - sign * strike[i] / forward)
+def _cheapest_calls(rows: Ints, strike: Floats, sign: Floats, forward: float, ask: Floats, ladder: Floats) -> int:
+    """Fill one expiry's strikes, rising from zero, and what a call costs there: itself, or a put and the forward."""
+    calls = 0
+    while calls < rows.size and sign[rows[calls]] > 0:
+        calls += 1
+    ladder[0, 0], ladder[1, 0] = 0.0, 1.0
+    n, c, p = 1, 0, calls
+    while c < calls or p < rows.size:
+        call_strike = strike[rows[c]] if c < calls else np.inf
+        put_strike = strike[rows[p]] if p < rows.size else np.inf
+        cheapest = np.inf
+        if call_strike <= put_strike:
+            cheapest = ask[rows[c]]
+            c += 1
+        if put_strike <= call_strike:
+            cheapest = min(cheapest, ask[rows[p]] + 1.0 - put_strike / forward)
+            p += 1
+        ladder[0, n], ladder[1, n] = min(call_strike, put_strike), cheapest
+        n += 1
+    return n
+
+
+@inlined
+def _bound_calls(ladder: Floats, n: int, forward: float, stack: Ints) -> None:
+    """Lower each price to the greatest convex curve, falling by at most the strikes' difference, under all of them."""
+    strike, price, bound = ladder[0], ladder[1], ladder[2]
+    least = np.inf
+    for i in range(n):
+        least = min(least, price[i])
+        bound[i] = least
+    least = np.inf
+    for i in range(n - 1, -1, -1):
+        least = min(least, price[i] + strike[i] / forward)
+        bound[i] = min(bound[i], least - strike[i] / forward)
     depth = 0
-    for n in range(ladder.size):
-        i = ladder[n]
-        if not ask[i] < np.inf:
+    for i in range(n):
+        if not price[i] < np.inf:
             continue
         while depth >= 2:
             left, top = stack[depth - 2], stack[depth - 1]
-            chord = (ask[i] - ask[left]) * (strike[top] - strike[left]) / (strike[i] - strike[left])
-            if ask[top] < ask[left] + chord:
+            chord = (price[i] - price[left]) * (strike[top] - strike[left]) / (strike[i] - strike[left])
+            if price[top] < price[left] + chord:
                 break
             depth -= 1
         stack[depth] = i
         depth += 1
     at = 0
-    for n in range(ladder.size):
-        i = ladder[n]
+    for i in range(n):
         while at + 1 < depth and strike[stack[at + 1]] < strike[i]:
             at += 1
         if at + 1 < depth and strike[stack[at]] < strike[i] < strike[stack[at + 1]]:
             left, right = stack[at], stack[at + 1]
             share = (strike[right] - strike[i]) / (strike[right] - strike[left])
-            cap[i] = min(cap[i], share * ask[left] + (1.0 - share) * ask[right])
+            bound[i] = min(bound[i], share * price[left] + (1.0 - share) * price[right])
 
 
-@kernel(*[Arg.IN_INT] * 4, *[Arg.IN] * 4, Arg.OUT, plain=cap_bids_plain)
+@inlined
+def _cap_expiry(rows: Ints, strike: Floats, sign: Floats, ladder: Floats, forward: float, cap: Floats) -> None:
+    at = 0
+    for n in range(rows.size):
+        i = rows[n]
+        if n > 0 and sign[i] != sign[rows[n - 1]]:
+            at = 0
+        while ladder[0, at] < strike[i]:
+            at += 1
+        cap[i] = ladder[2, at] if sign[i] > 0 else ladder[2, at] - 1.0 + strike[i] / forward
+
+
+@kernel(*[Arg.IN_INT] * 3, *[Arg.IN] * 4, Arg.OUT, plain=cap_bids_plain)
 def cap_bids(
-    order: Ints,
-    pair: Ints,
-    later: Ints,
-    slot: Ints,
-    strike: Floats,
-    sign: Floats,
-    forward: Floats,
-    ask: Floats,
-    cap: Floats,
+    order: Ints, later: Ints, slot: Ints, strike: Floats, sign: Floats, forward: Floats, ask: Floats, cap: Floats
 ) -> None:
     """Fill the highest bid of each row that makes no arbitrage against our own asks; only bids ever give way.
 
-    Shapes      order (m,) rows by expiry, right, strike; all else (n,); `ask` is +inf where there is none
+    Shapes      order (m,) rows by expiry, calls before puts, strike; all else (n,); `ask` is +inf where there is none
     Units       coin prices; strike and forward USD
-    Checks      vertical (an option is worth no more than one farther in the money, and no more than one farther out
-                plus the strikes' difference), butterfly (the lower convex hull of the ladder's asks), put-call parity
-                about one forward an expiry (hence boxes and conversions), and calendars at one strike where the
-                carry makes the later option worth more. Every constraint bounds a bid by asks, so one pass suffices
+    Checks      within an expiry every static arbitrage: parity about its one forward makes a call of each put, and a
+                call's bid lies under every vertical and every butterfly of those asks, the coin itself being the call
+                struck at zero. Between expiries at one strike, where the carry makes the later option worth more, the
+                nearer bid lies under the later one's cap. Asks alone bound bids, so one pass suffices
     """
-    stack = np.empty(order.size, np.int64)
+    stack, ladder = np.empty(order.size + 1, np.int64), np.empty((3, order.size + 1))
     start = 0
     while start < order.size:
         first = order[start]
         end = start
-        while end < order.size and slot[order[end]] == slot[first] and sign[order[end]] == sign[first]:
+        while end < order.size and slot[order[end]] == slot[first]:
             end += 1
-        _cap_ladder(order[start:end], stack, strike, sign[first], forward[first], ask, cap)
+        rows = order[start:end]
+        strikes = _cheapest_calls(rows, strike, sign, forward[first], ask, ladder)
+        _bound_calls(ladder, strikes, forward[first], stack)
+        _cap_expiry(rows, strike, sign, ladder, forward[first], cap)
         start = end
     for n in range(order.size):
         i = order[n]
-        if pair[i] >= 0:
-            cap[i] = min(cap[i], ask[pair[i]] + sign[i] * (1.0 - strike[i] / forward[i]))
         j = later[i]
         while j >= 0:
             if sign[i] * (forward[j] - forward[i]) >= 0.0:
-                cap[i] = min(cap[i], ask[j])
+                cap[i] = min(cap[i], cap[j])
             j = later[j]
 
 

@@ -25,12 +25,10 @@ class Ladders:
     """Which rows are neighbours.
 
     order       rows by expiry, then calls before puts, then strike
-    pair        the row of the other right at the same strike and expiry, -1 where there is none
     later       the row of the same right and strike at the next expiry that lists it, -1 where there is none
     """
 
     order: NDArray[np.int64]
-    pair: NDArray[np.int64]
     later: NDArray[np.int64]
 
 
@@ -130,20 +128,14 @@ class Universe:
         used = slice(self.count)
         expiry_ns = self.expiry_ns[self.slot[used]]
         order = np.lexsort((self.strike_usd[used], -self.sign[used], expiry_ns)).astype(np.int64)
-        pair = np.full(self.count, -1, np.int64)
         later = np.full(self.count, -1, np.int64)
-        other: dict[tuple[float, int], int] = {}
         farther: dict[tuple[float, float], int] = {}
         for row in order[::-1].tolist():
             strike = float(self.strike_usd[row])
-            here = (strike, int(expiry_ns[row]))
-            if here in other:
-                pair[row], pair[other[here]] = other[here], row
-            other[here] = row
             chain = (strike, float(self.sign[row]))
             later[row] = farther.get(chain, -1)
             farther[chain] = row
-        return Ladders(order, pair, later)
+        return Ladders(order, later)
 
     def slots_by_expiry(self, after_ns: int) -> NDArray[np.int64]:
         """The slots that expire after `after_ns`, nearest first."""
