@@ -216,9 +216,7 @@ class Market:
         surface = self.surface
         if not surface.is_known(slot):
             self._seed(slot, years, vol, now_ns)
-        left = self.years(now_ns)
-        live = np.flatnonzero((surface.fitted_ns[: len(left)] > 0) & (left > 0)).astype(np.int64)
-        surface.age(live, left, now_ns)
+        live = surface.age(self.years(now_ns), now_ns)
         if not surface.see(slot, k, vol, error, live, now_ns):
             return
         off = abs(surface.vol(slot, k) - vol)

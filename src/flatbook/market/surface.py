@@ -19,7 +19,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.domain.units import NS_PER_YEAR
+from flatbook.domain.units import NS_PER_MINUTE, NS_PER_YEAR
 from flatbook.kernels.levels import age_levels, level_errors, see_level
 from flatbook.kernels.svi import calendar_gap, durrleman_min
 from flatbook.kernels.svi_fit import BAD_INPUT, FIT_SIZE, TOO_FEW_POINTS, fit_slice
@@ -106,6 +106,10 @@ class Surface:
         self._ring: Floats = np.zeros((MAX_SLOTS, 5, RING))
         self._ring_ns: NDArray[np.int64] = np.zeros((MAX_SLOTS, RING), np.int64)
         self._fit: Floats = np.zeros(FIT_SIZE)
+        self._tenors_ns = 0
+        self._wander: Floats = np.zeros(0)
+        self._log_tenor: Floats = np.zeros(0)
+        self._live: NDArray[np.int64] = np.zeros(0, np.int64)
 
     def is_known(self, slot: int) -> bool:
         """Whether the slot has a slice."""
@@ -114,9 +118,8 @@ class Surface:
     def see(self, slot: int, k: float, vol: float, error_vol: float, live: NDArray[np.int64], now_ns: int) -> bool:
         """Takes a vol seen at log-moneyness `k`: every live level learns of it; says whether it was believed.
 
-        `live` are the known slots that have not expired, `slot` among them; `age` must have been called at `now_ns`.
+        `live` is what `age` returned at `now_ns`, `slot` among them.
         """
-        self.seen_ns[slot] = now_ns
         if self.status[slot] == SliceStatus.SEEDED:
             # A borrowed shape says nothing yet about levels: its own first fit comes before.
             self._keep(slot, k, vol, vol, error_vol, now_ns)
@@ -151,15 +154,24 @@ class Surface:
         self._ring[slot, :, at] = (k, vol_low, vol_high, error_vol, self._drift[slot])
         self._ring_ns[slot, at] = now_ns
         self._seen[slot] += 1
+        self.seen_ns[slot] = now_ns
 
-    def age(self, live: NDArray[np.int64], years: Floats, now_ns: int) -> None:
-        """Lets what is not known of the live levels grow until now."""
+    def age(self, years: Floats, now_ns: int) -> NDArray[np.int64]:
+        """Lets what is not known of the live levels grow until now; returns which are live: known, and not expired.
+
+        `years` to each slot's expiry may be a minute old: tenors move slowly.
+        """
+        if self._tenors_ns == 0 or now_ns - self._tenors_ns >= NS_PER_MINUTE or len(years) != len(self._log_tenor):
+            self._tenors_ns = now_ns
+            self._wander = self._model.wander(years)
+            self._log_tenor = np.log(np.maximum(years, 1 / 365))
+            self._live = np.flatnonzero((self.fitted_ns[: len(years)] > 0) & (years > 0)).astype(np.int64)
         elapsed = (now_ns - self.aged_ns) / NS_PER_YEAR if self.aged_ns else 0.0
-        if elapsed > 0.0 and len(live):
-            tenor = np.maximum(years, 1 / 365)
+        if elapsed > 0.0 and len(self._live):
             correlation = self._model.tenor_correlation
-            age_levels(live, self._model.wander(years), np.log(tenor), correlation, elapsed, self.level_covariance)
+            age_levels(self._live, self._wander, self._log_tenor, correlation, elapsed, self.level_covariance)
         self.aged_ns = now_ns
+        return self._live
 
     def points(self, slot: int) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
         """What the slot's shape is fitted to: log-moneyness, low and high vol at today's level, time seen."""
@@ -225,6 +237,7 @@ class Surface:
         self.fitted_years[slot] = years
         self.fitted_ns[slot] = self.seen_ns[slot] = now_ns
         self.status[slot] = SliceStatus.SEEDED
+        self._tenors_ns = 0
 
     def refit(self, slot: int, years: float, now_ns: int) -> SliceStatus:
         """Fits the slot's shape to its ring as of now; publishes the fit, or says why not and leaves the last one."""
