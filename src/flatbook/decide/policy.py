@@ -67,7 +67,9 @@ class RiskPricePolicy(Section):
 class HedgingPolicy(Section):
     """When and how much to hedge with the perpetual."""
 
-    rule: Literal["none", "band_and_timer", "price_of_risk"]
+    rule: Literal["none", "band_and_timer", "price_of_risk"] = Field(
+        description="none; back to the edge of a band; or as far as the risk saved pays for the trade"
+    )
     band_coin: NonNegative = Field(default=1.0, description="band_and_timer: net delta in coin left alone")
     every_s: NonNegative = Field(default=300.0, description="least time between hedges")
     fee_rate: NonNegative = Field(default=0.0005, description="taker fee on notional")

@@ -3,6 +3,8 @@
 The three generations that ship (`primitive`, `intermediate`, `advanced`) are files of this shape: copy one, edit it.
 """
 
+from pydantic import Field
+
 from flatbook.decide.policy import FlowPolicy, HedgingPolicy, QuotingPolicy, RiskPricePolicy
 from flatbook.domain.config import Section
 from flatbook.risk.limits import LimitPolicy, LossStopPolicy
@@ -11,8 +13,8 @@ from flatbook.risk.limits import LimitPolicy, LossStopPolicy
 class Policy(Section):
     """A maker, whole."""
 
-    name: str
-    description: str
+    name: str = Field(description="how reports and run directories call it")
+    description: str = Field(description="what it does, in a sentence")
     quoting: QuotingPolicy
     flow: FlowPolicy = FlowPolicy()
     risk_price: RiskPricePolicy = RiskPricePolicy()

@@ -31,8 +31,12 @@ class LossStopPolicy(Section):
     The last, halt, is left by a person only.
     """
 
-    widen_usd: Positive = 60_000.0
-    reduce_only_usd: Positive = 150_000.0
-    flat_usd: Positive = 300_000.0
-    halt_usd: Positive = 500_000.0
-    widen_factor: Annotated[float, Field(ge=1)] = 2.0
+    widen_usd: Positive = Field(default=60_000.0, description="loss at which spreads widen")
+    reduce_only_usd: Positive = Field(
+        default=150_000.0, description="loss at which only what reduces a position goes out"
+    )
+    flat_usd: Positive = Field(
+        default=300_000.0, description="loss at which quotes are pulled and delta is hedged flat"
+    )
+    halt_usd: Positive = Field(default=500_000.0, description="loss at which nothing goes out any more")
+    widen_factor: Annotated[float, Field(ge=1)] = Field(default=2.0, description="factor on spreads once widened")
