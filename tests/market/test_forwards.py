@@ -1,0 +1,158 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from flatbook.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_SECOND, NS_PER_YEAR, parse_utc
+from flatbook.kernels.black import inverse
+from flatbook.market.forwards import ForwardModel, Forwards, parity_forward
+from flatbook.market.universe import MAX_SLOTS
+
+Floats = NDArray[np.float64]
+
+NOW_NS = parse_utc("2025-03-31T12:00")
+MODEL = ForwardModel()
+ERROR = 2e-5
+
+
+def forwards(**days_to_expiry: float) -> tuple[Forwards, NDArray[np.int64]]:
+    """Slots 0, 1, ... with the given days to expiry; slot 0 open at an index of 80,000."""
+    made, expiry_ns = Forwards(MODEL), np.zeros(MAX_SLOTS, np.int64)
+    expiry_ns[: len(days_to_expiry)] = [NOW_NS + round(days * NS_PER_DAY) for days in days_to_expiry.values()]
+    made.set_index(80_000.0, NOW_NS)
+    made.open_slot(0, expiry_ns, NOW_NS)
+    return made, expiry_ns
+
+
+def test_a_tick_of_the_index_moves_every_forward_alike() -> None:
+    made, expiry_ns = forwards(near=10, far=100)
+    made.observe(0, 80_400.0, ERROR, NOW_NS)
+    made.open_slot(1, expiry_ns, NOW_NS)
+    before = made.forwards_usd(2)
+    made.set_index(88_000.0, NOW_NS + NS_PER_SECOND)
+    np.testing.assert_allclose(made.forwards_usd(2), before * 1.1, rtol=1e-14)
+    assert made.forward_usd(1) == made.forwards_usd(2)[1]
+    assert made.index_ns == NOW_NS + NS_PER_SECOND
+
+
+def test_observations_are_weighed_as_a_kalman_filter_would() -> None:
+    made, _ = forwards(near=10)
+    prior = made.deviation(0, NOW_NS) ** 2
+    rng = np.random.default_rng(0)
+    errors = [1e-4, 3e-4, 2e-4, 5e-4]
+    seen = [0.002 + error * rng.normal() for error in errors]
+    for basis, error in zip(seen, errors, strict=True):
+        assert made.observe(0, 80_000.0 * math.exp(basis), error, NOW_NS)
+    weights = 1 / np.square(errors)
+    variance = 1 / (1 / prior + weights.sum())
+    assert made.basis[0] == pytest.approx(variance * (weights @ seen), rel=1e-9)
+    assert made.deviation(0, NOW_NS) == pytest.approx(math.sqrt(variance), rel=1e-9)
+
+
+def test_the_error_of_a_forward_grows_with_the_root_of_its_age() -> None:
+    made, _ = forwards(near=10)
+    made.observe(0, 80_400.0, ERROR, NOW_NS)
+    fresh = made.deviation(0, NOW_NS)
+    for hours in (1, 24):
+        aged = made.deviation(0, NOW_NS + hours * NS_PER_HOUR)
+        assert aged**2 - fresh**2 == pytest.approx(MODEL.basis_vol**2 * hours / 8760, rel=1e-9)
+    made.set_index(81_000.0, NOW_NS + NS_PER_HOUR)  # the index says nothing of the basis
+    assert made.deviation(0, NOW_NS + NS_PER_HOUR) > fresh
+
+
+def test_an_expiry_never_seen_has_no_bound_on_its_error() -> None:
+    assert Forwards(MODEL).deviation(3, NOW_NS) == math.inf
+
+
+def test_one_print_far_out_is_refused_and_changes_nothing() -> None:
+    made, _ = forwards(near=10)
+    made.observe(0, 80_400.0, ERROR, NOW_NS)
+    before = (made.basis[0], made.variance[0], made.seen_ns[0])
+    assert not made.observe(0, 84_000.0, ERROR, NOW_NS + NS_PER_SECOND)
+    assert (made.basis[0], made.variance[0], made.seen_ns[0]) == before
+
+
+def test_refusals_in_a_row_on_one_side_reopen_the_filter_and_mixed_ones_do_not() -> None:
+    made, _ = forwards(near=10)
+    made.observe(0, 80_000.0, ERROR, NOW_NS)
+    for n in range(4 * MODEL.reopen_after):
+        assert not made.observe(0, 84_000.0 if n % 2 else 76_000.0, ERROR, NOW_NS)
+    accepted = [made.observe(0, 84_000.0, ERROR, NOW_NS) for _ in range(MODEL.reopen_after - 1)]
+    assert accepted == [False] * (MODEL.reopen_after - 2) + [True]  # the last of the mixed ones was on this side
+    assert made.forward_usd(0) == pytest.approx(84_000.0, rel=1e-4)
+    assert made.observe(0, 84_000.0, ERROR, NOW_NS)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000))
+def test_the_error_that_is_stated_is_the_error_that_is_made(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    made, _ = forwards(near=10)
+    basis, now_ns = 0.002, NOW_NS
+    for _ in range(60):
+        gap_ns = int(rng.exponential(1_800)) * NS_PER_SECOND
+        now_ns += gap_ns
+        basis += MODEL.basis_vol * math.sqrt(gap_ns / NS_PER_YEAR) * rng.normal()
+        error = 10.0 ** rng.uniform(-5, -3)
+        made.observe(0, 80_000.0 * math.exp(basis + error * rng.normal()), error, now_ns)
+    assert abs(made.basis[0] - basis) < 6 * made.deviation(0, now_ns)
+    assert made.deviation(0, now_ns) < 1e-3
+
+
+def test_a_new_expiry_carries_at_the_rate_of_the_nearest_known() -> None:
+    made, expiry_ns = forwards(near=10, far=100, new=20, newest=200)
+    made.observe(0, 80_000.0 * math.exp(0.05 * 10 / 365), ERROR, NOW_NS)
+    made.open_slot(1, expiry_ns, NOW_NS)
+    made.observe(1, 80_000.0 * math.exp(0.08 * 100 / 365), ERROR, NOW_NS)
+    for slot, rate, days in ((2, 0.05, 20), (3, 0.08, 200)):
+        made.open_slot(slot, expiry_ns, NOW_NS)
+        assert made.basis[slot] == pytest.approx(rate * days / 365, rel=2e-3)
+        assert made.deviation(slot, NOW_NS) == pytest.approx(MODEL.rate_vol * days / 365, rel=1e-2)
+
+
+def chain(strikes: Floats, forward: float, vol: float = 0.6, years: float = 0.1) -> tuple[Floats, Floats]:
+    return (
+        np.asarray(inverse(forward, strikes, vol, years, 1.0).price),
+        np.asarray(inverse(forward, strikes, vol, years, -1.0).price),
+    )
+
+
+STRIKES = np.arange(60_000.0, 105_000.0, 5_000.0)
+
+
+@given(st.floats(70_000.0, 95_000.0))
+def test_parity_gives_back_the_forward_of_a_clean_chain(forward: float) -> None:
+    found = parity_forward(STRIKES, *chain(STRIKES, forward), np.full(len(STRIKES), 0.001))
+    assert found is not None
+    assert found[0] == pytest.approx(forward, rel=1e-12)
+
+
+def test_a_wrong_pair_is_left_out() -> None:
+    call, put = chain(STRIKES, 80_500.0)
+    call[2] += 0.05
+    put[6] = math.nan
+    found = parity_forward(STRIKES, call, put, np.full(len(STRIKES), 0.001))
+    assert found is not None
+    assert found[0] == pytest.approx(80_500.0, rel=1e-12)
+
+
+def test_parity_states_the_error_that_spreads_make() -> None:
+    rng = np.random.default_rng(2)
+    spread = rng.uniform(0.0005, 0.003, len(STRIKES))
+    scores = []
+    for _ in range(300):
+        call, put = chain(STRIKES, 80_500.0)
+        found = parity_forward(STRIKES, call + spread / 2 * rng.normal(size=len(spread)), put, spread)
+        assert found is not None
+        scores.append((found[0] / 80_500.0 - 1) / found[1])
+    assert np.std(scores) == pytest.approx(1.0, abs=0.15)
+    assert abs(np.mean(scores)) < 0.2
+
+
+@pytest.mark.parametrize("spread", [0.0, -0.001, math.nan])
+def test_without_a_pair_whose_spread_is_open_there_is_no_forward(spread: float) -> None:
+    assert parity_forward(STRIKES, *chain(STRIKES, 80_500.0), np.full(len(STRIKES), spread)) is None
+    assert parity_forward(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0)) is None
