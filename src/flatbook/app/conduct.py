@@ -4,7 +4,8 @@ A run continued from a journal is the same run from its start: it is replayed at
 digest compared with what the journal holds, and goes on writing where the journal ends.
 """
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 
 from flatbook.domain.errors import ReplayDivergedError
 from flatbook.domain.events import AnyEvent, Fill, OrderAccepted, OrderCancelled, OrderRejected
@@ -25,7 +26,7 @@ def conduct(
 ) -> None:
     """Runs until the market ends or `after_event` says no.
 
-    Errors      ReplayDivergedError where a continued run does not come to what its journal holds
+    Errors      ReplayDivergedError where a continued run does not come to what its journal holds, all of it
     """
     scribe = _Scribe(journal)
     universe = engine.state.market.universe
@@ -40,6 +41,8 @@ def conduct(
             venue.submit(effects)
         if not after_event(event):
             break
+    else:
+        scribe.require_nothing_left(engine)
     scribe.finish(engine)
 
 
@@ -48,19 +51,32 @@ class _Scribe:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._inbox: Iterator[tuple[int, AnyEvent]] = journal.inbox()
-        self._checkpoints: Iterator[Checkpoint] = journal.checkpoints()
-        self._replay_rows = journal.next_seq - 1
+        # Read whole: a cursor left open would outlive the journal where a replay ends early.
+        self._inbox: deque[tuple[int, AnyEvent]] = deque(journal.inbox())
+        self._checkpoints: deque[Checkpoint] = deque(journal.checkpoints())
         self._rows = 0
-        self._next_checkpoint = next(self._checkpoints, None)
 
     def write(self, engine: Engine, event: AnyEvent, effects: Effects) -> None:
         state = engine.state
         is_own = isinstance(event, _OWN)
         if is_own:
             self._take_answer(event)
-        if is_own or effects.orders or state.events % CHECKPOINT_EVERY == 0:
+        is_held = bool(self._checkpoints) and self._checkpoints[0].event_seq == state.events
+        if is_own or effects.orders or state.events % CHECKPOINT_EVERY == 0 or is_held:
             self._take_checkpoint(engine)
+
+    def require_nothing_left(self, engine: Engine) -> None:
+        """The market has ended: whatever the journal still holds, this replay does not come to.
+
+        Errors      ReplayDivergedError where it holds more
+        """
+        last, events = self._journal.last_checkpoint(), engine.state.events
+        if self._inbox or (last is not None and last.event_seq > events):
+            raise ReplayDivergedError(
+                f"{self._journal.path}: the replay ended after {events} events with {self._rows} inbox rows, the "
+                f"journal reaches {last.event_seq if last else 0} and {self._journal.next_seq - 1}; "
+                "the policy or the program has changed"
+            )
 
     def finish(self, engine: Engine) -> None:
         """A last checkpoint, so that the journal reaches as far as the run did."""
@@ -70,30 +86,29 @@ class _Scribe:
 
     def _take_answer(self, event: AnyEvent) -> None:
         self._rows += 1
-        if self._rows > self._replay_rows:
+        if not self._inbox and not self._checkpoints:
             self._journal.append(self._rows, event)
             return
-        seq, held = next(self._inbox)
+        # An answer is committed with its checkpoint, so one that is missing below a later checkpoint was never there.
+        held = self._inbox.popleft()[1] if self._inbox else "nothing"
         if held != event:
             raise ReplayDivergedError(
-                f"{self._journal.path}: inbox row {seq} holds {held}, the replay came to {event}; "
-                "the session, the policy or the program is not the one that wrote it"
+                f"{self._journal.path}: inbox row {self._rows} holds {held}, the replay came to {event}; "
+                "the policy or the program is not the one that wrote it"
             )
 
     def _take_checkpoint(self, engine: Engine) -> None:
-        state = engine.state
-        held = self._next_checkpoint
-        while held is not None and held.event_seq < state.events:
-            held = self._next_checkpoint = next(self._checkpoints, None)
-        if held is None:
-            last = self._journal.last_checkpoint()
-            if last is None or last.event_seq < state.events:
-                self._journal.checkpoint(state.events, state.now_ns, state.outputs.digest())
-                self._journal.commit()
-        elif held.event_seq == state.events:
-            if held.digest != state.outputs.digest():
+        state, journal = engine.state, self._journal
+        digest = state.outputs.digest()
+        if self._checkpoints and self._checkpoints[0].event_seq == state.events:
+            held = self._checkpoints.popleft()
+            if held.digest != digest:
                 raise ReplayDivergedError(
-                    f"{self._journal.path}: after event {held.event_seq} at {format_utc(held.ts_ns)} the replay's "
-                    "output differs from the journal's; the session, the policy or the program has changed"
+                    f"{journal.path}: after event {held.event_seq} at {format_utc(held.ts_ns)} the replay's output "
+                    "differs from the journal's; the policy or the program has changed"
                 )
-            self._next_checkpoint = next(self._checkpoints, None)
+            return
+        last = journal.last_checkpoint()
+        if last is None or last.event_seq < state.events:
+            journal.checkpoint(state.events, state.now_ns, digest)
+            journal.commit()

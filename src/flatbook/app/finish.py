@@ -22,10 +22,11 @@ LOG_LIMIT = 200
 
 @dataclass(frozen=True)
 class Finished:
-    """A run's report as values."""
+    """A run's report as values; cut short where an interrupt came before the market's end."""
 
     summary: Summary
     frames: dict[str, pl.DataFrame]
+    is_cut_short: bool = False
 
 
 def finish(

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Callable
 
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import NS_PER_SECOND
@@ -16,15 +17,15 @@ class Pacer:
         self._speed = speed
         self._origin: tuple[int, float] | None = None
 
-    def wait(self, now_ns: int) -> None:
-        """Returns once the wall clock has reached what `now_ns` of market time means."""
+    def wait(self, now_ns: int, is_interrupted: Callable[[], bool] = lambda: False) -> None:
+        """Returns once the wall clock has reached what `now_ns` of market time means, or soon after an interrupt."""
         if self._speed is None:
             return
         if self._origin is None:
             self._origin = (now_ns, time.monotonic())
         start_ns, started = self._origin
         due = started + (now_ns - start_ns) / NS_PER_SECOND / self._speed
-        while (left := due - time.monotonic()) > 0:
+        while (left := due - time.monotonic()) > 0 and not is_interrupted():
             time.sleep(min(left, _LONGEST_SLEEP_S))
 
 

@@ -5,26 +5,23 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
 import flatbook
+from flatbook.app.compose import compose
 from flatbook.app.conduct import conduct
 from flatbook.app.finish import Finished, finish, write
-from flatbook.app.markets import OpenMarket, open_market
+from flatbook.app.markets import OpenMarket
+from flatbook.app.naming import stamped_name
 from flatbook.app.pace import Pacer
 from flatbook.app.request import RunRequest
+from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import AnyEvent
-from flatbook.domain.units import exact_units
 from flatbook.engine.loop import Engine
-from flatbook.engine.setup import Setup
-from flatbook.policies import parse_policy
 from flatbook.store.journal import Journal, RunHeader
 from flatbook.store.run_directory import RunDirectory, create_run_directory, open_run_directory
-from flatbook.venues.deribit import load_reference
 
 
 @dataclass(frozen=True)
@@ -40,10 +37,13 @@ class Run:
 
 
 def new_run(request: RunRequest, runs: Path, run_id: str | None = None) -> Run:
-    """Opens the market and makes the run's directory, its configuration and its journal."""
-    market, engine = _compose(request)
-    run_id = run_id or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{engine.state.setup.policy.name}"
-    directory = create_run_directory(runs, run_id)
+    """Opens the market and makes the run's directory, its configuration and its journal.
+
+    Errors      BadInputError where the session cannot be used, or no directory can be made in `runs`
+    """
+    market, engine = compose(request)
+    run_id = run_id or stamped_name(runs, engine.state.setup.policy.name)
+    directory = _make_directory(runs, run_id)
     policy = engine.state.setup.policy.model_dump()
     asked = {key: value for key, value in json.loads(request.to_json()).items() if key != "policy_text"}
     directory.write_config({"run": {k: v for k, v in asked.items() if v is not None}, "policy": policy})
@@ -59,12 +59,15 @@ def new_run(request: RunRequest, runs: Path, run_id: str | None = None) -> Run:
 
 
 def resumed_run(path: Path) -> Run:
-    """The run in directory `path`, to be continued from its journal."""
+    """The run in directory `path`, to be continued from its journal.
+
+    Errors      BadInputError where another process writes it, its journal is damaged, or its session is not what it was
+    """
     directory = open_run_directory(path)
     journal = Journal.open(directory.journal)
-    request = RunRequest.from_json(journal.header.config_json)
     try:
-        market, engine = _compose(request)
+        request = RunRequest.from_json(journal.header.config_json)
+        market, engine = compose(request, journal.header)
     except BaseException:
         journal.close()
         raise
@@ -72,37 +75,36 @@ def resumed_run(path: Path) -> Run:
 
 
 def carry_out(run: Run, speed: float | None = None, watch: Callable[[], None] = lambda: None) -> Finished:
-    """Runs to the end, or to an interrupt, and writes the report either way."""
+    """Runs to the end, or to an interrupt, and writes the report either way.
+
+    `speed` is kept once trading has begun and what the journal held is replayed; `watch` is called after every event.
+    """
     pacer, started = Pacer(speed), time.monotonic()
-    state = run.engine.state
+    state, held = run.engine.state, run.journal.last_checkpoint()
+    replayed = held.event_seq if held is not None else 0
     with _interruptible() as interrupted, run.journal as journal:
 
         def after_event(event: AnyEvent) -> bool:
             watch()
-            if state.is_trading:
-                pacer.wait(event.local_ts_ns)
+            if state.is_trading and state.events > replayed:
+                pacer.wait(event.local_ts_ns, interrupted)
             return not interrupted()
 
         conduct(run.engine, run.market.venue, journal, after_event)
+        was_interrupted = interrupted()
     wall_s = time.monotonic() - started
     finished = finish(run.engine, run.request, run.market, run.run_id, flatbook.__version__, wall_s)
     write(finished, run.directory)
-    return finished
+    return replace(finished, is_cut_short=was_interrupted)
 
 
-def _compose(request: RunRequest) -> tuple[OpenMarket, Engine]:
-    reference = load_reference()
-    policy = parse_policy(request.policy_text, request.policy)
-    market = open_market(request, reference)
-    setup = Setup(
-        underlying=request.underlying,
-        venue=market.venue_name,
-        reference=reference,
-        policy=policy,
-        trade_from_ns=market.from_ns,
-        capital_units=exact_units(Decimal(str(request.capital_coin)), request.underlying),
-    )
-    return market, Engine(setup)
+def _make_directory(runs: Path, run_id: str) -> RunDirectory:
+    try:
+        return create_run_directory(runs, run_id)
+    except OSError as error:
+        raise BadInputError(
+            f"--out {runs}: no run directory can be made there ({error.strerror}); name another"
+        ) from None
 
 
 @contextmanager
