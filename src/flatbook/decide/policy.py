@@ -37,8 +37,9 @@ class QuotingPolicy(Section):
     index_cutoff_bp: NonNegative = Field(
         default=1.0, description="an index move that requotes the chain, in basis points"
     )
-    vol_cutoff: NonNegative = Field(
-        default=0.0005, description="a smile's at-the-money move that requotes the chain, in vol"
+    price_cutoff_coin: NonNegative = Field(
+        default=0.00005,
+        description="a smile's move that requotes the chain, as its at-the-money price in coin",
     )
     refresh_s: Positive = Field(default=30.0, description="the chain is requoted at least this often")
 

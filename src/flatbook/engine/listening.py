@@ -1,7 +1,13 @@
 """The market stage: events of others change what we know; the answer is whether that is worth a requote."""
 
+import math
+
 from flatbook.domain.events import AnyEvent, ChainQuotes, FundingRate, IndexTick, TradePrint
+from flatbook.domain.units import NS_PER_YEAR
 from flatbook.engine.state import State
+
+_PRICE_PER_WIDTH = 1 / math.sqrt(2 * math.pi)
+"""An at-the-money option is worth this share of the forward per unit of vol times root time."""
 
 
 def take_market(state: State, event: AnyEvent) -> bool:
@@ -45,5 +51,6 @@ def _index_moved(state: State) -> bool:
 def _smile_moved(state: State, slot: int) -> bool:
     if slot >= len(state.valued_level):
         return True
-    level = state.market.surface.vol(slot, 0.0)
-    return not abs(level - state.valued_level[slot]) <= state.setup.policy.quoting.vol_cutoff
+    years = (int(state.market.universe.expiry_ns[slot]) - state.now_ns) / NS_PER_YEAR
+    moved = abs(state.market.surface.vol(slot, 0.0) - state.valued_level[slot])
+    return not moved * math.sqrt(max(years, 0.0)) * _PRICE_PER_WIDTH <= state.setup.policy.quoting.price_cutoff_coin
