@@ -18,7 +18,7 @@ from flatbook.kernels.implied import OK, implied_vol
 from flatbook.kernels.implied_forward import implied_forward
 from flatbook.market.covariance import CovarianceModel, FactorCovariance
 from flatbook.market.forwards import ForwardModel, Forwards, parity_forward
-from flatbook.market.surface import SliceStatus, Surface, SurfaceModel
+from flatbook.market.surface import Surface, SurfaceModel
 from flatbook.market.universe import Universe
 
 Floats = NDArray[np.float64]
@@ -144,7 +144,10 @@ class Market:
                 self._see(slot, k, 0.5 * (low + high), error, years, now_ns)
             self.surface.see_band(slot, k, low, high, now_ns)
         if self.surface.is_known(slot):
-            self._refit(slot, years, now_ns)
+            left = self.years(now_ns)
+            self.surface.age(left, now_ns)
+            self.surface.refit(slot, years, now_ns)
+            self.surface.keep_calendar_order(left)
 
     def _learn_forward_from_chain(self, slot: int, quotes: list[tuple[int, QuoteRow]], now_ns: int) -> None:
         stated = [quote.forward_usd for _, quote in quotes if quote.forward_usd > 0]
@@ -216,24 +219,21 @@ class Market:
         surface = self.surface
         if not surface.is_known(slot):
             self._seed(slot, years, vol, now_ns)
-        live = surface.age(self.years(now_ns), now_ns)
+        left = self.years(now_ns)
+        live = surface.age(left, now_ns)
         if not surface.see(slot, k, vol, error, live, now_ns):
             return
         off = abs(surface.vol(slot, k) - vol)
         stale = now_ns - int(surface.fitted_ns[slot]) > self.model.refit_after_s * 1e9
         if off > self.model.refit_after_vol or stale:
-            self._refit(slot, years, now_ns)
+            surface.refit(slot, years, now_ns)
+        surface.keep_calendar_order(left)
 
     def _seed(self, slot: int, years: float, vol: float, now_ns: int) -> None:
         left = self.years(now_ns)
         alive = [slot for slot in range(self.universe.slots) if self.surface.is_known(slot) and left[slot] > 0]
         nearest = min(alive, key=lambda other: abs(math.log(left[other] / years)), default=None)
         self.surface.seed(slot, years, vol, nearest, now_ns)
-
-    def _refit(self, slot: int, years: float, now_ns: int) -> None:
-        if self.surface.refit(slot, years, now_ns) is SliceStatus.FITTED:
-            order = self.universe.slots_by_expiry(now_ns)
-            self.surface.keep_calendar_order(slot, order, self.years(now_ns))
 
     def _measure_factors(self, now_ns: int) -> None:
         """Moves of log index and of each tenor's vol level since the last measurement, for Σ."""

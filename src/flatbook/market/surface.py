@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.domain.units import NS_PER_MINUTE, NS_PER_YEAR
+from flatbook.kernels.calendar import order_slices
 from flatbook.kernels.levels import age_levels, level_errors, see_level
-from flatbook.kernels.svi import calendar_gap, durrleman_min
+from flatbook.kernels.svi import durrleman_min
 from flatbook.kernels.svi_fit import BAD_INPUT, FIT_SIZE, TOO_FEW_POINTS, fit_slice
 from flatbook.market.universe import MAX_SLOTS
 
@@ -157,7 +158,8 @@ class Surface:
         self.seen_ns[slot] = now_ns
 
     def age(self, years: Floats, now_ns: int) -> NDArray[np.int64]:
-        """Lets what is not known of the live levels grow until now; returns which are live: known, and not expired.
+        """Lets what is not known of the live levels grow until now; returns which are live: known, and not expired,
+        nearest first.
 
         `years` to each slot's expiry may be a minute old: tenors move slowly.
         """
@@ -165,7 +167,8 @@ class Surface:
             self._tenors_ns = now_ns
             self._wander = self._model.wander(years)
             self._log_tenor = np.log(np.maximum(years, 1 / 365))
-            self._live = np.flatnonzero((self.fitted_ns[: len(years)] > 0) & (years > 0)).astype(np.int64)
+            known = (self.fitted_ns[: len(years)] > 0) & (years > 0)
+            self._live = np.argsort(np.where(known, years, np.inf), kind="stable")[: known.sum()].astype(np.int64)
         elapsed = (now_ns - self.aged_ns) / NS_PER_YEAR if self.aged_ns else 0.0
         if elapsed > 0.0 and len(self._live):
             correlation = self._model.tenor_correlation
@@ -291,39 +294,8 @@ class Surface:
             return SliceStatus.HELD_BUTTERFLY
         return SliceStatus.FITTED
 
-    def keep_calendar_order(self, slot: int, slots_by_expiry: NDArray[np.int64], years: Floats) -> None:
-        """Moves the less known of `slot` and each neighbour until total variance rises with expiry."""
-        known = [int(other) for other in slots_by_expiry if self.fitted_ns[other] > 0 and years[other] > 0]
-        at = known.index(slot)
-        for i in range(at, 0, -1):
-            if not self._separate(known[i - 1], known[i], years):
-                break
-        for i in range(at, len(known) - 1):
-            if not self._separate(known[i], known[i + 1], years):
-                break
-
-    def _separate(self, near: int, far: int, years: Floats) -> bool:
-        near_slice, far_slice = self.at(near, float(years[near])), self.at(far, float(years[far]))
-        reach = self._model.reach_deviations * self.vol(near, 0.0) * math.sqrt(years[near])
-        gap = calendar_gap(near_slice, far_slice, -reach, reach, _GUARD_POINTS)
-        if gap >= 0.0:
-            return False
-        lowered = near_slice.copy()
-        lowered[0] += 1.001 * gap
-        near_gives = self.level_covariance[near, near] > self.level_covariance[far, far]
-        if near_gives and durrleman_min(lowered, -reach, reach, _GUARD_POINTS) >= 0.0 and _floor(lowered) > 0.0:
-            self._lift(near, 1.001 * gap * self.fitted_years[near] / years[near])
-        else:
-            self._lift(far, -1.001 * gap * self.fitted_years[far] / years[far])
-        return True
-
-    def _lift(self, slot: int, variance: float) -> None:
-        """Moves a slice in parallel; what it was fitted to is carried along, so that it does not pull back twice."""
-        before = self.vol(slot, 0.0)
-        self.params[slot, 0] += variance
-        self._drift[slot] += math.log(self.vol(slot, 0.0) / before)
-
-
-def _floor(params: Floats) -> float:
-    a, b, rho, _, s = params
-    return float(a + b * s * math.sqrt(1.0 - rho * rho))
+    def keep_calendar_order(self, years: Floats) -> None:
+        """Moves whole slices until total variance rises with expiry; what they were fitted to is carried along."""
+        live = self._live[years[self._live] > 0]
+        left = years / np.maximum(self.fitted_years[: len(years)], 1e-12)
+        order_slices(live, left, self.level_covariance, self._model.reach_deviations, self.params, self._drift)
