@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 KEEN = """
 name = "keen"
-description = "Trades and hedges much, up to an expiry: a quarter of an hour has every kind of event."
+description = "Trades and hedges much, up to the expiry: a short run has every kind of event."
 
 [quoting]
 skew = "price_of_risk"
@@ -44,16 +44,22 @@ def keen_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def quarter_hour(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recorded session, drawn from one seed: ten minutes before a delivery, five after. Nobody writes into it."""
+def morning(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recorded session from 06:35 to 08:05 UTC, drawn from one seed: an expiry and funding are in it.
+
+    It is one for all tests: those that would change it take a copy.
+    """
     from flatbook.domain.units import parse_utc
     from flatbook.sim.market import MarketParameters, SimulatedVenue
+    from flatbook.sim.takers import TakerParameters
     from flatbook.venues.deribit import load_reference
 
     reference = load_reference()
-    seldom = MarketParameters(index_every_s=5, slice_every_s=60, chain_every_s=300)
-    start_ns = parse_utc("2026-01-06T07:50")
-    market = SimulatedVenue(reference, seed=8, hours=0.25, start_ns=start_ns, parameters=seldom)
+    quiet = MarketParameters(
+        takers=TakerParameters(arrivals_per_day=5_000.0), index_every_s=20, slice_every_s=120, chain_every_s=600
+    )
+    start_ns = parse_utc("2026-01-06T06:35")
+    market = SimulatedVenue(reference, seed=10, hours=1.5, start_ns=start_ns, parameters=quiet)
     return _record(market.events(), reference, tmp_path_factory.mktemp("drawn"))
 
 
@@ -83,7 +89,7 @@ def _record(events: Iterable[AnyEvent], reference: ReferenceData, folder: Path) 
         return pl.DataFrame([[row[name] for name in table.names] for row in rows[kind]], table.schema, orient="row")
 
     source = folder / "seed"
-    source.write_text("8", encoding="utf-8")
+    source.write_text("10", encoding="utf-8")
     recording = Recording(
         "simulated market",
         index=frame(INDEX, "index"),

@@ -41,9 +41,9 @@ def _run(request: RunRequest, runs: Path) -> Ended:
 
 
 @pytest.fixture(scope="session")
-def on_tape(quarter_hour: Path, keen_policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    """The recorded quarter of an hour."""
-    return _run(recorded(quarter_hour, keen_policy), tmp_path_factory.mktemp("runs"))
+def on_tape(morning: Path, keen_policy: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """The recorded morning."""
+    return _run(recorded(morning, keen_policy), tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="session")
