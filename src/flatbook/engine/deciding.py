@@ -15,12 +15,14 @@ Ints = NDArray[np.int64]
 _MARKETABLE = 0.002
 """A hedge's limit lies this far through the index, as a share: room for spread and impact, not for a bad print."""
 
+_WHY = {"band_and_timer": "outside the band", "price_of_risk": "charge saved exceeds cost"}
+
 
 def wanted_quotes(state: State) -> Ints:
     """The grid of quotes the policy wants now; its parts are kept to explain fills."""
     setup, values, market = state.setup, state.values, state.market
     policy = setup.policy
-    _, slice_error = market.surface.levels_and_errors(market.universe.slots)
+    _, slice_error = market.surface.levels_and_errors(market.universe.slots, state.now_ns)
     vol_error = slice_error[market.universe.slot[: values.rows]]
     fees = market.universe.instruments[0].spec.fees
     inputs = QuoteInputs(
@@ -72,7 +74,7 @@ def wanted_hedges(state: State) -> tuple[OrderIntent, ...]:
             size_lots=round(abs(usd) / setup.hedge.lot_size),
             time_in_force=TimeInForce.IOC,
             purpose=Purpose.FLATTEN if flatten else Purpose.HEDGE,
-            reason=f"{policy.rule}: delta {state.risk.delta_coin:+.2f}" if not flatten else "loss stop: flat",
+            reason="loss stop: flat" if flatten else _WHY[policy.rule],
         ),
     )
 
