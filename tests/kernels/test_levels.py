@@ -151,13 +151,14 @@ def test_ageing_twice_is_ageing_once_for_as_long(live: Ints, seed: int, first: f
 def test_level_errors_add_in_squares_and_an_absent_slice_is_wholly_unknown() -> None:
     params = np.array([[0.01, 0.1, -0.2, 0.03, 0.1], [math.nan] * 5, [0.02, 0.1, 0.0, 0.0, 0.1]])
     years, rmse, p = np.array([0.1, 0.0, 0.2]), np.array([0.004, math.nan, 0.0]), np.diag([0.02**2, 0.0, 0.0])
+    wander = np.array([2.0, 0.0, 0.0])
     for twin in (level_errors, level_errors_plain):
         level, error = np.empty(3), np.empty(3)
-        twin(params, years, rmse, p, 0.003, level, error)
+        twin(params, years, rmse, p, wander, 1e-4, 0.003, level, error)
         w = 0.01 + 0.1 * (0.2 * 0.03 + math.hypot(0.03, 0.1))
         assert level[0] == pytest.approx(math.sqrt(w / 0.1))
         assert level[2] == pytest.approx(math.sqrt(0.03 / 0.2))
         assert math.isnan(level[1])
-        assert error[0] == pytest.approx(math.sqrt((0.02 * level[0]) ** 2 + 0.004**2 + 0.003**2))
+        assert error[0] == pytest.approx(math.sqrt((0.02**2 + 2.0**2 * 1e-4) * level[0] ** 2 + 0.004**2 + 0.003**2))
         assert error[1] == math.inf
         assert error[2] == pytest.approx(0.003)

@@ -78,31 +78,61 @@ def see_level(live: Ints, slot: int, surprise: float, noise: float, p: Floats, p
 
 
 def level_errors_plain(
-    params: Floats, years: Floats, rmse: Floats, p: Floats, quote_error: float, level: Floats, error: Floats
+    params: Floats,
+    years: Floats,
+    rmse: Floats,
+    p: Floats,
+    wander: Floats,
+    unseen_years: float,
+    quote_error: float,
+    level: Floats,
+    error: Floats,
 ) -> None:
     """Plain twin of `level_errors`."""
     a, b, rho, m, s = params.T
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = a + b * (-rho * m + np.sqrt(m * m + s * s))
         level[:] = np.where(years > 0, np.sqrt(np.maximum(variance, 0.0) / years), np.nan)
-    seen = np.sqrt(level**2 * np.diag(p)[: len(level)] + quote_error**2 + rmse**2)
+    unknown = np.diag(p)[: len(level)] + wander**2 * unseen_years
+    seen = np.sqrt(level**2 * unknown + quote_error**2 + rmse**2)
     error[:] = np.where(np.isfinite(seen), seen, np.inf)
 
 
-@kernel(Arg.IN_2D, Arg.IN, Arg.IN, Arg.IN_2D, Arg.FLOAT, Arg.OUT, Arg.OUT, plain=level_errors_plain)
+@kernel(
+    Arg.IN_2D,
+    Arg.IN,
+    Arg.IN,
+    Arg.IN_2D,
+    Arg.IN,
+    Arg.FLOAT,
+    Arg.FLOAT,
+    Arg.OUT,
+    Arg.OUT,
+    plain=level_errors_plain,
+)
 def level_errors(
-    params: Floats, years: Floats, rmse: Floats, p: Floats, quote_error: float, level: Floats, error: Floats
+    params: Floats,
+    years: Floats,
+    rmse: Floats,
+    p: Floats,
+    wander: Floats,
+    unseen_years: float,
+    quote_error: float,
+    level: Floats,
+    error: Floats,
 ) -> None:
     """Fill each slice's at-the-money vol and its standard error, in vol: of the level, of the fit, of the quotes.
 
-    Shapes      params (n, 5) raw SVI; years, rmse, level, error (n,); p (>= n, >= n) covariance of log levels
+    Shapes      params (n, 5) raw SVI; years, rmse, wander, level, error (n,); p (>= n, >= n) covariance of log levels
+    Units       p is as of `unseen_years` ago; levels have wandered since, `wander` per square root of a year
     Domain      a slot without a slice (NaN parameters) has level NaN and error inf
     """
     for i in range(level.size):
         m, s = params[i, 3], params[i, 4]
         variance = params[i, 0] + params[i, 1] * (-params[i, 2] * m + math.sqrt(m * m + s * s))
         level[i] = math.sqrt(max(variance, 0.0) / years[i]) if years[i] > 0.0 else math.nan
-        seen = math.sqrt(level[i] * level[i] * p[i, i] + quote_error * quote_error + rmse[i] * rmse[i])
+        unknown = p[i, i] + wander[i] * wander[i] * unseen_years
+        seen = math.sqrt(level[i] * level[i] * unknown + quote_error * quote_error + rmse[i] * rmse[i])
         error[i] = seen if math.isfinite(seen) and not math.isnan(variance) else math.inf
         if math.isnan(variance):
             level[i] = math.nan

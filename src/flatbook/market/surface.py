@@ -108,7 +108,7 @@ class Surface:
         self._ring_ns: NDArray[np.int64] = np.zeros((MAX_SLOTS, RING), np.int64)
         self._fit: Floats = np.zeros(FIT_SIZE)
         self._tenors_ns = 0
-        self._wander: Floats = np.zeros(0)
+        self._wander: Floats = np.zeros(MAX_SLOTS)
         self._log_tenor: Floats = np.zeros(0)
         self._live: NDArray[np.int64] = np.zeros(0, np.int64)
 
@@ -165,7 +165,7 @@ class Surface:
         """
         if self._tenors_ns == 0 or now_ns - self._tenors_ns >= NS_PER_MINUTE or len(years) != len(self._log_tenor):
             self._tenors_ns = now_ns
-            self._wander = self._model.wander(years)
+            self._wander[: len(years)] = self._model.wander(years)
             self._log_tenor = np.log(np.maximum(years, 1 / 365))
             known = (self.fitted_ns[: len(years)] > 0) & (years > 0)
             self._live = np.argsort(np.where(known, years, np.inf), kind="stable")[: known.sum()].astype(np.int64)
@@ -208,10 +208,10 @@ class Surface:
 
     def levels(self, slots: int) -> Floats:
         """At-the-money vols of the first `slots` expiries; NaN where there is no slice."""
-        return self.levels_and_errors(slots)[0]
+        return self.levels_and_errors(slots, self.aged_ns)[0]
 
-    def levels_and_errors(self, slots: int) -> tuple[Floats, Floats]:
-        """At-the-money vols, and one standard error of each slice: level, fit and quotes, in vol; inf where none."""
+    def levels_and_errors(self, slots: int, now_ns: int) -> tuple[Floats, Floats]:
+        """At-the-money vols, and one standard error of each slice as of now: level, fit, quotes; inf where none."""
         level, error = np.empty(slots), np.empty(slots)
         n = slice(slots)
         level_errors(
@@ -219,6 +219,8 @@ class Surface:
             self.fitted_years[n],
             self.rmse_vol[n],
             self.level_covariance,
+            self._wander[n],
+            max(now_ns - self.aged_ns, 0) / NS_PER_YEAR,
             self._model.quote_error,
             level,
             error,
