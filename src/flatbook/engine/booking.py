@@ -63,7 +63,7 @@ def _take_fill(state: State, fill: Fill) -> bool:
         order = state.orders.take(fill)
         _sync(state)
         cost = state.pnl.booked("hedge_cost", state.equity_usd(), fee_usd)
-        state.recorder.hedged(state, fill, order.intent.reason, fee_usd - cost, fee_usd, delta_before)
+        state.recorder.hedged(state, fill, order.intent.reason, -cost, fee_usd, delta_before)
         return True
     row = state.market.universe.row_of[fill.instrument]
     state.table.filled(row, fill.side, fill.size_lots)

@@ -112,7 +112,7 @@ class Recorder:
     def hedged(
         self, state: "State", fill: Fill, reason: str, cost_usd: float, fee_usd: float, delta_before_coin: float
     ) -> None:
-        """A hedge traded; `cost_usd` is what it paid over the mark, fee included."""
+        """A hedge traded; `cost_usd` is what it paid over the mark, the fee apart."""
         hedge = state.setup.hedge
         self.tables.hedges.append(
             HedgeRow(
