@@ -1,4 +1,3 @@
-import polars as pl
 import pytest
 
 from flatbook.domain.units import NS_PER_MINUTE
@@ -64,10 +63,3 @@ def test_hedge_reasons_add_up(tables: Tables) -> None:
     assert reasons["count"].sum() == hedges.height
     assert reasons["size_usd"].sum() == pytest.approx(hedges["size_usd"].sum())
     assert reasons["size_usd"].is_sorted(descending=True)
-
-
-def test_hedges_are_counted_by_kind_of_reason(tables: Tables) -> None:
-    hedges = tables.frames()["hedges"].head(3)
-    reasons = pl.Series("reason", ["band: delta +2.1", "band: delta -2.0", "loss stop: flat"])
-    counted = hedge_reasons(hedges.with_columns(reasons))
-    assert dict(counted.select("reason", "count").iter_rows()) == {"band": 2, "loss stop": 1}

@@ -116,9 +116,9 @@ def best_and_worst(fills: pl.DataFrame, count: int = 10) -> tuple[pl.DataFrame, 
 
 
 def hedge_reasons(hedges: pl.DataFrame) -> pl.DataFrame:
-    """Hedges by kind of reason (what stands before its colon): count, volume, cost and fees; most volume first."""
+    """Hedges by reason: count, volume, cost and fees in USD; most volume first."""
     return (
-        hedges.group_by(pl.col("reason").str.split(": ").list.first())
+        hedges.group_by("reason")
         .agg(
             pl.len().alias("count"),
             pl.col("size_usd").sum(),

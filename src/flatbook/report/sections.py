@@ -79,7 +79,7 @@ def hedges_section(series: Frames) -> Html:
     )
     rows = [
         (
-            formats.words(row["reason"]),
+            row["reason"],
             formats.number(row["count"]),
             *(formats.usd(row[name]) for name in ("size_usd", "cost_usd", "fee_usd")),
         )

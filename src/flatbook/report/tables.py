@@ -113,10 +113,7 @@ class FillRow(NamedTuple):
 
 
 class HedgeRow(NamedTuple):
-    """A hedge fill: delta before and after it, what it cost against the index, the fee apart, and why it was done.
-
-    `reason` names its kind, then after a colon what is particular to the one hedge.
-    """
+    """A hedge fill: delta before and after it, what it cost against the index, the fee apart, and why it was done."""
 
     ts_ns: int
     trade_id: str
