@@ -24,6 +24,8 @@ from flatbook.market.universe import Universe
 Floats = NDArray[np.float64]
 
 _SQRT_TWO_PI = math.sqrt(2 * math.pi)
+_LEAST_VOL, _MOST_VOL = 0.02, 5.0
+"""A vol beyond these is taken for an error of its source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,10 @@ class Market:
             self._learn_forward(slot, event.price, strike, event.iv, years, sign, now_ns)
         if not math.isnan(event.mark_price):
             self.mark_coin[row], self.mark_ns[row] = event.mark_price, now_ns
-            vol, error = self._vol_of(slot, event.mark_price, strike, years, sign, self.model.mark_resolution)
+            vol, error = self._vol_of(slot, event.mark_price, strike, years, sign, now_ns)
         else:
             vol, error = event.iv, self.model.surface.quote_error
-        if math.isnan(vol):
+        if not _LEAST_VOL < vol < _MOST_VOL:
             self.set_aside += 1
             return None
         k = math.log(strike / self.forwards.forward_usd(slot))
@@ -161,10 +163,9 @@ class Market:
         if not both:
             return
         strikes = np.array([strike for strike, _, _ in both])
-        calls = np.array([0.5 * (call.bid + call.ask) for _, call, _ in both])
-        puts = np.array([0.5 * (put.bid + put.ask) for _, _, put in both])
-        spreads = np.array([call.ask - call.bid + put.ask - put.bid for _, call, put in both])
-        found = parity_forward(strikes, calls, puts, spreads)
+        calls = np.array([_mid_and_spread(call) for _, call, _ in both])
+        puts = np.array([_mid_and_spread(put) for _, _, put in both])
+        found = parity_forward(strikes, calls[:, 0], puts[:, 0], calls[:, 1] + puts[:, 1])
         if found is not None:
             self.forwards.observe(slot, *found, now_ns)
 
@@ -198,7 +199,7 @@ class Market:
             self.forwards.observe(slot, forward, math.hypot(noise, 2e-5), now_ns)
 
     def _vol_of(
-        self, slot: int, price: float, strike: float, years: float, sign: float, resolution: float
+        self, slot: int, price: float, strike: float, years: float, sign: float, now_ns: int
     ) -> tuple[float, float]:
         """Vol of a coin price at the slot's forward, and its error from the price's resolution; NaN where none."""
         forward = self.forwards.forward_usd(slot)
@@ -206,12 +207,12 @@ class Market:
         price_[0], forward_[0], strike_[0], years_[0], sign_[0] = price * forward, forward, strike, years, sign
         implied_vol(price_, forward_, strike_, years_, sign_, vol_, self._code)
         vol = float(vol_[0])
-        if self._code[0] != OK or not 0.02 < vol < 5.0:
+        if self._code[0] != OK or not _LEAST_VOL < vol < _MOST_VOL:
             return math.nan, math.nan
         width = vol * math.sqrt(years)
         d1 = math.log(forward / strike) / width + 0.5 * width
         vega = math.exp(-0.5 * d1 * d1) / _SQRT_TWO_PI * math.sqrt(years)
-        error = (resolution + 0.5 * self.forwards.deviation(slot, self.forwards.index_ns)) / max(vega, 1e-9)
+        error = (self.model.mark_resolution + 0.5 * self.forwards.deviation(slot, now_ns)) / max(vega, 1e-9)
         return (vol, error) if error < 0.1 else (math.nan, math.nan)
 
     def _see(self, slot: int, k: float, vol: float, error: float, years: float, now_ns: int) -> None:
@@ -257,3 +258,10 @@ class Market:
             moves[1] = np.nan
             self.covariance.observe(moves, elapsed, now_ns)
         self._step_ns, self._step_factors = now_ns, factors
+
+
+def _mid_and_spread(quote: QuoteRow) -> tuple[float, float]:
+    """Mid and spread in coin; NaN where there are not two sides in order."""
+    if not 0.0 < quote.bid <= quote.ask:
+        return math.nan, math.nan
+    return 0.5 * (quote.bid + quote.ask), quote.ask - quote.bid
