@@ -32,12 +32,12 @@ class Slices:
         self.left = np.full(n, math.nan)
         elapsed = rng.uniform(0.0, fitted[0])
         self.left[self.order] = (fitted - elapsed) / fitted
-        self.p = np.diag(rng.uniform(0.0, 1e-3, n))
+        self.doubt = rng.uniform(0.0, 1e-3, n)
         self.drift = np.zeros(n)
 
     def put_in_order(self, plain: bool = False) -> None:
         twin = order_slices_plain if plain else order_slices
-        twin(self.order, self.left, self.p, REACH, self.params, self.drift)
+        twin(self.order, self.left, self.doubt, REACH, self.params, self.drift)
 
     def remaining(self, slot: int) -> Floats:
         left = self.left[slot]
@@ -103,7 +103,7 @@ def test_the_one_known_less_well_gives_way(near_error: float, far_error: float, 
     made.order = np.arange(2)
     made.params[:2] = [[0.01, 0.02, -0.2, 0.0, 0.1], [0.0098, 0.02, -0.2, 0.0, 0.1]]
     made.left[:2] = 1.0
-    made.p = np.diag([near_error**2, far_error**2, 0.0, 0.0])
+    made.doubt = np.array([near_error**2, far_error**2, 0.0, 0.0])
     before = made.params.copy()
     made.put_in_order()
     changed = np.flatnonzero((made.params != before).any(axis=1) & np.isfinite(before[:, 0]))
@@ -124,3 +124,15 @@ def test_a_nearer_slice_is_not_lowered_into_a_butterfly() -> None:
     lowered = near - np.array([0.0095, 0, 0, 0, 0])
     reach = REACH * math.sqrt(0.015)
     assert svi.durrleman_min(near, -reach, reach, 101) > 0.0 > svi.durrleman_min(lowered, -reach, reach, 101)
+
+
+def test_a_crossing_that_would_cost_the_nearer_its_level_lifts_the_farther() -> None:
+    made = Slices(1, 2, 0.0)
+    made.order = np.arange(2)
+    made.params[:2] = [[0.01, 0.02, -0.2, 0.0, 0.1], [0.008, 0.02, -0.2, 0.0, 0.1]]
+    made.left[:2] = 1.0
+    made.doubt = np.array([1.0, 0.0, 0.0, 0.0])
+    before = made.params.copy()
+    made.put_in_order()
+    np.testing.assert_array_equal(made.params[0], before[0])
+    assert made.params[1, 0] > before[1, 0]

@@ -16,11 +16,16 @@ Ints = NDArray[np.int64]
 POINTS = 49
 """Points between ±reach at which two slices are compared."""
 
+MOST_LOWERED = 0.05
+"""A slice is lowered by no more than this share of its variance at the money: a wing's crossing is not its level's."""
+
 _MARGIN = 1.001
 """A slice is moved by this much more than the gap found, so that rounding leaves none."""
 
 
-def order_slices_plain(order: Ints, left: Floats, p: Floats, deviations: float, params: Floats, drift: Floats) -> None:
+def order_slices_plain(
+    order: Ints, left: Floats, doubt: Floats, deviations: float, params: Floats, drift: Floats
+) -> None:
     """Plain twin of `order_slices`."""
 
     def variance(slot: int, k: float) -> float:
@@ -40,7 +45,7 @@ def order_slices_plain(order: Ints, left: Floats, p: Floats, deviations: float, 
     pairs = list(pairwise(order))
     for near, far in reversed(pairs):
         reach, gap = reach_and_gap(near, far)
-        if gap < 0 and p[near, near] > p[far, far]:
+        if gap < 0 and doubt[near] > doubt[far] and -gap < MOST_LOWERED * variance(near, 0.0) * left[near]:
             lowered = params[near] * np.array([left[near], left[near], 1, 1, 1])
             lowered[0] += _MARGIN * gap
             a, b, rho, _, s = lowered
@@ -65,7 +70,9 @@ def _gap(params: Floats, left: Floats, near: int, far: int, reach: float) -> flo
 
 @inlined
 def _may_lower(params: Floats, left: float, by: float, reach: float) -> bool:
-    """Whether a slice stays positive and free of butterflies when its remaining variance falls by `by`."""
+    """Whether a slice keeps its level, positive and free of butterflies, when its remaining variance falls by `by`."""
+    if not by < _MARGIN * MOST_LOWERED * left * total_variance(params, 0.0):
+        return False
     a, b, rho, m, s = left * params[0] - by, left * params[1], params[2], params[3], params[4]
     if not a + b * s * math.sqrt(1.0 - rho * rho) > 0.0:
         return False
@@ -86,22 +93,22 @@ def _move(params: Floats, drift: Floats, slot: int, by: float) -> None:
     drift[slot] += 0.5 * math.log(total_variance(params[slot], 0.0) / before)
 
 
-@kernel(Arg.IN_INT, Arg.IN, Arg.IN_2D, Arg.FLOAT, Arg.OUT_2D, Arg.OUT, plain=order_slices_plain)
-def order_slices(order: Ints, left: Floats, p: Floats, deviations: float, params: Floats, drift: Floats) -> None:
+@kernel(Arg.IN_INT, Arg.IN, Arg.IN, Arg.FLOAT, Arg.OUT_2D, Arg.OUT, plain=order_slices_plain)
+def order_slices(order: Ints, left: Floats, doubt: Floats, deviations: float, params: Floats, drift: Floats) -> None:
     """Move slices in parallel until the total variance that remains rises from each expiry to the next.
 
-    Where two cross, the nearer is lowered if its level is known less well and it stays free of butterflies; whatever
-    crosses then is ended by lifting the farther. So the order holds on every point compared.
+    Where two cross, the nearer is lowered if it is known less well, a little is enough, and it stays free of
+    butterflies; whatever crosses then is ended by lifting the farther. So the order holds on every point compared.
 
     Shapes      order (m,) slots by expiry, those with a slice; params (slots, 5) raw SVI; left (slots,) the share of
-                each slice's variance that remains; p (slots, slots) covariance of log levels; drift (slots,)
+                each slice's variance that remains; doubt (slots,) variance of each's log vol; drift (slots,)
     Units       `deviations` of log-moneyness at the nearer slice's level are compared; `drift` adds up log vol moves
     """
     for n in range(order.size - 1, 0, -1):
         near, far = order[n - 1], order[n]
         reach = deviations * math.sqrt(total_variance(params[near], 0.0) * left[near])
         gap = _gap(params, left, near, far, reach)
-        if gap < 0.0 and p[near, near] > p[far, far] and _may_lower(params[near], left[near], -_MARGIN * gap, reach):
+        if gap < 0.0 and doubt[near] > doubt[far] and _may_lower(params[near], left[near], -_MARGIN * gap, reach):
             _move(params, drift, near, _MARGIN * gap / left[near])
     for n in range(1, order.size):
         near, far = order[n - 1], order[n]

@@ -62,7 +62,9 @@ class SurfaceModel:
     residual_limit      a fit whose residual is a larger share of its level than this is refused
     jump_deviations     an observation beyond this many standard deviations of its expectation is refused ...
     jump_confirmations  ... until this many in a row on one side ask for it
-    reach_deviations    guards look at log-moneyness out to this many standard deviations
+    reach_deviations    the butterfly guard looks at log-moneyness out to this many standard deviations
+    calendar_deviations the calendar guard does out to this many of the nearer expiry: beyond, its wing is a guess, and
+                        a whole slice would be moved for it
     """
 
     vol_of_vol: float = 1.0
@@ -76,6 +78,7 @@ class SurfaceModel:
     jump_deviations: float = 6.0
     jump_confirmations: int = 3
     reach_deviations: float = 3.0
+    calendar_deviations: float = 2.0
 
     def wander(self, years: Floats) -> Floats:
         """Relative standard deviation per square root of a year of a vol level at each tenor."""
@@ -284,20 +287,31 @@ class Surface:
             return SliceStatus.HELD_TOO_FEW_POINTS
         if code == BAD_INPUT:
             return SliceStatus.HELD_BAD_INPUT
-        return self._guard(level)
+        return self._guard(slot, years, level)
 
-    def _guard(self, level: float) -> SliceStatus:
+    def _guard(self, slot: int, years: float, level: float) -> SliceStatus:
         model = self._model
         if not self._fit[5] <= model.residual_limit * level:
             return SliceStatus.HELD_RESIDUAL
         a, b, rho, m, s = self._fit[:5].tolist()
-        reach = model.reach_deviations * math.sqrt(max(a + b * (-rho * m + math.sqrt(m * m + s * s)), 0.0))
+        variance = max(a + b * (-rho * m + math.sqrt(m * m + s * s)), 1e-12)
+        if self.status[slot] != SliceStatus.SEEDED and not self._may_move(slot, level, math.sqrt(variance / years)):
+            return SliceStatus.HELD_JUMP
+        reach = model.reach_deviations * math.sqrt(variance)
         if not durrleman_min(self._fit[:5], -reach, reach, _GUARD_POINTS) >= 0.0:
             return SliceStatus.HELD_BUTTERFLY
         return SliceStatus.FITTED
+
+    def _may_move(self, slot: int, level: float, fitted_level: float) -> bool:
+        """Whether a fit leaves the level where the level filter has it: points in a wing say little of the money."""
+        of_fit = (float(self.rmse_vol[slot]) + self._model.prior_error) / level
+        known = math.sqrt(float(self.level_covariance[slot, slot]) + of_fit * of_fit)
+        return abs(math.log(fitted_level / level)) <= self._model.jump_deviations * known
 
     def keep_calendar_order(self, years: Floats) -> None:
         """Moves whole slices until total variance rises with expiry; what they were fitted to is carried along."""
         live = self._live[years[self._live] > 0]
         left = years / np.maximum(self.fitted_years[: len(years)], 1e-12)
-        order_slices(live, left, self.level_covariance, self._model.reach_deviations, self.params, self._drift)
+        level = self.levels(len(years))
+        doubt = np.diag(self.level_covariance)[: len(years)] + (self.rmse_vol[: len(years)] / level) ** 2
+        order_slices(live, left, doubt, self._model.calendar_deviations, self.params, self._drift)
