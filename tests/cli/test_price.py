@@ -95,7 +95,10 @@ def test_a_file_that_is_no_table_ends_with_2_and_one_line(
 def test_a_file_that_is_not_there_ends_with_2(app: typer.Typer, contracts: Path) -> None:
     result = run(app, "none.csv")
     assert result.exit_code == 2
-    assert result.stderr == "flatbook: none.csv: cannot be read (No such file or directory); name a CSV file of contracts\n"
+    assert (
+        result.stderr
+        == "flatbook: none.csv: cannot be read (No such file or directory); name a CSV file of contracts\n"
+    )
 
 
 def test_a_place_that_cannot_be_written_ends_with_2_and_keeps_what_is_there(app: typer.Typer, contracts: Path) -> None:

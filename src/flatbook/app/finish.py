@@ -11,7 +11,7 @@ from flatbook.domain.units import risk_amount
 from flatbook.engine import valuing
 from flatbook.engine.loop import Engine
 from flatbook.engine.state import State
-from flatbook.report.facts import FillModel, FlowFacts, LedgerFacts, QuoteFacts, Run, RunFacts
+from flatbook.report.facts import FillModel, FlowFacts, LedgerFacts, LogEntry, QuoteFacts, Run, RunFacts
 from flatbook.report.html import render
 from flatbook.report.summary import Summary, summarise
 from flatbook.store.run_directory import RunDirectory
@@ -57,7 +57,7 @@ def finish(
         flow=_flow_facts(state, market),
         quotes=_quote_facts(state),
         limit_breaches=state.recorder.breaches,
-        log=tuple(state.recorder.log[-LOG_LIMIT:]),
+        log=(*_session_log(market), *state.recorder.log[-LOG_LIMIT:]),
     )
     frames = state.recorder.tables.frames()
     return Finished(summarise(frames, facts), frames)
@@ -68,6 +68,14 @@ def write(finished: Finished, directory: RunDirectory) -> None:
     directory.write_report(finished.summary)
     write_series(directory.path, finished.frames)
     directory.write_page(render(finished.frames, finished.summary))
+
+
+def _session_log(market: OpenMarket) -> list[LogEntry]:
+    """Rows of the whole session that no event was made of."""
+    return [
+        LogEntry(ts_ns=market.from_ns, kind="session", text=f"set aside: {reason} ({count:,})")
+        for reason, count in market.set_aside.items()
+    ]
 
 
 def _ledger_facts(state: State) -> LedgerFacts:

@@ -1,6 +1,7 @@
 """The market a request names, as a venue the engine can be run through."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from flatbook.app.request import RunRequest
 from flatbook.domain.errors import BadInputError
@@ -18,13 +19,14 @@ SIMULATION_START_NS = parse_utc("2026-01-05T00:00")
 
 @dataclass(frozen=True)
 class OpenMarket:
-    """A venue, the span that is traded, and the session's digest where there is one."""
+    """A venue, the span that is traded, and of a session its digest and how many rows it sets aside, by reason."""
 
     venue: RecordedVenue | SimulatedVenue
     venue_name: str
     from_ns: int
     to_ns: int
-    session_digest: str | None
+    session_digest: str | None = None
+    set_aside: Mapping[str, int] = field(default_factory=dict)
 
 
 def open_market(request: RunRequest, reference: ReferenceData) -> OpenMarket:
@@ -37,7 +39,7 @@ def open_market(request: RunRequest, reference: ReferenceData) -> OpenMarket:
         terms = VenueTerms(name="simulated", fills=fills)
         start_ns = SIMULATION_START_NS
         simulated = SimulatedVenue(reference, seed=request.seed, hours=request.hours, start_ns=start_ns, terms=terms)
-        return OpenMarket(simulated, terms.name, start_ns, start_ns + round(request.hours * NS_PER_HOUR), None)
+        return OpenMarket(simulated, terms.name, start_ns, start_ns + round(request.hours * NS_PER_HOUR))
     session = open_session(request.session_path)
     from_ns = request.from_ns if request.from_ns is not None else session.from_ns
     to_ns = request.to_ns if request.to_ns is not None else session.to_ns + 1
@@ -47,4 +49,4 @@ def open_market(request: RunRequest, reference: ReferenceData) -> OpenMarket:
     terms = VenueTerms(name="recorded", fills=fills)
     events = session.market_events(from_ns - request.warm_up_ns, to_ns, reference)
     venue = RecordedVenue(events, reference, terms, request.seed)
-    return OpenMarket(venue, terms.name, from_ns, to_ns, session.digest)
+    return OpenMarket(venue, terms.name, from_ns, to_ns, session.digest, dict(sorted(session.set_aside.items())))

@@ -24,7 +24,7 @@ def about(version: bool = typer.Option(False, "--version", help="Print the versi
 def main() -> None:
     """Run the command line. A word on it that means nothing is answered in one line, as any other bad input is."""
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(prog_name="flatbook", standalone_mode=False))
     except typer.TyperException as error:
         # Empty where the help was asked for, and shown already.
         if message := " ".join(error.format_message().split()):

@@ -7,12 +7,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from flatbook.app.finish import write
+from flatbook.app.rebuild import rebuilt
 from flatbook.cli.outcome import AsJson, one_line_errors, print_json, say
-from flatbook.domain.errors import BadInputError
+from flatbook.cli.progress import warm_kernels
 from flatbook.report.html import render
+from flatbook.report.summary import Summary
 from flatbook.report.tables import conform
 from flatbook.report.terminal import tear_sheet
-from flatbook.store.run_directory import open_run_directory
+from flatbook.store.journal import Journal
+from flatbook.store.run_directory import RunDirectory, open_run_directory
 from flatbook.store.series import read_series, series_names
 
 
@@ -24,18 +28,34 @@ def register(app: typer.Typer) -> None:
 def report(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")], as_json: AsJson = False
 ) -> None:
-    """Write report.html anew from the run's series, and print its tear sheet."""
+    """Write a run's report.html anew, and print its tear sheet.
+
+    A run that is still going, or was cut off, is replayed from its journal as far as that reaches.
+    """
     with one_line_errors():
         run = open_run_directory(directory)
-        if not run.report_json.is_file():
-            raise BadInputError(
-                f"{directory}: the run has not ended; continue it with flatbook run --resume {directory}"
-            )
-        summary = json.loads(run.report_json.read_text(encoding="utf-8"))
-        frames = conform({name: read_series(run.path, name) for name in series_names(run.path)})
-        run.write_page(render(frames, summary))
+        summary = _written(run)
+        if summary is None:
+            say("the journal reaches further than the report: replaying it")
+            warm_kernels()
+            finished = rebuilt(directory)
+            write(finished, run)
+            summary = finished.summary
+        else:
+            frames = conform({name: read_series(run.path, name) for name in series_names(run.path)})
+            run.write_page(render(frames, summary))
     if as_json:
         print_json(summary)
     else:
         Console().print(tear_sheet(summary))
         say(f"report: {run.report_html}")
+
+
+def _written(run: RunDirectory) -> Summary | None:
+    """The report in the directory; None where there is none, or the journal reaches further."""
+    if not run.report_json.is_file():
+        return None
+    summary: Summary = json.loads(run.report_json.read_text(encoding="utf-8"))
+    with Journal.read(run.journal) as journal:
+        last = journal.last_checkpoint()
+    return summary if last is None or summary["run"]["events"] >= last.event_seq else None

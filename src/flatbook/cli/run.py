@@ -24,6 +24,7 @@ from flatbook.service.noticeboard import Noticeboard
 from flatbook.sim.fills import FillModel
 
 DEFAULT_PORT = 8765
+DEFAULT_HOURS = 24.0
 
 SessionOption = Annotated[
     str | None, typer.Option("--session", metavar="DIR", help="A recorded session; without it, a simulated market.")
@@ -31,7 +32,9 @@ SessionOption = Annotated[
 SeedOption = Annotated[int, typer.Option("--seed", help="Everything random comes from this.")]
 FromOption = Annotated[str | None, typer.Option("--from", metavar="TIME", help="Recorded: trade from here, ISO, UTC.")]
 ToOption = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Recorded: until here, a minute included.")]
-HoursOption = Annotated[float, typer.Option("--hours", min=0.01, help="Simulated: for this long.")]
+HoursOption = Annotated[
+    float | None, typer.Option("--hours", min=0.01, help=f"Simulated: for this long; {DEFAULT_HOURS:g} if not given.")
+]
 FillsOption = Annotated[FillModel, typer.Option("--fills", help="Which fills are believed; all three are reported.")]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where run directories are made.")]
 
@@ -42,12 +45,13 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
+    context: typer.Context,
     session: SessionOption = None,
     policy: Annotated[str, typer.Option("--policy", help="A policy's name, or a TOML file.")] = "advanced",
     seed: SeedOption = 1,
     from_: FromOption = None,
     to: ToOption = None,
-    hours: HoursOption = 24.0,
+    hours: HoursOption = None,
     pace: Annotated[str, typer.Option(help="max, real, or a multiple of real time such as 60x.")] = "max",
     headless: Annotated[bool, typer.Option("--headless", help="No live page.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the live page on 127.0.0.1.")] = DEFAULT_PORT,
@@ -64,14 +68,15 @@ def run(
     with one_line_errors():
         speed = parse_pace(pace)
         if resume is not None:
+            _refuse_new_choices(context)
             warm_kernels()
             prepared = resumed_run(resume)
         else:
             request = make_request(policy, session, seed, from_, to, hours, fills)
             warm_kernels()
             prepared = new_run(request, out)
-        label = Path(prepared.request.session).name if prepared.request.session else f"simulated, seed {seed}"
-        page = nullcontext(_nothing) if headless else _page(prepared, label, pace, port, open_page)
+        say_set_aside(prepared)
+        page = nullcontext(_nothing) if headless else _page(prepared, pace, port, open_page)
         with RunProgress(prepared) as progress, page as show:
 
             def watch() -> None:
@@ -92,13 +97,15 @@ def make_request(
     seed: int,
     from_: str | None,
     to: str | None,
-    hours: float,
+    hours: float | None,
     fills: FillModel,
 ) -> RunRequest:
     """The request that the options of a verb make."""
     _, text = read_policy(policy)
     if session is not None and not Path(session).is_dir():
         raise BadInputError(f"--session {session}: no such directory; make one with flatbook data import")
+    if session is not None and hours is not None:
+        raise BadInputError("--hours is for the simulated market; with --session choose its part by --from and --to")
     return RunRequest(
         policy=policy,
         policy_text=text,
@@ -106,15 +113,31 @@ def make_request(
         from_ns=parse_utc(from_) if from_ else None,
         to_ns=parse_until(to) if to else None,
         seed=seed,
-        hours=hours,
+        hours=DEFAULT_HOURS if hours is None else hours,
         fill_model=fills,
     )
 
 
+def say_set_aside(prepared: Run) -> None:
+    """Rows of the session that this run does without."""
+    for reason, count in prepared.market.set_aside.items():
+        say(f"{prepared.request.session}: set aside: {reason} ({count:,})")
+
+
+def _refuse_new_choices(context: typer.Context) -> None:
+    """What decides a run's outcome was chosen when it began."""
+    for option in ("session", "policy", "seed", "from_", "to", "hours", "fills", "out"):
+        source = context.get_parameter_source(option)
+        if source is not None and source.name == "COMMANDLINE":
+            name = option.removesuffix("_")
+            raise BadInputError(f"--{name} beside --resume: a run goes on as it was begun; leave --{name} out")
+
+
 @contextmanager
-def _page(prepared: Run, label: str, pace: str, port: int, open_page: bool) -> Iterator[Callable[[], None]]:
+def _page(prepared: Run, pace: str, port: int, open_page: bool) -> Iterator[Callable[[], None]]:
     """The live page while the run lasts; yields what posts a view when somebody looks."""
-    state = prepared.engine.state
+    state, request = prepared.engine.state, prepared.request
+    label = Path(request.session).name if request.session else f"simulated, seed {request.seed}"
     viewer = Viewer(prepared.run_id, prepared.market, state.setup.policy.name, pace, label)
     board = Noticeboard(viewer.empty())
     with Dashboard(port, board) as dashboard:
