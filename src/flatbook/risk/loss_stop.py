@@ -4,7 +4,7 @@
 
 A stage is entered when the drawdown reaches its loss and left, one stage at a time, when half of that loss is regained.
 HALT is left by a person only. A single index tick cannot fire it: equity is marked on the filtered market, and a stage
-above WIDEN is entered only once the drawdown has stood for `confirm_ns`.
+above WIDEN is entered only once the drawdown has stood at that stage's loss for CONFIRM_NS.
 """
 
 from enum import IntEnum
@@ -26,6 +26,9 @@ class Stage(IntEnum):
     HALT = 4
 
 
+_STAGES = tuple(stage for stage in Stage if stage is not Stage.NORMAL)
+
+
 class LossStop:
     """The stage now.
 
@@ -36,20 +39,23 @@ class LossStop:
         self._losses = (0.0, policy.widen_usd, policy.reduce_only_usd, policy.flat_usd, policy.halt_usd)
         self.stage = Stage.NORMAL
         self.peak_usd = 0.0
-        self._beyond_since_ns: int | None = None
+        self._beyond_since_ns: dict[Stage, int] = {}
 
     def update(self, equity_usd: float, now_ns: int) -> Stage:
         """Takes the equity as marked now; says the stage that follows."""
         self.peak_usd = max(self.peak_usd, equity_usd)
         loss = self.peak_usd - equity_usd
-        asked = Stage(max(stage for stage in Stage if loss >= self._losses[stage]))
-        if asked > self.stage:
-            if self._beyond_since_ns is None:
-                self._beyond_since_ns = now_ns
-            stood = now_ns - self._beyond_since_ns >= CONFIRM_NS
-            self.stage = asked if stood else max(self.stage, min(asked, Stage.WIDEN))
-        else:
-            self._beyond_since_ns = None
-            if Stage.NORMAL < self.stage < Stage.HALT and loss <= EXIT_SHARE * self._losses[self.stage]:
-                self.stage = Stage(self.stage - 1)
+        for stage in _STAGES:
+            if loss >= self._losses[stage]:
+                self._beyond_since_ns.setdefault(stage, now_ns)
+            else:
+                self._beyond_since_ns.pop(stage, None)
+        entered = max((stage for stage in self._beyond_since_ns if self._stood(stage, now_ns)), default=Stage.NORMAL)
+        if entered > self.stage:
+            self.stage = entered
+        elif Stage.NORMAL < self.stage < Stage.HALT and loss <= EXIT_SHARE * self._losses[self.stage]:
+            self.stage = Stage(self.stage - 1)
         return self.stage
+
+    def _stood(self, stage: Stage, now_ns: int) -> bool:
+        return stage is Stage.WIDEN or now_ns - self._beyond_since_ns[stage] >= CONFIRM_NS

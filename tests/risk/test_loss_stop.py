@@ -1,0 +1,102 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flatbook.domain.units import NS_PER_SECOND
+from flatbook.risk.limits import LossStopPolicy
+from flatbook.risk.loss_stop import CONFIRM_NS, LossStop, Stage
+
+POLICY = LossStopPolicy(widen_usd=100.0, reduce_only_usd=200.0, flat_usd=300.0, halt_usd=400.0)
+S = NS_PER_SECOND
+
+
+def stages(*marks: tuple[int, float]) -> list[str]:
+    """Stage after each (second, equity)."""
+    stop = LossStop(POLICY)
+    return [stop.update(equity, second * S).name for second, equity in marks]
+
+
+def test_the_ladder_down_and_up_again() -> None:
+    assert stages(
+        (0, 0.0),
+        (1, -99.0),
+        (2, -100.0),
+        (3, -250.0),
+        (12, -250.0),  # has stood for nine seconds
+        (13, -250.0),
+        (14, -350.0),
+        (24, -350.0),
+        (25, -160.0),  # flat is left at half of its 300
+        (26, -150.0),
+        (27, -101.0),  # reduce-only is left at half of its 200
+        (28, -100.0),
+        (29, -51.0),
+        (30, -50.0),
+    ) == [
+        "NORMAL", "NORMAL", "WIDEN", "WIDEN", "WIDEN", "REDUCE_ONLY", "REDUCE_ONLY", "FLAT", "FLAT", "REDUCE_ONLY",
+        "REDUCE_ONLY", "WIDEN", "WIDEN", "NORMAL",
+    ]  # fmt: skip
+
+
+def test_the_loss_is_counted_from_the_peak_not_from_the_start() -> None:
+    assert stages((0, 500.0), (1, 401.0), (2, 400.0), (3, 501.0), (4, 451.0), (5, 402.0)) == [
+        "NORMAL", "NORMAL", "WIDEN", "NORMAL", "NORMAL", "NORMAL",
+    ]  # fmt: skip
+
+
+def test_one_bad_mark_only_widens() -> None:
+    assert stages((0, 0.0), (1, -9_999.0), (2, 0.0)) == ["NORMAL", "WIDEN", "NORMAL"]
+
+
+def test_a_bad_mark_at_the_moment_of_a_lesser_confirmation_fires_no_more_than_that() -> None:
+    assert stages((0, 0.0), (1, -250.0), (6, -250.0), (11, -9_999.0), (12, -250.0)) == [
+        "NORMAL", "WIDEN", "WIDEN", "REDUCE_ONLY", "REDUCE_ONLY",
+    ]  # fmt: skip
+
+
+def test_a_drawdown_that_does_not_stand_is_counted_anew() -> None:
+    marks = [(second, -250.0 if second % 9 else -150.0) for second in range(1, 60)]
+    assert set(stages((0, 0.0), *marks)[1:]) == {"WIDEN"}
+
+
+def test_halt_is_never_left() -> None:
+    stop = LossStop(POLICY)
+    stop.update(-500.0, 0)
+    assert stop.update(-500.0, CONFIRM_NS) is Stage.HALT
+    assert {stop.update(10_000.0 * n, CONFIRM_NS + n * S) for n in range(50)} == {Stage.HALT}
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.floats(-800.0, 800.0)), max_size=60))
+def test_a_stage_is_entered_only_on_a_loss_that_stood_and_left_only_on_half_regained(
+    steps: list[tuple[int, float]],
+) -> None:
+    stop, now_ns, peak, before = LossStop(POLICY), 0, 0.0, Stage.NORMAL
+    losses = (0.0, 100.0, 200.0, 300.0, 400.0)
+    history: list[tuple[int, float]] = []
+    for seconds, equity in steps:
+        now_ns += seconds * S
+        peak = max(peak, equity)
+        history.append((now_ns, peak - equity))
+        stage = stop.update(equity, now_ns)
+        assert stop.peak_usd == peak
+        if stage > before:
+            assert history[-1][1] >= losses[stage]
+            if stage > Stage.WIDEN:
+                stood = [at for at, _ in history]
+                while history and stood and history[len(stood) - 1][1] >= losses[stage]:
+                    stood.pop()
+                first = history[len(stood)][0]
+                assert now_ns - first >= CONFIRM_NS
+        if stage < before:
+            assert before is not Stage.HALT
+            assert stage == before - 1
+            assert history[-1][1] <= losses[before] / 2
+        before = stage
+
+
+@pytest.mark.parametrize("stage", [Stage.WIDEN, Stage.REDUCE_ONLY, Stage.FLAT, Stage.HALT])
+def test_every_stage_is_entered_at_exactly_its_loss(stage: Stage) -> None:
+    for loss, expected in ((100.0 * stage, stage), (100.0 * stage - 0.01, Stage(stage - 1))):
+        stop = LossStop(POLICY)
+        stop.update(-loss, 0)
+        assert stop.update(-loss, CONFIRM_NS) is expected
