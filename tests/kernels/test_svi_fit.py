@@ -15,6 +15,7 @@ NONE = np.full(5, math.nan)
 TRUE = np.array([0.01, 0.12, -0.3, 0.02, 0.15])
 VOGT = np.array([-0.0410, 0.1331, 0.3060, 0.3586, 0.4153])
 YEARS = 0.1
+WING_PULL = 2e-4  # what the weak pull of wings moves vols by where quotes have no noise
 
 
 def smile(params: Floats, k: Floats, years: float = YEARS) -> Floats:
@@ -61,8 +62,8 @@ def test_a_cold_start_finds_the_smile_that_made_the_quotes(params: Floats, years
     vol = smile(params, k, years)
     code, out = fit(k, vol, vol, vol, years=years, plain=plain)
     assert code == "converged"
-    np.testing.assert_allclose(out[:5], params, atol=1e-6)
-    assert out[5] < 1e-9
+    np.testing.assert_allclose(out[:5], params, atol=3e-4)
+    np.testing.assert_allclose(smile(out[:5], k, years), vol, atol=WING_PULL)
 
 
 @settings(max_examples=60, deadline=None)
@@ -84,7 +85,7 @@ def test_any_smile_inside_the_bounds_is_found(
     code, out = fit(k, vol, vol, vol, years=years)
     assert code == "converged"
     assert inside_bounds(out[:5])
-    assert np.max(np.abs(smile(out[:5], k, years) - vol)) < 1e-4 * level
+    assert np.max(np.abs(smile(out[:5], k, years) - vol)) < max(1e-4 * level, WING_PULL)
 
 
 @pytest.mark.parametrize("mid_weight", [0.0, 0.3])
@@ -119,10 +120,10 @@ def test_inside_the_bands_there_is_no_penalty() -> None:
     lo, hi = smile(TRUE, k) - 0.02, smile(TRUE, k) + 0.005
     code, out = fit(k, lo, hi, 0.5 * (lo + hi))
     assert code == "converged"
-    assert out[5] < 1e-8
+    assert out[5] < WING_PULL
     vol = smile(out[:5], k)
-    assert np.all(vol > lo - 1e-6)
-    assert np.all(vol < hi + 1e-6)
+    assert np.all(vol > lo - WING_PULL)
+    assert np.all(vol < hi + WING_PULL)
 
 
 def test_a_one_sided_quote_is_an_inequality() -> None:
@@ -135,9 +136,20 @@ def test_a_one_sided_quote_is_an_inequality() -> None:
     lo[-1] = 0.05
     code, out = fit(k, lo, hi, mid)
     assert code == "converged"
-    np.testing.assert_allclose(smile(out[:5], k), vol, atol=1e-7)
+    np.testing.assert_allclose(smile(out[:5], k), vol, atol=WING_PULL)
     lo[-1] = vol[-1] + 0.05  # a bid above the smile pulls it up
     assert smile(fit(k, lo, hi, mid)[1][:5], k)[-1] > vol[-1] + 0.002
+
+
+def test_wings_without_quotes_do_not_run_away() -> None:
+    k = np.linspace(-0.05, 0.05, 9)  # half a standard deviation: any wings would do
+    quoted = smile(TRUE, k) + np.random.default_rng(2).normal(0.0, 2e-4, k.size)
+    code, out = fit(k, quoted - 2e-3, quoted + 2e-3, quoted, mid_weight=0.2)
+    assert code == "converged"
+    deviation = quoted[4] * math.sqrt(YEARS)
+    slopes = out[1] * np.array([1.0 - out[2], 1.0 + out[2]]) / deviation
+    assert np.all(slopes > 0.3)
+    assert np.all(slopes < 3.0)
 
 
 def test_a_prior_keeps_two_old_quotes_from_throwing_the_slice() -> None:
@@ -212,4 +224,4 @@ def test_quotes_without_weight_count_for_nothing() -> None:
     code = svi_fit.fit_slice(k, spoiled, spoiled, spoiled, weight, YEARS, NONE, NONE, 0.0, 0.0, 0.0, out)
     assert code == svi_fit.CONVERGED
     assert out[7] == 20
-    np.testing.assert_allclose(out[:5], TRUE, atol=1e-6)
+    np.testing.assert_allclose(smile(out[:5], k), vol, atol=WING_PULL)

@@ -67,6 +67,14 @@ def svi_derivatives(params: Floats, k: Floats, w: Floats, dw: Floats, d2w: Float
 
 
 @inlined
+def total_variance(params: Floats, k: float) -> float:
+    """w at one k."""
+    y = k - params[3]
+    w: float = params[0] + params[1] * (params[2] * y + math.sqrt(y * y + params[4] * params[4]))
+    return w
+
+
+@inlined
 def durrleman(w: float, dw: float, d2w: float, k: float) -> float:
     """Durrleman's g(k): the slice's density is non-negative where g is."""
     lean = 1.0 - 0.5 * k * dw / w
@@ -91,13 +99,27 @@ def durrleman_min(params: Floats, k_lo: float, k_hi: float, n: int) -> float:
 
 
 @compiled
-def butterfly_free(params: Floats, k_lo: float, k_hi: float, n: int) -> bool:
-    """Whether g >= 0 on n >= 2 equally spaced points of [k_lo, k_hi]; for callers inside kernels."""
+def sinh_grid(n: int, end: float) -> Floats:
+    """n points from -end to end, close around 0 and wide at the ends; in standard deviations."""
+    grid = np.empty(n)
+    for j in range(n):
+        grid[j] = math.sinh(math.asinh(end) * (2.0 * j / (n - 1) - 1.0))
+    return grid
+
+
+@compiled
+def deviation_of(params: Floats) -> float:
+    """Standard deviation of the log forward by a slice's vol at the money."""
+    return math.sqrt(max(total_variance(params, 0.0), svi_plain.MIN_VARIANCE))
+
+
+@compiled
+def butterfly_free(params: Floats, deviation: float, grid: Floats) -> bool:
+    """Whether g >= 0 at `deviation` times every point of the grid; for callers inside kernels."""
     a, b, rho, m, s = params[0], params[1], params[2], params[3], params[4]
     negative = 0
-    step = (k_hi - k_lo) / (n - 1)
-    for i in range(n):
-        k = k_lo + i * step
+    for i in range(grid.size):
+        k = deviation * grid[i]
         y = k - m
         radius = math.sqrt(y * y + s * s)
         per_radius = 1.0 / radius
@@ -119,11 +141,3 @@ def calendar_gap(params_near: Floats, params_far: Floats, k_lo: float, k_hi: flo
         if not gap >= least:
             least = gap
     return least
-
-
-@inlined
-def total_variance(params: Floats, k: float) -> float:
-    """w at one k."""
-    y = k - params[3]
-    w: float = params[0] + params[1] * (params[2] * y + math.sqrt(y * y + params[4] * params[4]))
-    return w

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from flatbook.kernels.jit import compiled
 from flatbook.kernels.svi import total_variance
-from flatbook.kernels.svi_fit_plain import DENSITY_REACH, MIN_S, MIN_SLOPE, MIN_VARIANCE, PRIOR_NODES
+from flatbook.kernels.svi_fit_plain import MIN_S, MIN_SLOPE, PRIOR_NODES
+from flatbook.kernels.svi_plain import MIN_VARIANCE
 from flatbook.kernels.svi_search import HI, LO, MID, PULL, SHARE, TARGET, W2, Box, K
 
 Floats = NDArray[np.float64]
@@ -83,7 +84,7 @@ def append_prior(
 @compiled
 def cold_start(table: Floats, columns: int, years: float) -> Box:
     """The best of nine slices, each linear least squares in (a, p, c) at a trial centre m and curvature s."""
-    deviation = math.sqrt(typical_variance(table, columns))
+    deviation = typical_deviation(table, columns)
     best, least = (MIN_SLOPE, MIN_SLOPE, max(deviation * deviation, MIN_VARIANCE), 0.0, deviation + MIN_S), math.inf
     for i in range(len(_GUESS_S)):
         for j in range(len(_GUESS_M)):
@@ -95,8 +96,8 @@ def cold_start(table: Floats, columns: int, years: float) -> Box:
 
 
 @compiled
-def typical_variance(table: Floats, columns: int) -> float:
-    """Mean total variance of the quotes, those nearest the money counting most."""
+def typical_deviation(table: Floats, columns: int) -> float:
+    """Root mean total variance of the quotes, those nearest the money counting most."""
     farthest = 1e-12
     for i in range(columns):
         farthest = max(farthest, abs(table[K, i]))
@@ -106,14 +107,7 @@ def typical_variance(table: Floats, columns: int) -> float:
         weight = 1.0 / (1.0 + z * z)
         total += weight * table[TARGET, i]
         mass += weight
-    return total / mass
-
-
-@compiled
-def density_range(table: Floats, columns: int, k_lo: float, k_hi: float) -> tuple[float, float]:
-    """Where g is held above 0: half the quoted range beyond it on each side, and `DENSITY_REACH` deviations."""
-    reach = DENSITY_REACH * math.sqrt(typical_variance(table, columns))
-    return min(1.5 * k_lo - 0.5 * k_hi, -reach), max(1.5 * k_hi - 0.5 * k_lo, reach)
+    return math.sqrt(total / mass)
 
 
 @compiled

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from flatbook.kernels import svi_fit_plain
 from flatbook.kernels.jit import Arg, compiled, kernel
-from flatbook.kernels.svi import butterfly_free
-from flatbook.kernels.svi_columns import append_prior, cold_start, density_range, pack_quotes
+from flatbook.kernels.svi import butterfly_free, sinh_grid
+from flatbook.kernels.svi_columns import append_prior, cold_start, pack_quotes, typical_deviation
 from flatbook.kernels.svi_fit_plain import (
     BAD_INPUT,
     BUTTERFLY_LEFT,
@@ -25,11 +25,13 @@ from flatbook.kernels.svi_fit_plain import (
     CONVERGED,
     FIT_CODES,
     FIT_SIZE,
+    MIN_SLOPE,
     OUT_OF_ITERATIONS,
     PRIOR_NODES,
     TOO_FEW_POINTS,
 )
-from flatbook.kernels.svi_search import rms_outside, search, to_box, to_raw, workspace
+from flatbook.kernels.svi_plain import GRID_END
+from flatbook.kernels.svi_search import frame_of, rms_outside, search, squared_weight, to_box, to_raw, workspace
 
 __all__ = [
     "BAD_INPUT",
@@ -77,10 +79,11 @@ def fit_slice(
     k ln(strike/forward); vol_lo, vol_hi, vol_mid decimal vols, NaN where absent; weight >= 0 per quote, relative. A
     quote without any of the three counts for nothing. `start` (5) with NaN first asks for a cold start. `prior` (5)
     holds the slice with `prior_weight` per node (0, or NaN first: no prior); `mid_weight` multiplies the quote's
-    weight in the pull to its mid. `butterfly_weight` > 0 asks for Durrleman's g >= 0 over the quoted range, half of it
-    beyond on each side and five standard deviations, by a penalty on that weight which grows until it suffices; where
-    it does not, the code is BUTTERFLY_LEFT. out[5] is the weighted root mean square of the distance to the bands in
-    vol, out[6] the steps, out[7] the number of quotes used. With TOO_FEW_POINTS or BAD_INPUT the parameters are NaN.
+    weight in the pull to its mid. `butterfly_weight` > 0 asks for Durrleman's g >= 0 out to 60 standard deviations,
+    by a penalty on that weight which grows until it suffices; where it does not, the code is BUTTERFLY_LEFT. Wings
+    that quotes leave open are drawn to a slope of one standard deviation, and none is steeper than four. out[5] is the
+    weighted root mean square of the distance to the bands in vol, out[6] the steps, out[7] the number of quotes used.
+    With TOO_FEW_POINTS or BAD_INPUT the parameters are NaN.
     """
     table, work = workspace(k.size + len(PRIOR_NODES))
     return _fit(
@@ -188,19 +191,23 @@ def _fit(
     if columns < 5 or used == 0:
         return TOO_FEW_POINTS
     x = to_box(start) if math.isfinite(start[0]) else cold_start(table, columns, years)
-    from_k, to_k = density_range(table, columns, k_lo, k_hi)
-    x, steps, code = search(x, table, columns, years, k_lo, k_hi, from_k, to_k, butterfly_weight, work)
+    deviation = typical_deviation(table, columns)
+    total = squared_weight(table, used)
+    frame = frame_of(total, k_lo, k_hi, deviation, MIN_SLOPE, MIN_SLOPE, butterfly_weight)
+    x, steps, code = search(x, table, columns, years, frame, work)
     to_raw(x, out)
     if butterfly_weight > 0.0:
-        free = butterfly_free(out, from_k, to_k, 4 * BUTTERFLY_POINTS)
+        grid = sinh_grid(4 * BUTTERFLY_POINTS, GRID_END)
+        free = butterfly_free(out, deviation, grid)
         for _ in range(BUTTERFLY_ROUNDS):
             if free:
                 break
             butterfly_weight *= 10.0
-            x, more, code = search(x, table, columns, years, k_lo, k_hi, from_k, to_k, butterfly_weight, work)
+            frame = frame_of(total, k_lo, k_hi, deviation, MIN_SLOPE, MIN_SLOPE, butterfly_weight)
+            x, more, code = search(x, table, columns, years, frame, work)
             steps += more
             to_raw(x, out)
-            free = butterfly_free(out, from_k, to_k, 4 * BUTTERFLY_POINTS)
+            free = butterfly_free(out, deviation, grid)
         code = code if free else BUTTERFLY_LEFT
     out[5] = rms_outside(x, table, used, years)
     out[6] = steps

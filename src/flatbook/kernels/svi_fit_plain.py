@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, least_squares
 
+from flatbook.kernels.svi_plain import GRID_END, MIN_VARIANCE, sinh_grid
+
 Floats = NDArray[np.float64]
 
 CONVERGED: Final = 0
@@ -28,15 +30,22 @@ PRIOR_NODES: Final = (-2.5, -1.0, 0.0, 1.0, 2.5)
 BUTTERFLY_POINTS: Final = 96
 BUTTERFLY_MARGIN: Final = 1e-3
 BUTTERFLY_ROUNDS: Final = 4
-DENSITY_REACH: Final = 5.0
+STEEPEST: Final = 4.0
+"""Slope of the steepest wing, in standard deviations: far strikes without quotes say nothing against a steeper one."""
+
+TYPICAL_WING: Final = 1.0
+"""Slope that a wing without quotes is drawn to, in standard deviations."""
+
+WING_SHARE: Final = 5e-4
+"""Weight of that pull, against all quotes of a slice: a standard deviation of slope for so much vol at every quote."""
+
 MIN_SLOPE: Final = 1e-7
-MIN_VARIANCE: Final = 1e-12
 MIN_S: Final = 1e-5
 
 
 @dataclass(frozen=True)
-class _Quotes:
-    """Usable quotes and the prior's nodes: -inf and inf for absent ends, NaN for an absent mid."""
+class Quotes:
+    """What is asked of a slice: -inf and inf for absent ends of a band, NaN for an absent mid."""
 
     k: Floats
     lo: Floats
@@ -45,41 +54,52 @@ class _Quotes:
     weight: Floats
     mid_weight: Floats
     years: float
-    butterfly_weight: float
+    k_range: tuple[float, float]
+    deviation: float
+    wing_weight: float
+    butterfly_weight: float = 0.0
+    least_slopes: tuple[float, float] = (0.0, 0.0)
 
-    def residuals(self, box: Floats) -> Floats:
+    def with_bands(self, k: Floats, lo: Floats, hi: Floats, weight: Floats) -> Quotes:
+        """The same and more bands."""
+        none = np.zeros(k.size)
+        return replace(
+            self,
+            k=np.append(self.k, k),
+            lo=np.append(self.lo, lo),
+            hi=np.append(self.hi, hi),
+            mid=np.append(self.mid, none),
+            weight=np.append(self.weight, weight),
+            mid_weight=np.append(self.mid_weight, none),
+        )
+
+    def residuals(self, at: Floats) -> Floats:
         """Weighted distances to bands, mids and the butterfly margin, at (p, c, u, m, s)."""
-        w, _, _ = _curve(box, self.k)
-        vol = np.sqrt(w / self.years)
+        vol = np.sqrt(_curve(at, self.k)[0] / self.years)
         excess = np.maximum(vol - self.hi, 0.0) + np.minimum(vol - self.lo, 0.0)
         pull = np.where(np.isnan(self.mid), 0.0, self.mid_weight * (vol - np.nan_to_num(self.mid)))
-        rows = [self.weight * excess, pull]
+        wings = self.wing_weight * (at[:2] / self.deviation - TYPICAL_WING)
+        rows = [self.weight * excess, pull, wings]
         if self.butterfly_weight > 0.0:
-            short = np.minimum(self.g(box, BUTTERFLY_POINTS) - BUTTERFLY_MARGIN, 0.0)
+            short = np.minimum(self.g(at, BUTTERFLY_POINTS) - BUTTERFLY_MARGIN, 0.0)
             rows.append(self.butterfly_weight * short / np.sqrt(BUTTERFLY_POINTS))
         return np.concatenate(rows)
 
-    def g(self, box: Floats, n: int) -> Floats:
-        """Durrleman's g on n points of the quoted range, half of it beyond on each side, and five deviations."""
-        lo, hi = float(self.k.min()), float(self.k.max())
-        reach = DENSITY_REACH * self.deviation()
-        k = np.linspace(min(1.5 * lo - 0.5 * hi, -reach), max(1.5 * hi - 0.5 * lo, reach), n)
-        w, dw, d2w = _curve(box, k)
+    def g(self, at: Floats, n: int) -> Floats:
+        """Durrleman's g on n points far into the wings."""
+        k = self.deviation * sinh_grid(n, GRID_END)
+        w, dw, d2w = _curve(at, k)
         return (1.0 - 0.5 * k * dw / w) ** 2 - 0.25 * dw**2 * (1.0 / w + 0.25) + 0.5 * d2w
 
-    def targets(self) -> Floats:
-        """The vols that a cold start aims at: the mid, else the middle of the band, else its one end."""
-        middle = np.where(np.isinf(self.lo), self.hi, np.where(np.isinf(self.hi), self.lo, 0.5 * (self.lo + self.hi)))
-        return np.where(np.isnan(self.mid), middle, self.mid)
-
-    def deviation(self) -> float:
-        """Root mean total variance of the quotes, those nearest the money counting most."""
-        z = 8.0 * self.k / max(float(np.abs(self.k).max()), 1e-12)
-        return float(np.sqrt(np.average(self.targets() ** 2 * self.years, weights=1.0 / (1.0 + z * z))))
-
-    def least_g(self, box: Floats, n: int) -> float:
+    def least_g(self, at: Floats, n: int) -> float:
         """Least of `g`."""
-        return float(np.min(self.g(box, n)))
+        return float(np.min(self.g(at, n)))
+
+    def rms_outside(self, at: Floats, used: int) -> float:
+        """Weighted root mean square of the distance of the first `used` from their bands, in vol."""
+        vol = np.sqrt(_curve(at, self.k[:used])[0] / self.years)
+        excess = np.maximum(vol - self.hi[:used], 0.0) + np.minimum(vol - self.lo[:used], 0.0)
+        return float(np.sqrt(np.average(excess**2, weights=self.weight[:used] ** 2)))
 
 
 def fit_slice(
@@ -98,34 +118,20 @@ def fit_slice(
 ) -> int:
     """As `svi_fit.fit_slice`."""
     out[:] = np.nan
-    said = ~(np.isnan(vol_lo) & np.isnan(vol_hi) & np.isnan(vol_mid))
-    use = (weight > 0.0) & said
-    if not (years > 0.0 and np.isfinite(years) and np.isfinite(k[use]).all() and np.isfinite(weight[use]).all()):
-        return BAD_INPUT
-    used = int(use.sum())
-    out[7] = used
-    columns = [k[use], _or(vol_lo[use], -np.inf), _or(vol_hi[use], np.inf), vol_mid[use], weight[use]]
-    if prior_weight > 0.0 and np.isfinite(prior[0]):
-        columns = [np.append(column, row) for column, row in zip(columns, _prior_rows(prior, years), strict=True)]
-        columns[4][used:] = prior_weight
-    pull = np.where(np.arange(columns[0].size) < used, mid_weight * columns[4], 0.0)
-    if columns[0].size < 5 or used == 0:
-        return TOO_FEW_POINTS
-    quotes = _Quotes(columns[0], columns[1], columns[2], columns[3], columns[4], pull, years, butterfly_weight)
-    solution = min((_solve(quotes, box) for box in _starts(quotes, start)), key=lambda found: float(found.cost))
+    asked = ask(k, vol_lo, vol_hi, vol_mid, weight, years, prior, prior_weight, mid_weight)
+    if isinstance(asked, int):
+        return asked
+    quotes, used = asked
+    quotes = replace(quotes, butterfly_weight=butterfly_weight)
+    solution = best_of_starts(quotes, start)
     for _ in range(BUTTERFLY_ROUNDS):
         if quotes.butterfly_weight <= 0.0 or quotes.least_g(solution.x, 4 * BUTTERFLY_POINTS) >= 0.0:
             break
         quotes = replace(quotes, butterfly_weight=10.0 * quotes.butterfly_weight)
-        solution = _solve(quotes, solution.x)
-    box = np.asarray(solution.x, dtype=np.float64)
-    p, c, u, m, s = box
-    out[:5] = u - s * np.sqrt(p * c), 0.5 * (p + c), (c - p) / (c + p), m, s
-    vol = np.sqrt(_curve(box, quotes.k[:used])[0] / years)
-    excess = np.maximum(vol - quotes.hi[:used], 0.0) + np.minimum(vol - quotes.lo[:used], 0.0)
-    out[5] = np.sqrt(np.average(excess**2, weights=quotes.weight[:used] ** 2))
-    out[6] = solution.nfev
-    if butterfly_weight > 0.0 and quotes.least_g(box, 4 * BUTTERFLY_POINTS) < 0.0:
+        solution = solve(quotes, solution.x)
+    out[:5] = raw(solution.x)
+    out[5:] = quotes.rms_outside(solution.x, used), solution.nfev, used
+    if butterfly_weight > 0.0 and quotes.least_g(solution.x, 4 * BUTTERFLY_POINTS) < 0.0:
         return BUTTERFLY_LEFT
     return CONVERGED if solution.status > 0 else OUT_OF_ITERATIONS
 
@@ -165,26 +171,76 @@ def fit_slices(
         )
 
 
-def _starts(quotes: _Quotes, start: Floats) -> list[Floats]:
-    """(p, c, u, m, s) to search from: the given slice, or three symmetric smiles of different curvature."""
+def ask(
+    k: Floats,
+    vol_lo: Floats,
+    vol_hi: Floats,
+    vol_mid: Floats,
+    weight: Floats,
+    years: float,
+    prior: Floats,
+    prior_weight: float,
+    mid_weight: float,
+) -> tuple[Quotes, int] | int:
+    """Usable quotes with the prior's nodes after them, and how many quotes; or the code that says why not."""
+    use = (weight > 0.0) & ~(np.isnan(vol_lo) & np.isnan(vol_hi) & np.isnan(vol_mid))
+    used = int(use.sum())
+    if not (years > 0.0 and np.isfinite(years) and np.isfinite(k[use]).all() and np.isfinite(weight[use]).all()):
+        return BAD_INPUT
+    columns = [k[use], _or(vol_lo[use], -np.inf), _or(vol_hi[use], np.inf), vol_mid[use], weight[use]]
+    if prior_weight > 0.0 and np.isfinite(prior[0]):
+        columns = [np.append(column, row) for column, row in zip(columns, _prior_rows(prior, years), strict=True)]
+        columns[4][used:] = prior_weight
+    if columns[0].size < 5 or used == 0:
+        return TOO_FEW_POINTS
+    pull = np.where(np.arange(columns[0].size) < used, mid_weight * columns[4], 0.0)
+    lo, hi = float(columns[0].min()), float(columns[0].max())
+    k, bid, ask_, mid, weights = columns
+    middle = np.where(np.isinf(bid), ask_, np.where(np.isinf(ask_), bid, 0.5 * (bid + ask_)))
+    aim = np.where(np.isnan(mid), middle, mid)
+    nearness = 1.0 / (1.0 + (8.0 * k / max(float(np.abs(k).max()), 1e-12)) ** 2)
+    deviation = float(np.sqrt(np.average(aim**2 * years, weights=nearness)))
+    wing_weight = WING_SHARE * float(np.sqrt(np.sum(weights[:used] ** 2)))
+    return Quotes(k, bid, ask_, mid, weights, pull, years, (lo, hi), deviation, wing_weight), used
+
+
+def best_of_starts(quotes: Quotes, start: Floats) -> OptimizeResult:
+    """The solution from the given slice; where that is NaN, the best from three smiles of different curvature."""
     if np.isfinite(start[0]):
-        a, b, rho, m, s = start
-        return [np.array([b * (1.0 - rho), b * (1.0 + rho), a + b * s * np.sqrt(1.0 - rho * rho), m, s])]
-    deviation = quotes.deviation()
-    return [np.array([deviation, deviation, 0.5 * deviation**2, 0.0, size * deviation]) for size in (0.2, 0.7, 2.0)]
+        return solve(quotes, box(start))
+    deviation = quotes.deviation
+    smiles = [np.array([deviation, deviation, 0.5 * deviation**2, 0.0, size * deviation]) for size in (0.2, 0.7, 2.0)]
+    return min((solve(quotes, smile) for smile in smiles), key=lambda found: float(found.cost))
 
 
-def _solve(quotes: _Quotes, box: Floats) -> OptimizeResult:
-    width = float(np.ptp(quotes.k))
-    lowest = np.array([MIN_SLOPE, MIN_SLOPE, MIN_VARIANCE, float(quotes.k.min()) - width, MIN_S])
-    highest = np.array([2.0, 2.0, np.inf, float(quotes.k.max()) + width, 10.0 * (width + MIN_S)])
-    inside = np.clip(box, lowest + 1e-12, highest - 1e-12)
+def solve(quotes: Quotes, at: Floats) -> OptimizeResult:
+    """Least squares of `quotes.residuals` from (p, c, u, m, s) inside the bounds."""
+    k_lo, k_hi = quotes.k_range
+    width = k_hi - k_lo
+    least_p, least_c = (max(slope, MIN_SLOPE) for slope in quotes.least_slopes)
+    lowest = np.array([least_p, least_c, MIN_VARIANCE, k_lo - width, MIN_S])
+    steepest = min(STEEPEST * quotes.deviation, 2.0)
+    most_p, most_c = (max(steepest, least + 1e-9) for least in (least_p, least_c))
+    highest = np.array([most_p, most_c, np.inf, k_hi + width, 10.0 * (width + MIN_S)])
+    inside = np.clip(at, lowest + 1e-12, highest - 1e-12)
     return least_squares(quotes.residuals, inside, bounds=(lowest, highest), x_scale="jac", xtol=1e-12, ftol=1e-12)
 
 
-def _curve(box: Floats, k: Floats) -> tuple[Floats, Floats, Floats]:
-    """w, w' and w'' of the slice with wing slopes p and c, least variance u, centre m and curvature s."""
-    p, c, u, m, s = box
+def box(params: Floats) -> Floats:
+    """(p, c, u, m, s) of raw parameters: wing slopes, least variance, centre, curvature."""
+    a, b, rho, m, s = params[:5]
+    return np.array([b * (1.0 - rho), b * (1.0 + rho), a + b * s * np.sqrt(1.0 - rho * rho), m, s])
+
+
+def raw(at: Floats) -> Floats:
+    """Raw parameters of (p, c, u, m, s)."""
+    p, c, u, m, s = at
+    return np.array([u - s * np.sqrt(p * c), 0.5 * (p + c), (c - p) / (c + p), m, s])
+
+
+def _curve(at: Floats, k: Floats) -> tuple[Floats, Floats, Floats]:
+    """w, w' and w'' of the slice (p, c, u, m, s)."""
+    p, c, u, m, s = at
     y = k - m
     radius = np.sqrt(y * y + s * s)
     b, lean = 0.5 * (c + p), 0.5 * (c - p)

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+GRID_END: Final = 60.0
+"""Standard deviations to which fits ask for the absence of arbitrage."""
+
+CHECK_END: Final = 1e6
+"""Standard deviations to which it is checked point by point: there a slice and its asymptotes are one."""
+
+MIN_VARIANCE: Final = 1e-12
+"""Least total variance a slice is let have."""
 
 
 def svi_total_variance(params: Floats, k: Floats, out: Floats) -> None:
@@ -50,3 +61,8 @@ def _curve(params: Floats, k: Floats) -> tuple[Floats, Floats, Floats]:
     y = k - m
     radius = np.sqrt(y * y + s * s)
     return a + b * (rho * y + radius), b * (rho + y / radius), b * s * s / radius**3
+
+
+def sinh_grid(n: int, end: float) -> Floats:
+    """n points from -end to end, close around 0 and wide at the ends; in standard deviations."""
+    return np.asarray(np.sinh(np.arcsinh(end) * np.linspace(-1.0, 1.0, n)))

@@ -15,7 +15,7 @@ vectorise.
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,36 @@ from flatbook.kernels.svi_fit_plain import (
     CONVERGED,
     MIN_S,
     MIN_SLOPE,
-    MIN_VARIANCE,
     OUT_OF_ITERATIONS,
+    STEEPEST,
+    TYPICAL_WING,
+    WING_SHARE,
 )
+from flatbook.kernels.svi_plain import GRID_END, MIN_VARIANCE
 
 Floats = NDArray[np.float64]
 Box = tuple[float, float, float, float, float]
+
+
+class Frame(NamedTuple):
+    """What bounds and shapes a slice beside its columns.
+
+    The quoted range of k: the centre m stays within its width of it. The standard deviation of the log forward by the
+    quotes near the money: the slice's scale. The least and the greatest slope of each wing. The weight of the pull of
+    both slopes to TYPICAL_WING deviations, which decides where quotes leave wings open; and that of the condition
+    that Durrleman's g is not negative out to GRID_END deviations, 0 for none.
+    """
+
+    k_lo: float
+    k_hi: float
+    deviation: float
+    least_p: float
+    most_p: float
+    least_c: float
+    most_c: float
+    wing_weight: float
+    butterfly_weight: float
+
 
 # Rows of what is asked: log-moneyness; ends of the band, infinite where absent; mid, 0 where absent; squared weights of
 # the band and of the mid; the total variance a cold start aims at and its squared weight.
@@ -48,20 +72,24 @@ P, C, A, M, S = range(5)
 _SUMS: Final = 20  # the upper triangle of J'J by rows (15), J'r (5); then, in the work array,
 _SCALE: Final = 20  # the diagonal of J'J as if every band bound (5)
 _MOVE: Final = 25  # the step (5)
-_SYSTEM: Final = 30  # the 5 x 6 linear system
-_WORK: Final = 60
+_BEST: Final = 30  # the best step so far (5)
+_SYSTEM: Final = 35  # the 5 x 6 linear system
+_WORK: Final = 65
 
 _FLAT: Final = 1e-4  # wing slopes below this count as this where the floor's gradient divides by them
 _MAX_STEPS: Final = 60
 _MAX_CHOICES: Final = 8
+_MAX_HALVINGS: Final = 4
 _COST_TOLERANCE: Final = 3e-4  # relative, and
-_VOL_TOLERANCE: Final = 1e-8  # root mean square in vol: the step that promises less than either is the last
+_VOL_TOLERANCE: Final = (
+    1e-6  # root mean square of all quotes in vol: the step that promises less than either is the last
+)
 
 
 @inlined
 def workspace(quotes: int) -> tuple[Floats, Floats]:
-    """Room for as many quotes with the columns of the butterfly condition, and scratch for `search`."""
-    return np.empty((ROWS, quotes + BUTTERFLY_POINTS)), np.empty(_WORK)
+    """Room for as many quotes with the columns that shape a slice, and scratch for `search`."""
+    return np.empty((ROWS, quotes + 2 + BUTTERFLY_POINTS)), np.empty(_WORK)
 
 
 @inlined
@@ -71,6 +99,15 @@ def to_box(params: Floats) -> Box:
     p = min(max(b * (1.0 - rho), MIN_SLOPE), 2.0)
     c = min(max(b * (1.0 + rho), MIN_SLOPE), 2.0)
     return p, c, max(params[0], MIN_VARIANCE - s * math.sqrt(p * c)), params[3], s
+
+
+@compiled
+def squared_weight(table: Floats, quotes: int) -> float:
+    """Sum of the squared weights of the first columns."""
+    total = 0.0
+    for i in range(quotes):
+        total += table[W2, i]
+    return total
 
 
 @inlined
@@ -84,43 +121,36 @@ def to_raw(x: Box, params: Floats) -> None:
     params[4] = s
 
 
-@compiled
-def search(
-    x: Box,
-    table: Floats,
-    quotes: int,
-    years: float,
-    k_lo: float,
-    k_hi: float,
-    density_from: float,
-    density_to: float,
-    butterfly_weight: float,
-    work: Floats,
-) -> tuple[Box, int, int]:
-    """From `x`, where the first `quotes` columns of `table` lead: the slice, the steps taken, a code of `FIT_CODES`.
+@inlined
+def frame_of(
+    quotes_weight2: float, k_lo: float, k_hi: float, deviation: float, least_p: float, least_c: float, butterfly: float
+) -> Frame:
+    """The frame of quotes whose squared weights sum to `quotes_weight2`: no wing steeper than STEEPEST deviations."""
+    steepest = min(STEEPEST * deviation, 2.0)
+    wing_weight = WING_SHARE * math.sqrt(quotes_weight2)
+    most_p, most_c = max(steepest, least_p), max(steepest, least_c)
+    return Frame(k_lo, k_hi, deviation, least_p, most_p, least_c, most_c, wing_weight, butterfly)
 
-    [k_lo, k_hi] is the quoted range, and m stays within its width of it. With `butterfly_weight` > 0 Durrleman's g is
-    held above 0 on [density_from, density_to].
-    """
-    columns = quotes
-    if butterfly_weight > 0.0:
-        columns = quotes + BUTTERFLY_POINTS
-        _ask_for_density(table, quotes, density_from, density_to, butterfly_weight)
-    negligible = 0.0
-    for i in range(quotes):
-        negligible += table[W2, i]
-    negligible *= _VOL_TOLERANCE * _VOL_TOLERANCE
-    damping, code = 1e-3, OUT_OF_ITERATIONS
-    cost = _look(x, table, quotes, columns, years, work)
-    steps = 0
+
+@compiled
+def search(x: Box, table: Floats, quotes: int, years: float, frame: Frame, work: Floats) -> tuple[Box, int, int]:
+    """From `x`, where the first `quotes` columns of `table` lead: the slice, the steps taken, a code of `FIT_CODES`."""
+    columns = _ask_for_shape(table, quotes, frame)
+    unit = frame.wing_weight * (_VOL_TOLERANCE / WING_SHARE)
+    negligible = unit * unit
+    damping, steps = 1e-3, 0
+    x = _between(x, frame)
+    cost = _look(x, table, quotes, columns, years, frame, work)
     while steps < _MAX_STEPS:
         steps += 1
-        trial, promised = _best_step(x, table, columns, damping, k_lo, k_hi, work)
+        trial, promised = _best_step(x, table, columns, cost, damping, frame, work)
         gain_promised = cost - promised
-        if damping <= 1.0 and abs(gain_promised) <= _COST_TOLERANCE * cost + negligible:
+        if damping <= 1.0 and 0.0 <= gain_promised <= _COST_TOLERANCE * cost + negligible:
             return trial, steps, CONVERGED
-        trial_cost = _look(trial, table, quotes, columns, years, work)
-        gain = cost - trial_cost
+        gain = -1.0
+        if gain_promised >= 0.0:
+            trial_cost = _look(trial, table, quotes, columns, years, frame, work)
+            gain = cost - trial_cost
         if gain >= 0.0:
             x, cost = trial, trial_cost
             damping *= 0.1 if gain > 0.75 * gain_promised else (1.0 if gain > 0.25 * gain_promised else 4.0)
@@ -129,16 +159,27 @@ def search(
             damping *= 8.0
             if damping > 1e8:
                 return x, steps, CONVERGED
-            _look(x, table, quotes, columns, years, work)
-    return x, steps, code
+            _look(x, table, quotes, columns, years, frame, work)
+    return x, steps, OUT_OF_ITERATIONS
 
 
 @inlined
-def _look(x: Box, table: Floats, quotes: int, columns: int, years: float, work: Floats) -> float:
+def _between(x: Box, frame: Frame) -> Box:
+    """`x` with its wing slopes moved between their bounds."""
+    p, c, a, m, s = x
+    p, c = min(max(p, frame.least_p), frame.most_p), min(max(c, frame.least_c), frame.most_c)
+    return p, c, max(a, MIN_VARIANCE - s * math.sqrt(p * c)), m, s
+
+
+@inlined
+def _look(x: Box, table: Floats, quotes: int, columns: int, years: float, frame: Frame, work: Floats) -> float:
     """Fill what the slice `x` answers, and which ends bind there; the weighted sum of squares."""
     _answer_quotes(x, table, quotes, 1.0 / years)
-    if columns > quotes:
-        _answer_density(x, table, quotes, columns)
+    for i, slope, row in ((quotes, x[P], JP), (quotes + 1, x[C], JC)):
+        table[VALUE, i] = slope / frame.deviation
+        table[row, i] = 1.0 / frame.deviation
+    if columns > quotes + 2:
+        _answer_density(x, table, quotes + 2, columns)
     for i in range(5):
         work[_MOVE + i] = 0.0
     cost, _ = _bind(table, columns, work)
@@ -147,18 +188,35 @@ def _look(x: Box, table: Floats, quotes: int, columns: int, years: float, work: 
 
 @inlined
 def _best_step(
-    x: Box, table: Floats, columns: int, damping: float, k_lo: float, k_hi: float, work: Floats
+    x: Box, table: Floats, columns: int, cost: float, damping: float, frame: Frame, work: Floats
 ) -> tuple[Box, float]:
-    """The damped step to the least of the linearised bands inside the bounds, and the cost promised there."""
-    to, promised = x, math.inf
+    """The damped step to the least of the linearised bands inside the bounds, and the cost promised there.
+
+    Infinite where none is found that promises no loss.
+    """
+    promised, found = cost, False
     _scale(table, columns, work)
+    for i in range(5):
+        work[_BEST + i] = 0.0
     for _ in range(_MAX_CHOICES):
         _accumulate(table, columns, work)
-        to = _step(x, damping, k_lo, k_hi, work)
-        promised, changes = _bind(table, columns, work)
+        _solve_for_move(x, damping, frame, work)
+        there, changes = _bind(table, columns, work)
+        for _ in range(_MAX_HALVINGS):
+            if there <= promised:
+                break
+            # The bands that bind at the far end are too many or too few: the least lies on the way there.
+            for i in range(5):
+                work[_MOVE + i] = 0.5 * (work[_MOVE + i] + work[_BEST + i])
+            there, changes = _bind(table, columns, work)
+        if there > promised:
+            break
+        promised, found = there, True
+        for i in range(5):
+            work[_BEST + i] = work[_MOVE + i]
         if changes == 0:
             break
-    return to, promised
+    return _land(x, frame, work), promised if found else math.inf
 
 
 @compiled
@@ -183,17 +241,25 @@ def _answer_quotes(x: Box, table: Floats, quotes: int, per_year: float) -> None:
 
 
 @compiled
-def _ask_for_density(table: Floats, quotes: int, first: float, last: float, butterfly_weight: float) -> None:
-    """Append columns that ask for g >= 0 from `first` to `last`."""
-    step = (last - first) / (BUTTERFLY_POINTS - 1)
-    for j in range(BUTTERFLY_POINTS):
-        i = quotes + j
-        table[K, i] = first + j * step
+def _ask_for_shape(table: Floats, quotes: int, frame: Frame) -> int:
+    """Append columns that pull the wings' slopes and ask for a density; the number of columns then."""
+    columns = quotes + 2
+    if frame.butterfly_weight > 0.0:
+        columns += BUTTERFLY_POINTS
+    for i in range(quotes, columns):
+        table[LO, i], table[HI, i], table[MID, i], table[W2, i], table[PULL, i] = -math.inf, math.inf, 0.0, 0.0, 0.0
+    for i in range(quotes, quotes + 2):
+        for row in (JP, JC, JA, JM, JS):
+            table[row, i] = 0.0
+        table[MID, i] = TYPICAL_WING
+        table[PULL, i] = frame.wing_weight * frame.wing_weight
+    w2 = frame.butterfly_weight * frame.butterfly_weight / BUTTERFLY_POINTS
+    for i in range(quotes + 2, columns):
+        at = 2.0 * (i - quotes - 2) / (BUTTERFLY_POINTS - 1) - 1.0
+        table[K, i] = frame.deviation * math.sinh(math.asinh(GRID_END) * at)
         table[LO, i] = BUTTERFLY_MARGIN
-        table[HI, i] = math.inf
-        table[MID, i] = 0.0
-        table[W2, i] = butterfly_weight * butterfly_weight / BUTTERFLY_POINTS
-        table[PULL, i] = 0.0
+        table[W2, i] = w2
+    return columns
 
 
 @compiled
@@ -301,8 +367,8 @@ def _accumulate(table: Floats, columns: int, work: Floats) -> None:
 
 
 @inlined
-def _step(x: Box, damping: float, k_lo: float, k_hi: float, work: Floats) -> Box:
-    """Solve the damped normal equations, cut the step back to the bounds and leave it in `work`: where it ends."""
+def _solve_for_move(x: Box, damping: float, frame: Frame, work: Floats) -> None:
+    """Solve the damped normal equations and put the move, cut back to the bounds, into `work`."""
     p, c, a, m, s = x
     system = work[_SYSTEM : _SYSTEM + 30].reshape(5, 6)
     at = 0
@@ -313,25 +379,43 @@ def _step(x: Box, damping: float, k_lo: float, k_hi: float, work: Floats) -> Box
             at += 1
         system[i, 5] = -work[15 + i]
         system[i, i] += damping * work[_SCALE + i] + 1e-30
-    floored = a <= MIN_VARIANCE * (1.0 + 1e-9) - s * math.sqrt(p * c) and system[A, 5] < 0.0
+    floored = _is_floored(x) and system[A, 5] < 0.0
     if floored:
         _follow_floor(system, x)
-    _hold(system, P, p <= MIN_SLOPE, p >= 2.0)
-    _hold(system, C, c <= MIN_SLOPE, c >= 2.0)
+    _hold(system, P, p <= frame.least_p, p >= frame.most_p)
+    _hold(system, C, c <= frame.least_c, c >= frame.most_c)
     _hold(system, A, floored, False)
     _hold(system, S, s <= MIN_S, False)
     _solve(system)
-    width = k_hi - k_lo
-    to_p = min(max(p + system[P, 5], MIN_SLOPE), 2.0)
-    to_c = min(max(c + system[C, 5], MIN_SLOPE), 2.0)
-    to_m = min(max(m + system[M, 5], k_lo - width), k_hi + width)
+    width = frame.k_hi - frame.k_lo
+    to_p = min(max(p + system[P, 5], frame.least_p), frame.most_p)
+    to_c = min(max(c + system[C, 5], frame.least_c), frame.most_c)
+    to_m = min(max(m + system[M, 5], frame.k_lo - width), frame.k_hi + width)
     to_s = min(max(s + system[S, 5], 0.2 * s, MIN_S), 5.0 * s, 10.0 * (width + MIN_S))
     floor = MIN_VARIANCE - to_s * math.sqrt(to_p * to_c)
     to_a = floor if floored else max(a + system[A, 5], floor)
     work[_MOVE + P], work[_MOVE + C], work[_MOVE + A] = to_p - p, to_c - c, to_a - a
     work[_MOVE + M], work[_MOVE + S] = to_m - m, to_s - s
-    straight = to_p, to_c, to_a, to_m, to_s
-    return straight if floored else _bend(x, straight, min(max(0.0, k_lo), k_hi), width)
+
+
+@inlined
+def _is_floored(x: Box) -> bool:
+    p, c, a, _, s = x
+    return a <= MIN_VARIANCE * (1.0 + 1e-9) - s * math.sqrt(p * c)
+
+
+@inlined
+def _land(x: Box, frame: Frame, work: Floats) -> Box:
+    """Where the best move from `x` ends."""
+    p, c, a, m, s = x
+    to_p = min(max(p + work[_BEST + P], frame.least_p), frame.most_p)
+    to_c = min(max(c + work[_BEST + C], frame.least_c), frame.most_c)
+    to_s = max(s + work[_BEST + S], MIN_S)
+    to_a = max(a + work[_BEST + A], MIN_VARIANCE - to_s * math.sqrt(to_p * to_c))
+    straight = to_p, to_c, to_a, m + work[_BEST + M], to_s
+    if _is_floored(x) and _is_floored(straight):
+        return straight
+    return _bend(x, straight, min(max(0.0, frame.k_lo), frame.k_hi), frame.k_hi - frame.k_lo)
 
 
 @inlined

@@ -1,0 +1,229 @@
+"""Plain twin of `flatbook.kernels.surface_joint`: the same sweeps over scipy's least squares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.kernels import svi_fit_plain
+from flatbook.kernels.svi_fit_plain import (
+    BAD_INPUT,
+    BUTTERFLY_LEFT,
+    BUTTERFLY_POINTS,
+    BUTTERFLY_ROUNDS,
+    CONVERGED,
+    FIT_CODES,
+    FIT_SIZE,
+    Quotes,
+    best_of_starts,
+    box,
+    raw,
+    solve,
+)
+from flatbook.kernels.svi_plain import CHECK_END, GRID_END, MIN_VARIANCE, sinh_grid
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Codes = NDArray[np.int8]
+
+CALENDAR_LEFT: Final = 5
+SURFACE_CODES: Final = (*FIT_CODES, "calendar_left")
+"""Names of `fit_surface`'s result codes."""
+
+SURFACE_SIZE: Final = FIT_SIZE + 1
+"""Columns of `fit_surface`'s output: those of a slice, then its lift in vol."""
+
+CALENDAR_POINTS: Final = 48
+CALENDAR_WEIGHTS: Final = (1.0, 3.0, 10.0, 30.0, 100.0)  # of the bands by neighbours, against all quotes of a slice
+CALENDAR_MARGIN: Final = 4e-4  # of total variance: what sweeps keep neighbours apart by
+BUTTERFLY_SHARE: Final = 0.1  # weight of the density condition, against all quotes of a slice
+FAR_END: Final = 1e4
+FINE_POINTS: Final = 512
+A_LITTLE_MORE: Final = 1.0 + 1e-12  # outlasts the rounding of b and rho
+MOST_LIFT: Final = 0.005  # vol: more than this is not rounding off but fitting
+
+
+@dataclass
+class _Slice:
+    """One expiry between sweeps."""
+
+    quotes: Quotes
+    used: int
+    params: Floats
+    weight2: float
+    steps: int = 0
+    lift: float = 0.0
+    code: int = CONVERGED
+
+
+def fit_surface(
+    first: Ints,
+    k: Floats,
+    vol_lo: Floats,
+    vol_hi: Floats,
+    vol_mid: Floats,
+    weight: Floats,
+    years: Floats,
+    start: Floats,
+    prior: Floats,
+    prior_weight: Floats,
+    mid_weight: float,
+    out: Floats,
+    code: Codes,
+) -> None:
+    """As `surface_joint.fit_surface`."""
+    out[:] = np.nan
+    slices: dict[int, _Slice] = {}
+    for i in range(years.size):
+        part = slice(int(first[i]), int(first[i + 1]))
+        columns = (k[part], vol_lo[part], vol_hi[part], vol_mid[part], weight[part])
+        asked = svi_fit_plain.ask(*columns, float(years[i]), prior[i], float(prior_weight[i]), mid_weight)
+        disordered = i > 0 and not years[i] > years[i - 1]
+        if isinstance(asked, int) or disordered:
+            code[i] = BAD_INPUT if disordered or not isinstance(asked, int) else asked
+            continue
+        quotes, used = asked
+        weight2 = float(np.sum(quotes.weight[:used] ** 2))
+        quotes = replace(quotes, butterfly_weight=BUTTERFLY_SHARE * float(np.sqrt(weight2)))
+        slices[i] = _Slice(quotes, used, raw(best_of_starts(quotes, start[i]).x), weight2)
+        _refit(slices[i], quotes)
+    ordered = list(slices.values())
+    for calendar_weight in CALENDAR_WEIGHTS:
+        if not _sweep(ordered, calendar_weight, last=calendar_weight == CALENDAR_WEIGHTS[-1]):
+            break
+    _settle(ordered)
+    for i, one in slices.items():
+        code[i] = one.code
+        out[i, :5] = one.params
+        out[i, 5:] = one.quotes.rms_outside(box(one.params), one.used), one.steps, one.used, one.lift
+
+
+def check_surface(params: Floats, least_g: Floats, least_calendar_gap: Floats) -> None:
+    """As `surface_joint.check_surface`."""
+    least_g[:] = least_calendar_gap[:] = np.nan
+    known = [i for i in range(len(params)) if np.isfinite(params[i, 0])]
+    for near, i in zip([-1, *known], known, strict=False):
+        least_g[i] = np.min(_g(params[i], _deviation(params[i]) * sinh_grid(FINE_POINTS, CHECK_END)))
+        if near >= 0:
+            flatter = _is_flatter(params[near], params[i])
+            least_calendar_gap[i] = -np.inf if flatter else _least_gap(params[near], params[i])
+
+
+def _refit(one: _Slice, quotes: Quotes) -> None:
+    at = box(one.params)
+    for _ in range(BUTTERFLY_ROUNDS):
+        solution = solve(quotes, at)
+        at = np.asarray(solution.x, dtype=np.float64)
+        one.steps += int(solution.nfev)
+        if quotes.least_g(at, 4 * BUTTERFLY_POINTS) >= 0.0:
+            break
+        quotes = replace(quotes, butterfly_weight=10.0 * quotes.butterfly_weight)
+    one.params = raw(at)
+
+
+def _sweep(slices: list[_Slice], calendar_weight: float, *, last: bool) -> bool:
+    crossed = False
+    for at, one in enumerate(slices):
+        near = slices[at - 1] if at > 0 else None
+        far = slices[at + 1] if at + 1 < len(slices) else None
+        below = near is not None and _crosses(near.params, one.params)
+        above = far is not None and _crosses(one.params, far.params)
+        if below or above:
+            crossed = True
+            quotes = one.quotes
+            if near is not None:
+                quotes = _with_order(quotes, one, near, calendar_weight, is_near=True, as_lift=last)
+            if far is not None:
+                quotes = _with_order(quotes, one, far, calendar_weight, is_near=False, as_lift=False)
+            if last and near is not None:
+                least = box(near.params)[:2] * A_LITTLE_MORE
+                quotes = replace(quotes, least_slopes=(float(least[0]), float(least[1])))
+            _refit(one, quotes)
+    return crossed
+
+
+def _with_order(
+    quotes: Quotes, one: _Slice, other: _Slice, calendar_weight: float, *, is_near: bool, as_lift: bool
+) -> Quotes:
+    z = sinh_grid(CALENDAR_POINTS, FAR_END if as_lift else GRID_END)
+    unit = _deviation(one.params)
+    k = unit * z
+    margin = 1.0 + CALENDAR_MARGIN if is_near else 1.0 - CALENDAR_MARGIN
+    variance = _variance(other.params, k) * margin
+    vol, nothing = np.sqrt(variance / quotes.years), np.full(k.size, np.inf)
+    share = 2.0 * other.weight2 / (one.weight2 + other.weight2) * one.weight2 / CALENDAR_POINTS
+    weight2 = calendar_weight**2 * share * (variance / unit**2 if as_lift else 1.0 / (1.0 + z * z))
+    return quotes.with_bands(k, vol if is_near else -nothing, nothing if is_near else vol, np.sqrt(weight2))
+
+
+def _settle(slices: list[_Slice]) -> None:
+    standing: list[_Slice] = []
+    for one in slices:
+        one.code = _join(one, standing)
+        while one.code == CALENDAR_LEFT and standing[-1].weight2 < one.weight2:
+            standing.pop().code = CALENDAR_LEFT
+            one.code = _join(one, standing)
+        if one.code == CONVERGED:
+            standing.append(one)
+
+
+def _join(one: _Slice, standing: list[_Slice]) -> int:
+    params, code = one.params.copy(), CONVERGED
+    if standing:
+        near = standing[-1].params
+        if _is_flatter(near, params):
+            p, c = np.maximum(box(params)[:2], box(near)[:2] * A_LITTLE_MORE)
+            params[1], params[2] = 0.5 * (p + c), (c - p) / (c + p)
+        gap = _least_gap(near, params)
+        if gap < 0.0:
+            params[0] += -gap * (1.0 + 1e-9) + 1e-15
+        code = CALENDAR_LEFT if _least_gap(near, params) < 0.0 else CONVERGED
+    lift = (_deviation(params) - _deviation(one.params)) / float(np.sqrt(one.quotes.years))
+    if code == CALENDAR_LEFT or lift > MOST_LIFT:
+        return CALENDAR_LEFT
+    one.params, one.lift = params, lift
+    return BUTTERFLY_LEFT if np.min(_g(params, _deviation(params) * sinh_grid(FINE_POINTS, CHECK_END))) < 0.0 else code
+
+
+def _variance(raw: Floats, k: Floats) -> Floats:
+    a, b, rho, m, s = raw
+    return np.asarray(a + b * (rho * (k - m) + np.hypot(k - m, s)))
+
+
+def _deviation(raw: Floats) -> float:
+    return float(np.sqrt(max(float(_variance(raw, np.zeros(1))[0]), MIN_VARIANCE)))
+
+
+def _is_flatter(near: Floats, far: Floats) -> bool:
+    sides = np.array([-1.0, 1.0])
+    return bool(np.any(far[1] * (1.0 + sides * far[2]) < near[1] * (1.0 + sides * near[2])))
+
+
+def _crosses(near: Floats, far: Floats) -> bool:
+    k = _deviation(near) * sinh_grid(FINE_POINTS, CHECK_END)
+    return bool(np.any(_variance(far, k) < _variance(near, k))) or _is_flatter(near, far)
+
+
+def _least_gap(near: Floats, far: Floats) -> float:
+    unit = _deviation(near)
+    k = unit * sinh_grid(FINE_POINTS, CHECK_END)
+    for _ in range(3):
+        # Neighbours may touch between two points: look closer around the least of them.
+        gap = _variance(far, k) - _variance(near, k)
+        at = int(np.clip(np.argmin(gap), 1, k.size - 2))
+        least, k = float(gap.min()), np.append(k, np.linspace(k[at - 1], k[at + 1], 65))
+        k.sort()
+    ends = np.array([-1.0, 1.0])
+    at_ends = ends * unit * CHECK_END
+    asymptotes = far[0] + far[1] * (ends + far[2]) * (at_ends - far[3])
+    return min(least, float(np.min(asymptotes - _variance(near, at_ends))))
+
+
+def _g(raw: Floats, k: Floats) -> Floats:
+    _, b, rho, m, s = raw
+    radius = np.hypot(k - m, s)
+    w, dw, d2w = _variance(raw, k), b * (rho + (k - m) / radius), b * s * s / radius**3
+    return np.asarray((1.0 - 0.5 * k * dw / w) ** 2 - 0.25 * dw**2 * (1.0 / w + 0.25) + 0.5 * d2w)
