@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flatbook.kernels import svi
-from flatbook.kernels.black import price_full
+from flatbook.kernels.black import inverse, price_full
 from flatbook.kernels.chain import (
     FACTORS,
     WING,
@@ -105,6 +105,28 @@ def test_loadings_agree_with_the_plain_twin(seed: int, rows: int) -> None:
     load_factors(INDEX, TENOR_YEARS, *inputs, fast)
     load_factors_plain(INDEX, TENOR_YEARS, *inputs, plain)
     np.testing.assert_allclose(fast, plain, rtol=1e-9, atol=1e-6)
+
+
+def test_loadings_are_the_slopes_of_an_option_bought_with_coin() -> None:
+    forward, years, vol, strike = 1.03 * INDEX, 0.1, 0.6, 84_000.0
+
+    def held_usd(spot: float, level: float) -> float:
+        """What the option is worth less the coin once paid for it, in USD, the basis held."""
+        now, before = (
+            inverse(f, strike, v, years, 1.0).price for f, v in ((forward * spot, vol + level), (forward, vol))
+        )
+        return float(now - before) * INDEX * spot
+
+    greeks = np.empty((11, 1))
+    price_full(np.full(1, forward), np.full(1, strike), np.full(1, vol), np.full(1, years), np.ones(1), greeks)
+    loading = np.empty((1, FACTORS))
+    load_factors(INDEX, TENOR_YEARS, np.full(1, forward), np.full(1, years), np.zeros(1), greeks, loading)
+    h = 1e-4
+    slope = (held_usd(1 + h, 0.0) - held_usd(1 - h, 0.0)) / (2 * h)
+    bend = (held_usd(1 + h, 0.0) - 2 * held_usd(1.0, 0.0) + held_usd(1 - h, 0.0)) / (h * h)
+    assert loading[0, 0] == pytest.approx(slope, rel=1e-6)
+    assert loading[0, 1] == pytest.approx(0.5 * bend, rel=1e-4)
+    assert loading[0, 2::3].sum() == pytest.approx((held_usd(1.0, h) - held_usd(1.0, -h)) / (2 * h), rel=1e-6)
 
 
 def test_vega_is_shared_between_the_two_tenors_around_and_nothing_is_lost() -> None:

@@ -113,3 +113,12 @@ def options(date: str, low: int = 60_000, high: int = 105_000, step: int = 5_000
 
 
 DAY_S = NS_PER_DAY / NS_PER_SECOND
+
+
+def shown_market(world: World, *dates: str, seconds: float = 0.0) -> Market:
+    """A market that saw the world's index and whole chains of some expiries."""
+    market = new_market()
+    market.take_index(world.index(seconds))
+    names = [name for date in dates for name in options(date)]
+    market.take_chain(chain(seconds, [world.quote(seconds, name) for name in names]))
+    return market

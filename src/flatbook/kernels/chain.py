@@ -88,7 +88,7 @@ def load_factors_plain(
 ) -> None:
     """Plain twin of `load_factors`."""
     scale = index / forward
-    loading[:, 0] = greeks[1] * index
+    loading[:, 0] = greeks[1] * index - greeks[0] * scale
     loading[:, 1] = 0.5 * greeks[2] * forward * forward * scale
     log_tenor = np.log(tenor_years)
     at = np.clip(np.log(np.maximum(years, 1e-9)), log_tenor[0], log_tenor[-1])
@@ -112,18 +112,19 @@ def load_factors(
     greeks: Floats,
     loading: Floats,
 ) -> None:
-    """Fill each row's exposure to the risk factors, per contract of one coin.
+    """Fill what buying a contract of one coin at its value adds to a book's exposure to the risk factors.
 
     Shapes      forward, years, moneyness (n,); tenor_years (TENORS,) rising; greeks (>= 4, n): price, delta, gamma,
                 vega of Black in USD; loading (n, FACTORS)
     Units       USD per unit of factor. Factors: log spot; squared log return; per tenor the vol level, the vol per
                 unit of standardised moneyness, and the vol per its square (all vols per 1.00)
-    Convention  a coin-settled option is worth V index / F in USD, hence the factor index / forward. Vega is shared
-                between the two tenors around its own, linearly in log time
+    Convention  a coin-settled option is worth V index / F in USD, hence the factor index / forward. It is paid for in
+                coin, which is held no more: the spot loading is net of the premium. Vega is shared between the two
+                tenors around its own, linearly in log time
     """
     for i in range(forward.size):
         scale = index / forward[i]
-        loading[i, 0] = greeks[1, i] * index
+        loading[i, 0] = greeks[1, i] * index - greeks[0, i] * scale
         loading[i, 1] = 0.5 * greeks[2, i] * forward[i] * forward[i] * scale
         vega = greeks[3, i] * scale
         z = min(max(moneyness[i], -WING), WING)

@@ -1,9 +1,10 @@
 """The gate: the only door to the market. What breaks a bound does not leave, and why is counted.
 
-Quotes are checked side by side against price bands, sizes and the exposures that a fill would leave; a side that would
-end beyond a bound is dropped, unless it ends nearer than it began. While the stress loss is beyond its bound, or the
-loss stop says so, only sides that reduce a position pass. Hedge orders are checked against their own size and price
-bands, and must not leave the book's delta beyond its bound and farther than before.
+Quotes are checked side by side against price bands, sizes and the exposures that a fill would leave, the coin paid for
+it included; a side that would end beyond a bound is dropped, unless it ends no farther than it began. While the stress
+loss is beyond its bound, or the loss stop says so, only sides that reduce a position pass. Hedge orders are checked
+against their own size and price bands, and must not leave the book's delta beyond its bound and farther than before.
+What is not a number is within no bound.
 """
 
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class Gate:
         used = slice(values.rows)
         forward, greeks = values.forward_usd, values.greeks
         unit = np.empty((3, values.rows))
-        unit[0] = greeks[DELTA]
+        np.subtract(greeks[DELTA], values.fair_coin, out=unit[0])
         np.multiply(greeks[GAMMA], forward, out=unit[1])
         unit[1] *= values.index_usd / 100
         np.divide(greeks[VEGA], forward, out=unit[2])
@@ -107,11 +108,11 @@ class Gate:
         limits = self.limits
         if risk.stage is Stage.HALT:
             return "halted"
-        if notional_usd > limits.hedge_order_usd:
+        if not notional_usd <= limits.hedge_order_usd:
             return "order_size"
-        if abs(limit_usd / index_usd - 1) > limits.price_band_rate:
+        if not abs(limit_usd / index_usd - 1) <= limits.price_band_rate:
             return "price_band"
         after = risk.delta_coin + intent.side * notional_usd / index_usd
-        if abs(after) > limits.delta_coin and abs(after) > abs(risk.delta_coin):
+        if not (abs(after) <= limits.delta_coin or abs(after) <= abs(risk.delta_coin)):
             return "delta"
         return None

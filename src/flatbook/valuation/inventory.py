@@ -65,15 +65,18 @@ class Inventory:
     def exposure(self, values: ChainValues) -> Floats:
         """Exposure to the risk factors in USD per unit (see kernels.chain), coin and perpetual included.
 
-        The carried coin's USD delta holds the perpetual's: what was paid in coin at entry is owed in coin, while the
-        notional itself is dollars.
+        Options load net of their value in coin, which is part of what the book is worth in coin; so their value and
+        the coin carried make up the rest. The carried coin's USD delta holds the perpetual's: what was paid in coin at
+        entry is owed in coin, while the notional itself is dollars.
         """
         held = self.size_coin[: values.rows]
         at = np.flatnonzero(held)
         x = np.zeros(FACTORS)
+        coin = self.carried_coin
         if len(at):
             x += held[at] @ values.loading[at]
-        x[0] += self.carried_coin * values.index_usd
+            coin += float(held[at] @ values.fair_coin[at])
+        x[0] += coin * values.index_usd
         return x
 
 
