@@ -99,6 +99,14 @@ def test_options_that_expire_are_settled_and_held_no_more(on_tape: Ended) -> Non
     assert summary["pnl"]["funding"] != 0, "the perpetual was held at eight"
 
 
+def test_fill_models_stand_side_by_side_in_their_order(unbroken: Ended) -> None:
+    flow = unbroken.finished.summary["flow"]
+    lots = {model["name"]: model["lots"] for model in flow["fill_models"]}
+    assert 0 < lots["pessimistic"] < lots["queue"] < lots["optimistic"]
+    fills = {model["name"]: model["fills"] for model in flow["fill_models"]}
+    assert fills["queue"] == flow["fills"], "the model that was asked for is the one that filled"
+
+
 def test_report_numbers_are_those_of_the_series(unbroken: Ended) -> None:
     summary, frames = unbroken.finished.summary, unbroken.finished.frames
     assert summary["flow"]["fills"] == frames["fills"].height
