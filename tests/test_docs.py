@@ -14,7 +14,7 @@ from docs.pages import PAGES
 from pydantic import BaseModel
 
 import flatbook
-from flatbook.cli import app
+from flatbook.cli import command_line
 from flatbook.engine.policy import Policy
 from flatbook.policies import shipped_policies
 
@@ -34,7 +34,7 @@ Verbs = dict[str, set[str]]
 
 def verbs() -> Verbs:
     """Every verb of the command line with its options."""
-    root = typer.main.get_command(app)
+    root = typer.main.get_command(command_line())
     found: Verbs = {}
     waiting = [("flatbook", root)]
     while waiting:

@@ -1,19 +1,25 @@
 """The command line: one module a verb; `main` is the entry point."""
 
 import sys
+from importlib import import_module
 
 import typer
 
 from flatbook import __version__
-from flatbook.cli import compare, data, price, report, run
 from flatbook.cli.outcome import say
 
-app = typer.Typer(name="flatbook", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for verb in (run, compare, report, price, data):
-    verb.register(app)
+VERBS = ("run", "compare", "report", "price", "data")
 
 
-@app.callback(invoke_without_command=True)
+def command_line(verb: str | None = None) -> typer.Typer:
+    """The command line with every verb, or with `verb` alone: its start does not wait for the others' libraries."""
+    app = typer.Typer(name="flatbook", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.callback(invoke_without_command=True)(about)
+    for name in (verb,) if verb in VERBS else VERBS:
+        import_module(f"flatbook.cli.{name}").register(app)
+    return app
+
+
 def about(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
     """The inventory engine of a crypto-derivatives market maker."""
     if version:
@@ -24,6 +30,7 @@ def about(version: bool = typer.Option(False, "--version", help="Print the versi
 def main() -> None:
     """Run the command line. A word on it that means nothing is answered in one line, as any other bad input is."""
     try:
+        app = command_line(sys.argv[1] if len(sys.argv) > 1 else None)
         sys.exit(app(prog_name="flatbook", standalone_mode=False))
     except typer.TyperException as error:
         # Empty where the help was asked for, and shown already.

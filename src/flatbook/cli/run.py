@@ -11,16 +11,12 @@ from rich.console import Console
 from flatbook.app.pace import parse_pace
 from flatbook.app.request import RunRequest
 from flatbook.app.run import Run, carry_out, new_run, resumed_run
-from flatbook.app.view import Viewer
 from flatbook.cli.outcome import AsJson, one_line_errors, print_json, say
 from flatbook.cli.progress import RunProgress, warm_kernels
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import parse_until, parse_utc
 from flatbook.policies import read_policy
 from flatbook.report.terminal import tear_sheet
-from flatbook.service.browser import open_in_browser
-from flatbook.service.dashboard import Dashboard
-from flatbook.service.noticeboard import Noticeboard
 from flatbook.sim.fills import FillModel
 
 DEFAULT_PORT = 8765
@@ -136,6 +132,12 @@ def _refuse_new_choices(context: typer.Context) -> None:
 @contextmanager
 def _page(prepared: Run, pace: str, port: int, open_page: bool) -> Iterator[Callable[[], None]]:
     """The live page while the run lasts; yields what posts a view when somebody looks."""
+    # A headless run starts without a web server's libraries.
+    from flatbook.app.view import Viewer
+    from flatbook.service.browser import open_in_browser
+    from flatbook.service.dashboard import Dashboard
+    from flatbook.service.noticeboard import Noticeboard
+
     state, request = prepared.engine.state, prepared.request
     label = Path(request.session).name if request.session else f"simulated, seed {request.seed}"
     viewer = Viewer(prepared.run_id, prepared.market, state.setup.policy.name, pace, label)

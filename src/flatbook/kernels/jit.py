@@ -59,8 +59,14 @@ class Registered:
     dispatcher: Any
     args: tuple[Arg, ...]
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether `compile_registered` has been through it."""
+        return self.name in _warm
+
 
 _registered: list[Registered] = []
+_warm: set[str] = set()
 
 
 def registered() -> tuple[Registered, ...]:
@@ -117,6 +123,7 @@ def compile_registered(entry: Registered) -> None:
     """
     entry.dispatcher.compile(tuple(_numba_type(arg) for arg in entry.args))
     entry.dispatcher.disable_compile()
+    _warm.add(entry.name)
 
 
 def _numba_type(arg: Arg) -> Any:
