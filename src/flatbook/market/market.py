@@ -130,6 +130,7 @@ class Market:
         self._open(slot, now_ns)
         self._learn_forward_from_chain(slot, quotes, now_ns)
         forward = self.forwards.forward_usd(slot)
+        has_news = False
         for row, quote in quotes:
             low = quote.bid_iv if quote.bid_iv > 0 else math.nan
             high = quote.ask_iv if quote.ask_iv > 0 else math.nan
@@ -145,7 +146,8 @@ class Market:
                 error = math.hypot(self.model.surface.quote_error, 0.25 * (high - low))
                 self._see(slot, k, 0.5 * (low + high), error, years, now_ns)
             self.surface.see_band(slot, k, low, high, now_ns)
-        if self.surface.is_known(slot):
+            has_news = True
+        if has_news:
             left = self.years(now_ns)
             self.surface.age(left, now_ns)
             self.surface.refit(slot, years, now_ns)
