@@ -38,7 +38,7 @@ from flatbook.kernels.surface_joint_plain import (
     SURFACE_SIZE,
 )
 from flatbook.kernels.svi import butterfly_free, deviation_of, durrleman, sinh_grid, total_variance
-from flatbook.kernels.svi_columns import append_prior, cold_start, pack_quotes, typical_deviation
+from flatbook.kernels.svi_columns import append_prior, cold_start, open_wings, pack_quotes, typical_deviation
 from flatbook.kernels.svi_fit_plain import (
     BAD_INPUT,
     BUTTERFLY_LEFT,
@@ -57,12 +57,14 @@ from flatbook.kernels.svi_search import (
     PULL,
     W2,
     K,
+    Wings,
     frame_of,
     rms_outside,
     search,
     squared_weight,
     to_box,
     to_raw,
+    wings_of,
     workspace,
 )
 
@@ -73,9 +75,9 @@ Ints = NDArray[np.int64]
 Codes = NDArray[np.int8]
 
 # What is kept of each expiry between sweeps: columns of quotes and of the prior, quotes, quoted range, typical standard
-# deviation, sum of squared weights.
-_COLUMNS, _USED, _K_LO, _K_HI, _DEVIATION, _WEIGHT2 = range(6)
-_KEPT: Final = 6
+# deviation, sum of squared weights, slopes that open wings are drawn to.
+_COLUMNS, _USED, _K_LO, _K_HI, _DEVIATION, _WEIGHT2, _OPEN_P, _OPEN_C = range(8)
+_KEPT: Final = 8
 
 _CLOSE: Final = 0.05  # of total variance: neighbours nearer than this are compared between grid points, too
 _POLISH_STEPS: Final = 6
@@ -151,7 +153,7 @@ def fit_surface(
         if code[i] not in (TOO_FEW_POINTS, BAD_INPUT):
             live[alive] = i
             alive += 1
-            code[i] = _refit(tables[i], kept[i], 0, years[i], MIN_SLOPE, MIN_SLOPE, middle, work, out[i])
+            code[i] = _refit(tables[i], kept[i], 0, years[i], (MIN_SLOPE, MIN_SLOPE), middle, work, out[i])
     live = live[:alive]
     for sweep in range(len(CALENDAR_WEIGHTS)):
         last = sweep == len(CALENDAR_WEIGHTS) - 1
@@ -192,6 +194,7 @@ def _prepare(
     to_raw(to_box(start) if math.isfinite(start[0]) else cold_start(table, columns, years), out)
     kept[_COLUMNS], kept[_USED], kept[_K_LO], kept[_K_HI] = columns, used, k_lo, k_hi
     kept[_DEVIATION], kept[_WEIGHT2] = typical_deviation(table, columns), squared_weight(table, used)
+    kept[_OPEN_P], kept[_OPEN_C] = open_wings(prior, prior_weight, kept[_DEVIATION])
     return 0
 
 
@@ -201,17 +204,17 @@ def _refit(
     kept: Floats,
     extra: int,
     years: float,
-    least_p: float,
-    least_c: float,
+    least: Wings,
     grid: Floats,
     work: Floats,
     out: Floats,
 ) -> int:
     """Search from `out[:5]` with `extra` columns beside the quotes, until the density is positive: the result code."""
     x, columns = to_box(out), int(kept[_COLUMNS]) + extra
+    drawn_to = (kept[_OPEN_P], kept[_OPEN_C])
     butterfly, code = BUTTERFLY_SHARE * math.sqrt(kept[_WEIGHT2]), 0
     for _ in range(BUTTERFLY_ROUNDS):
-        frame = frame_of(kept[_WEIGHT2], kept[_K_LO], kept[_K_HI], kept[_DEVIATION], least_p, least_c, butterfly)
+        frame = frame_of(kept[_WEIGHT2], kept[_K_LO], kept[_K_HI], kept[_DEVIATION], least, drawn_to, butterfly)
         x, steps, code = search(x, table, columns, years, frame, work)
         to_raw(x, out)
         out[6] += steps
@@ -264,11 +267,11 @@ def _sweep(
                         tables[i], columns, out[other], out[i], is_near, to_the_end, years[i], weight2, points
                     )
                     extra += CALENDAR_POINTS
-            least_p = least_c = MIN_SLOPE
+            least = (MIN_SLOPE, MIN_SLOPE)
             if last and near >= 0:
-                least_p = out[near, 1] * (1.0 - out[near, 2]) * A_LITTLE_MORE
-                least_c = out[near, 1] * (1.0 + out[near, 2]) * A_LITTLE_MORE
-            code[i] = _refit(tables[i], kept[i], extra, years[i], least_p, least_c, middle, work, out[i])
+                p, c = wings_of(out[near])
+                least = (p * A_LITTLE_MORE, c * A_LITTLE_MORE)
+            code[i] = _refit(tables[i], kept[i], extra, years[i], least, middle, work, out[i])
     return crossed
 
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from flatbook.kernels.jit import compiled
 from flatbook.kernels.svi import total_variance
-from flatbook.kernels.svi_fit_plain import MIN_S, MIN_SLOPE, PRIOR_NODES
+from flatbook.kernels.svi_fit_plain import MIN_S, MIN_SLOPE, PRIOR_NODES, TYPICAL_WING
 from flatbook.kernels.svi_plain import MIN_VARIANCE
-from flatbook.kernels.svi_search import HI, LO, MID, PULL, SHARE, TARGET, W2, Box, K
+from flatbook.kernels.svi_search import HI, LO, MID, PULL, SHARE, TARGET, W2, Box, K, Wings, wings_of
 
 Floats = NDArray[np.float64]
 
@@ -79,6 +79,14 @@ def append_prior(
         table[SHARE, used + j] = w2 / variance
         k_lo, k_hi = min(k_lo, k), max(k_hi, k)
     return used + len(PRIOR_NODES), k_lo, k_hi
+
+
+@compiled
+def open_wings(prior: Floats, prior_weight: float, deviation: float) -> Wings:
+    """The slopes that wings are drawn to where quotes leave them open: the prior's, else TYPICAL_WING deviations."""
+    if prior_weight > 0.0 and math.isfinite(prior[0]):
+        return wings_of(prior)
+    return TYPICAL_WING * deviation, TYPICAL_WING * deviation
 
 
 @compiled

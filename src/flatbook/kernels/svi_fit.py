@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from flatbook.kernels import svi_fit_plain
 from flatbook.kernels.jit import Arg, compiled, kernel
 from flatbook.kernels.svi import butterfly_free, sinh_grid
-from flatbook.kernels.svi_columns import append_prior, cold_start, pack_quotes, typical_deviation
+from flatbook.kernels.svi_columns import append_prior, cold_start, open_wings, pack_quotes, typical_deviation
 from flatbook.kernels.svi_fit_plain import (
     BAD_INPUT,
     BUTTERFLY_LEFT,
@@ -81,9 +81,9 @@ def fit_slice(
     holds the slice with `prior_weight` per node (0, or NaN first: no prior); `mid_weight` multiplies the quote's
     weight in the pull to its mid. `butterfly_weight` > 0 asks for Durrleman's g >= 0 out to 60 standard deviations,
     by a penalty on that weight which grows until it suffices; where it does not, the code is BUTTERFLY_LEFT. Wings
-    that quotes leave open are drawn to a slope of one standard deviation, and none is steeper than four. out[5] is the
-    weighted root mean square of the distance to the bands in vol, out[6] the steps, out[7] the number of quotes used.
-    With TOO_FEW_POINTS or BAD_INPUT the parameters are NaN.
+    that quotes leave open are drawn to the prior's slopes, else to one standard deviation, and none is steeper than
+    four. out[5] is the weighted root mean square of the distance to the bands in vol, out[6] the steps, out[7] the
+    number of quotes used. With TOO_FEW_POINTS or BAD_INPUT the parameters are NaN.
     """
     table, work = workspace(k.size + len(PRIOR_NODES))
     return _fit(
@@ -192,8 +192,9 @@ def _fit(
         return TOO_FEW_POINTS
     x = to_box(start) if math.isfinite(start[0]) else cold_start(table, columns, years)
     deviation = typical_deviation(table, columns)
-    total = squared_weight(table, used)
-    frame = frame_of(total, k_lo, k_hi, deviation, MIN_SLOPE, MIN_SLOPE, butterfly_weight)
+    weight2, wings = squared_weight(table, used), open_wings(prior, prior_weight, deviation)
+    flat = (MIN_SLOPE, MIN_SLOPE)
+    frame = frame_of(weight2, k_lo, k_hi, deviation, flat, wings, butterfly_weight)
     x, steps, code = search(x, table, columns, years, frame, work)
     to_raw(x, out)
     if butterfly_weight > 0.0:
@@ -203,7 +204,7 @@ def _fit(
             if free:
                 break
             butterfly_weight *= 10.0
-            frame = frame_of(total, k_lo, k_hi, deviation, MIN_SLOPE, MIN_SLOPE, butterfly_weight)
+            frame = frame_of(weight2, k_lo, k_hi, deviation, flat, wings, butterfly_weight)
             x, more, code = search(x, table, columns, years, frame, work)
             steps += more
             to_raw(x, out)

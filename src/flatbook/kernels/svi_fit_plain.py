@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeResult, least_squares
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 from flatbook.kernels.svi_plain import GRID_END, MIN_VARIANCE, sinh_grid
 
@@ -34,7 +36,7 @@ STEEPEST: Final = 4.0
 """Slope of the steepest wing, in standard deviations: far strikes without quotes say nothing against a steeper one."""
 
 TYPICAL_WING: Final = 1.0
-"""Slope that a wing without quotes is drawn to, in standard deviations."""
+"""Slope that a wing without quotes and without a prior is drawn to, in standard deviations."""
 
 WING_SHARE: Final = 5e-4
 """Weight of that pull, against all quotes of a slice: a standard deviation of slope for so much vol at every quote."""
@@ -56,6 +58,7 @@ class Quotes:
     years: float
     k_range: tuple[float, float]
     deviation: float
+    drawn_to: Floats
     wing_weight: float
     butterfly_weight: float = 0.0
     least_slopes: tuple[float, float] = (0.0, 0.0)
@@ -78,7 +81,7 @@ class Quotes:
         vol = np.sqrt(_curve(at, self.k)[0] / self.years)
         excess = np.maximum(vol - self.hi, 0.0) + np.minimum(vol - self.lo, 0.0)
         pull = np.where(np.isnan(self.mid), 0.0, self.mid_weight * (vol - np.nan_to_num(self.mid)))
-        wings = self.wing_weight * (at[:2] / self.deviation - TYPICAL_WING)
+        wings = self.wing_weight * (at[:2] - self.drawn_to) / self.deviation
         rows = [self.weight * excess, pull, wings]
         if self.butterfly_weight > 0.0:
             short = np.minimum(self.g(at, BUTTERFLY_POINTS) - BUTTERFLY_MARGIN, 0.0)
@@ -201,7 +204,8 @@ def ask(
     nearness = 1.0 / (1.0 + (8.0 * k / max(float(np.abs(k).max()), 1e-12)) ** 2)
     deviation = float(np.sqrt(np.average(aim**2 * years, weights=nearness)))
     wing_weight = WING_SHARE * float(np.sqrt(np.sum(weights[:used] ** 2)))
-    return Quotes(k, bid, ask_, mid, weights, pull, years, (lo, hi), deviation, wing_weight), used
+    drawn_to = box(prior)[:2] if columns[0].size > used else np.full(2, TYPICAL_WING * deviation)
+    return Quotes(k, bid, ask_, mid, weights, pull, years, (lo, hi), deviation, drawn_to, wing_weight), used
 
 
 def best_of_starts(quotes: Quotes, start: Floats) -> OptimizeResult:
@@ -223,6 +227,8 @@ def solve(quotes: Quotes, at: Floats) -> OptimizeResult:
     most_p, most_c = (max(steepest, least + 1e-9) for least in (least_p, least_c))
     highest = np.array([most_p, most_c, np.inf, k_hi + width, 10.0 * (width + MIN_S)])
     inside = np.clip(at, lowest + 1e-12, highest - 1e-12)
+    from scipy.optimize import least_squares  # half a start's time, and only the plain twin needs it
+
     return least_squares(quotes.residuals, inside, bounds=(lowest, highest), x_scale="jac", xtol=1e-12, ftol=1e-12)
 
 

@@ -29,22 +29,22 @@ from flatbook.kernels.svi_fit_plain import (
     MIN_SLOPE,
     OUT_OF_ITERATIONS,
     STEEPEST,
-    TYPICAL_WING,
     WING_SHARE,
 )
 from flatbook.kernels.svi_plain import GRID_END, MIN_VARIANCE
 
 Floats = NDArray[np.float64]
 Box = tuple[float, float, float, float, float]
+Wings = tuple[float, float]
 
 
 class Frame(NamedTuple):
     """What bounds and shapes a slice beside its columns.
 
     The quoted range of k: the centre m stays within its width of it. The standard deviation of the log forward by the
-    quotes near the money: the slice's scale. The least and the greatest slope of each wing. The weight of the pull of
-    both slopes to TYPICAL_WING deviations, which decides where quotes leave wings open; and that of the condition
-    that Durrleman's g is not negative out to GRID_END deviations, 0 for none.
+    quotes near the money: the slice's scale. The least and the greatest slope of each wing. The slopes that wings are
+    drawn to where quotes leave them open, and the weight of that; and the weight of the condition that Durrleman's g
+    is not negative out to GRID_END deviations, 0 for none.
     """
 
     k_lo: float
@@ -54,6 +54,8 @@ class Frame(NamedTuple):
     most_p: float
     least_c: float
     most_c: float
+    drawn_to_p: float
+    drawn_to_c: float
     wing_weight: float
     butterfly_weight: float
 
@@ -123,13 +125,29 @@ def to_raw(x: Box, params: Floats) -> None:
 
 @inlined
 def frame_of(
-    quotes_weight2: float, k_lo: float, k_hi: float, deviation: float, least_p: float, least_c: float, butterfly: float
+    weight2: float, k_lo: float, k_hi: float, deviation: float, least: Wings, drawn_to: Wings, butterfly_weight: float
 ) -> Frame:
-    """The frame of quotes whose squared weights sum to `quotes_weight2`: no wing steeper than STEEPEST deviations."""
+    """The frame of quotes whose squared weights sum to `weight2`: no wing steeper than STEEPEST deviations."""
     steepest = min(STEEPEST * deviation, 2.0)
-    wing_weight = WING_SHARE * math.sqrt(quotes_weight2)
-    most_p, most_c = max(steepest, least_p), max(steepest, least_c)
-    return Frame(k_lo, k_hi, deviation, least_p, most_p, least_c, most_c, wing_weight, butterfly)
+    return Frame(
+        k_lo,
+        k_hi,
+        deviation,
+        least[0],
+        max(steepest, least[0]),
+        least[1],
+        max(steepest, least[1]),
+        drawn_to[0],
+        drawn_to[1],
+        WING_SHARE * math.sqrt(weight2),
+        butterfly_weight,
+    )
+
+
+@inlined
+def wings_of(params: Floats) -> Wings:
+    """Slopes p and c of raw parameters."""
+    return params[1] * (1.0 - params[2]), params[1] * (1.0 + params[2])
 
 
 @compiled
@@ -248,10 +266,10 @@ def _ask_for_shape(table: Floats, quotes: int, frame: Frame) -> int:
         columns += BUTTERFLY_POINTS
     for i in range(quotes, columns):
         table[LO, i], table[HI, i], table[MID, i], table[W2, i], table[PULL, i] = -math.inf, math.inf, 0.0, 0.0, 0.0
-    for i in range(quotes, quotes + 2):
+    for i, slope in ((quotes, frame.drawn_to_p), (quotes + 1, frame.drawn_to_c)):
         for row in (JP, JC, JA, JM, JS):
             table[row, i] = 0.0
-        table[MID, i] = TYPICAL_WING
+        table[MID, i] = slope / frame.deviation
         table[PULL, i] = frame.wing_weight * frame.wing_weight
     w2 = frame.butterfly_weight * frame.butterfly_weight / BUTTERFLY_POINTS
     for i in range(quotes + 2, columns):
