@@ -65,6 +65,7 @@ def table(done: list[tuple[Work, list[Result]]]) -> Table:
             ratio = "" if position == 0 or result.ours_is_faster is None else f"{result.ours_is_faster:.3g} x"
             verdict = {True: "holds", False: "DOES NOT HOLD", None: result.absent}[result.holds]
             bar = f">= {result.bar:g} x" if result.bar is not None else ""
+            bar = f"<= {rate(work, result.most_seconds)}" if result.most_seconds is not None else bar
             shown.add_row(
                 work.name if position == 0 else "", result.name, rate(work, result.seconds), ratio, bar, verdict
             )

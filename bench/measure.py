@@ -33,7 +33,10 @@ class Bar:
 
 @dataclass(frozen=True)
 class Work:
-    """One piece of work: `size` items of it a turn, rated in `unit`; ours first among the contenders."""
+    """One piece of work: `size` items of it a turn, rated in `unit`; ours first among the contenders.
+
+    `most_seconds` is a bar on our own time, for work whose limit is a clock and not a peer.
+    """
 
     name: str
     contenders: Sequence[Contender]
@@ -41,6 +44,7 @@ class Work:
     unit: str = "M/s"
     bars: Sequence[Bar] = field(default=())
     note: str = ""
+    most_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,13 @@ class Result:
     ours_is_faster: float | None
     bar: float | None
     absent: str = ""
+    most_seconds: float | None = None
 
     @property
     def holds(self) -> bool | None:
         """Whether the bar is met; None without a bar or a measurement."""
+        if self.most_seconds is not None and self.seconds is not None:
+            return self.seconds <= self.most_seconds
         if self.bar is None or self.ours_is_faster is None:
             return None
         return self.ours_is_faster >= self.bar
@@ -94,5 +101,6 @@ def compare(work: Work, seconds: float = 3.0, least_turns: int = 7) -> list[Resu
     for contender in work.contenders:
         time_taken = times.get(contender.name)
         ratio = None if time_taken is None else time_taken / ours
-        results.append(Result(contender.name, time_taken, ratio, bars.get(contender.name), contender.absent))
+        most = work.most_seconds if contender is work.contenders[0] else None
+        results.append(Result(contender.name, time_taken, ratio, bars.get(contender.name), contender.absent, most))
     return results
