@@ -67,9 +67,7 @@ def test_a_run_goes_on_only_in_the_session_it_was_made_from(on_tape: Ended, keen
     index = session / "index.parquet"
     original = index.read_bytes()
     pl.read_parquet(index).with_columns(pl.col("price_usd") + 1.0).write_parquet(index)
-    with pytest.raises(
-        BadInputError, match=r"session: has changed since run .* was made from it \(digest .*\); put it back"
-    ):
+    with pytest.raises(BadInputError, match=r"session: not the session that run .* was made from, or changed since"):
         resumed_run(run.directory.path)
     index.write_bytes(original)
     assert carry_out(resumed_run(run.directory.path)).summary["run"]["state_sha256"] == on_tape.sha256
@@ -83,17 +81,19 @@ def _raise(run: Run, event: int, error: type[BaseException]) -> Callable[[], Non
     return watch
 
 
-def test_a_session_that_is_gone_is_told_and_the_directory_let_go(
-    on_tape: Ended, keen_policy: Path, tmp_path: Path
-) -> None:
+def test_a_session_that_has_moved_is_known_again(on_tape: Ended, keen_policy: Path, tmp_path: Path) -> None:
     session = Path(shutil.copytree(on_tape.request.session or "", tmp_path / "session"))
     run = new_run(recorded(session, keen_policy), tmp_path / "runs")
     run.journal.close()
-    session.rename(tmp_path / "elsewhere")
+    moved = session.rename(tmp_path / "elsewhere")
     with pytest.raises(BadInputError, match=r"session is not a session directory"):
         resumed_run(run.directory.path)
-    (tmp_path / "elsewhere").rename(session)
-    resumed_run(run.directory.path).journal.close()
+    assert carry_out(resumed_run(run.directory.path, str(moved))).summary["run"]["state_sha256"] == on_tape.sha256
+
+
+def test_a_simulated_run_has_no_session(in_world: Ended, tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"--session x: run .* is of the simulated market; leave it out"):
+        resumed_run(Path(shutil.copytree(in_world.path, tmp_path / "run")), "x")
 
 
 def test_one_run_a_directory(in_world: Ended, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`flatbook report`: the tear sheet of a run that has ended, and of one that has not."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def cut_off(keen_policy: Path, tmp_path: Path) -> Path:
 def test_a_run_without_a_report_is_replayed_as_far_as_its_journal_reaches(flatbook: Flatbook, cut_off: Path) -> None:
     ended = flatbook("report", cut_off, "--json")
     assert ended.code == 0
-    assert ended.err == "the journal reaches further than the report: replaying it\n"
+    assert ended.err == "the journal reached further than the report: it was replayed\n"
     assert 256 <= ended.document["run"]["events"] <= 400
     assert json.loads((cut_off / "report.json").read_text()) == ended.document
     assert (cut_off / "report.html").is_file()
@@ -87,3 +88,18 @@ def test_a_series_that_is_not_whole_is_one_line_and_2(flatbook: Flatbook, ended_
     ended = flatbook("report", ended_run, "--json")
     assert ended.code == 2
     assert "equity.parquet: not a whole Parquet file" in ended.complaint
+
+
+def test_a_session_that_has_moved_is_told_and_named(flatbook: Flatbook, morning: Path, tmp_path: Path) -> None:
+    session = Path(shutil.copytree(morning, tmp_path / "session"))
+    words = ("--policy", "primitive", "--session", session, "--to", "2026-01-06T06:40")
+    run = flatbook("run", "--headless", "--json", *words, "--out", tmp_path / "runs").document["run"]
+    directory = tmp_path / "runs" / str(run["id"])
+    (directory / "report.json").unlink()
+    session.rename(tmp_path / "moved")
+    lost = flatbook("report", directory, "--json")
+    assert lost.code == 2
+    assert f"{session} is not a session directory" in lost.complaint
+    found = flatbook("report", directory, "--json", "--session", tmp_path / "moved")
+    assert found.document["run"]["state_sha256"] == run["state_sha256"]
+    assert found.document["run"]["session"] == str(tmp_path / "moved")

@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import msgspec
+
 from flatbook.app.markets import OpenMarket, open_market
 from flatbook.app.request import RunRequest
 from flatbook.domain.errors import BadInputError
@@ -13,19 +15,14 @@ from flatbook.store.journal import RunHeader
 from flatbook.venues.deribit import load_reference
 
 
-def compose(request: RunRequest, header: RunHeader | None = None) -> tuple[OpenMarket, Engine]:
-    """The market that a request names, and an engine at its start; with `header`, the market of that run and no other.
+def compose(request: RunRequest) -> tuple[OpenMarket, Engine]:
+    """The market that a request names, and an engine at its start.
 
-    Errors      BadInputError where the session cannot be used, or is not the one that `header` names by digest
+    Errors      BadInputError where the session cannot be used; ConfigurationError where the policy cannot
     """
     reference = load_reference()
     policy = parse_policy(request.policy_text, request.policy)
     market = open_market(request, reference)
-    if header is not None and market.session_digest != header.session_digest:
-        raise BadInputError(
-            f"{request.session}: has changed since run {header.run_id} was made from it (digest "
-            f"{market.session_digest}, then {header.session_digest}); put it back, or start another run"
-        )
     setup = Setup(
         underlying=request.underlying,
         venue=market.venue_name,
@@ -35,3 +32,25 @@ def compose(request: RunRequest, header: RunHeader | None = None) -> tuple[OpenM
         capital_units=exact_units(Decimal(str(request.capital_coin)), request.underlying),
     )
     return market, Engine(setup)
+
+
+def compose_again(header: RunHeader, session: str | None = None) -> tuple[RunRequest, OpenMarket, Engine]:
+    """What a journal's header asks for: its request, the same market, an engine at its start.
+
+    A recorded session is known by its digest; `session` says where it lies if it has moved since.
+
+    Errors      BadInputError where the session cannot be used, or is not the one the run was made from
+    """
+    request = RunRequest.from_json(header.config_json)
+    if session is not None:
+        if request.session is None:
+            raise BadInputError(f"--session {session}: run {header.run_id} is of the simulated market; leave it out")
+        request = msgspec.structs.replace(request, session=session)
+    market, engine = compose(request)
+    now, then = market.session_digest, header.session_digest
+    if now != then:
+        raise BadInputError(
+            f"{request.session}: not the session that run {header.run_id} was made from, or changed since (digest "
+            f"{str(now)[:12]}, then {str(then)[:12]}); name that one by --session, or start another run"
+        )
+    return request, market, engine

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 import flatbook
-from flatbook.app.compose import compose
+from flatbook.app.compose import compose, compose_again
 from flatbook.app.conduct import conduct
 from flatbook.app.finish import Finished, finish, write
 from flatbook.app.markets import OpenMarket
@@ -58,16 +58,15 @@ def new_run(request: RunRequest, runs: Path, run_id: str | None = None) -> Run:
     return Run(request, market, engine, Journal.create(directory.journal, header), directory, run_id)
 
 
-def resumed_run(path: Path) -> Run:
-    """The run in directory `path`, to be continued from its journal.
+def resumed_run(path: Path, session: str | None = None) -> Run:
+    """The run in directory `path`, to be continued from its journal; `session` is where its session lies, if it moved.
 
     Errors      BadInputError where another process writes it, its journal is damaged, or its session is not what it was
     """
     directory = open_run_directory(path)
     journal = Journal.open(directory.journal)
     try:
-        request = RunRequest.from_json(journal.header.config_json)
-        market, engine = compose(request, journal.header)
+        request, market, engine = compose_again(journal.header, session)
     except BaseException:
         journal.close()
         raise

@@ -26,7 +26,9 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")], as_json: AsJson = False
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")],
+    session: Annotated[str | None, typer.Option(metavar="DIR", help="Where its session lies, if it has moved.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write a run's report.html anew, and print its tear sheet.
 
@@ -36,11 +38,11 @@ def report(
         run = open_run_directory(directory)
         summary = _written(run)
         if summary is None:
-            say("the journal reaches further than the report: replaying it")
             warm_kernels()
-            finished = rebuilt(directory)
+            finished = rebuilt(directory, session)
             write(finished, run)
             summary = finished.summary
+            say("the journal reached further than the report: it was replayed")
         else:
             frames = conform({name: read_series(run.path, name) for name in series_names(run.path)})
             run.write_page(render(frames, summary))

@@ -59,14 +59,14 @@ def run(
 ) -> None:
     """Run a maker's book through a market: quotes, hedges, ledger, and the tear sheet at the end.
 
-    Ctrl-C ends the run in order; --resume continues one that was cut off.
+    Ctrl-C ends the run in order; --resume continues one that was cut off (with --session where its session has moved).
     """
     with one_line_errors():
         speed = parse_pace(pace)
         if resume is not None:
             _refuse_new_choices(context)
             warm_kernels()
-            prepared = resumed_run(resume)
+            prepared = resumed_run(resume, session)
         else:
             request = make_request(policy, session, seed, from_, to, hours, fills)
             warm_kernels()
@@ -121,8 +121,8 @@ def say_set_aside(prepared: Run) -> None:
 
 
 def _refuse_new_choices(context: typer.Context) -> None:
-    """What decides a run's outcome was chosen when it began."""
-    for option in ("session", "policy", "seed", "from_", "to", "hours", "fills", "out"):
+    """What decides a run's outcome was chosen when it began; where its session lies may have changed."""
+    for option in ("policy", "seed", "from_", "to", "hours", "fills", "out"):
         source = context.get_parameter_source(option)
         if source is not None and source.name == "COMMANDLINE":
             name = option.removesuffix("_")
