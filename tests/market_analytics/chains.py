@@ -83,8 +83,9 @@ def _vols(expiry: Expiry, price_coin: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A whole chain at one time, seconds since 1970, expiries rising."""
+    """A whole chain at one time, as written and in seconds since 1970, expiries rising."""
 
+    name: str
     time_s: float
     expiries: tuple[Expiry, ...]
 
@@ -110,7 +111,7 @@ def snapshots(files: tuple[str, ...], currency: str) -> Iterator[Snapshot]:
                 _expiry(str(name), time_s, rows)
                 for (name,), rows in chain.group_by("expiry_datetime", maintain_order=True)
             ]
-            yield Snapshot(time_s, tuple(expiry for expiry in expiries if expiry.years > 1 / 8760))
+            yield Snapshot(str(time), time_s, tuple(expiry for expiry in expiries if expiry.years > 1 / 8760))
 
 
 def _expiry(name: str, time_s: float, rows: pl.DataFrame) -> Expiry:
