@@ -15,6 +15,14 @@ def test_ssvi_as_a_raw_slice(row: dict[str, str]) -> None:
     assert float(smile.variance(float(row["k"]))[0]) == pytest.approx(float(row["total_variance"]), abs=6e-10)
 
 
+def test_ssvi_s_bounds_on_arbitrage() -> None:
+    rho, s = ssvi(0.04, -0.5, 1.0, years=1.0).params[[2, 4]]
+    phi = math.sqrt(1.0 - rho * rho) / s
+    assert phi == pytest.approx(4.902903378, abs=6e-10)
+    assert 0.04 * phi * (1.0 + abs(rho)) == pytest.approx(0.294174203, abs=6e-10)
+    assert 0.04 * phi**2 * (1.0 + abs(rho)) == pytest.approx(1.442307692, abs=6e-10)
+
+
 @pytest.mark.parametrize("row", golden("svi_vogt"), ids=lambda row: row["id"])
 def test_butterfly_arbitrage_of_vogt_and_its_repairs(row: dict[str, str]) -> None:
     params = np.array([float(row[name]) for name in ("a", "b", "rho", "m", "s")])

@@ -20,6 +20,7 @@ from flatbook.market.analytics.vix import (
     OptionStrip,
     continuous_variance,
     dvol_like,
+    expected_move,
     index_vol_points,
     vix_forward,
     vix_variance,
@@ -115,6 +116,11 @@ def test_the_continuous_index_has_no_steps() -> None:
         quotes = quotes_of(dear, STRIKES[::4], scale=1 / float(forward))
         levels.append(100 * math.sqrt(continuous_variance(CoinStrip(quotes, fitted))))
     assert np.abs(np.diff(levels)).max() < 0.02
+
+
+def test_a_day_s_move_is_the_index_over_the_root_of_a_year() -> None:
+    assert expected_move(50.0) == pytest.approx(0.5 / math.sqrt(365))
+    assert expected_move(50.0, 365.0) == pytest.approx(0.5)
 
 
 def test_bad_strips_and_expiries_are_refused() -> None:

@@ -148,3 +148,8 @@ def dvol_like(near: CoinStrip, far: CoinStrip, reach: float = DVOL_REACH) -> flo
     return index_vol_points(
         continuous_variance(near, reach), near.smile.years, continuous_variance(far, reach), far.smile.years
     )
+
+
+def expected_move(index_vol_points: float, days: float = 1.0) -> float:
+    """One standard deviation of the price over some days, as a share of it, at an index level in vol points."""
+    return 0.01 * index_vol_points * math.sqrt(days / 365.0)
