@@ -19,8 +19,12 @@ class WorkingOrder:
     open_lots: int
 
 
+ENDED_KEPT = 1024
+"""How many orders are remembered after their end, for answers that crossed it on the wire."""
+
+
 class Orders:
-    """Orders by id, those at an end forgotten.
+    """Orders by id; those at an end are forgotten after a while.
 
     Invariant   an order in `working` is SENT or LIVE, with open lots
     """
@@ -28,6 +32,7 @@ class Orders:
     def __init__(self) -> None:
         self.working: dict[str, WorkingOrder] = {}
         self.sent = 0
+        self._ended: dict[str, WorkingOrder] = {}
 
     def send(self, intent: OrderIntent, now_ns: int) -> WorkingOrder:
         """Takes an order that the gate let through, and names it."""
@@ -37,13 +42,20 @@ class Orders:
         return order
 
     def take(self, event: OrderEvent) -> WorkingOrder:
-        """Moves the order an answer is about along its life."""
-        order = self.working.get(event.order_id)
+        """Moves the order an answer is about along its life.
+
+        Errors      ImpossibleTransitionError for an order never sent, and for what the order's state does not allow
+        """
+        order = self.working.get(event.order_id) or self._ended.get(event.order_id)
         if order is None:
-            raise ImpossibleTransitionError(f"order {event.order_id} is not working, yet the venue answered {event}")
+            raise ImpossibleTransitionError(f"order {event.order_id} is not ours, yet the venue answered {event}")
         order.state = step(order.state, self._signal(order, event), order.order_id)
-        if order.state not in (OrderState.SENT, OrderState.LIVE):
-            del self.working[order.order_id]
+        if isinstance(event, Fill):
+            order.open_lots -= event.size_lots
+        if order.state not in (OrderState.SENT, OrderState.LIVE) and order.order_id in self.working:
+            self._ended[order.order_id] = self.working.pop(order.order_id)
+            if len(self._ended) > ENDED_KEPT:
+                del self._ended[next(iter(self._ended))]
         return order
 
     def open_usd(self, lot_usd: float) -> float:
@@ -64,5 +76,4 @@ class Orders:
                     raise ImpossibleTransitionError(
                         f"order {order.order_id} has {order.open_lots} lots open and cannot fill {event.size_lots}"
                     )
-                order.open_lots -= event.size_lots
-                return OrderSignal.PART_FILLED if order.open_lots else OrderSignal.FILLED
+                return OrderSignal.PART_FILLED if event.size_lots < order.open_lots else OrderSignal.FILLED
