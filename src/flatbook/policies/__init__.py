@@ -29,7 +29,10 @@ def read_policy(name_or_path: str) -> tuple[Policy, str]:
     if not path.is_file():
         known = ", ".join(shipped_policies())
         raise ConfigurationError(f"policy {name_or_path!r} is neither a file nor one of {known}")
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: not TOML: it is no UTF-8 text ({error.reason})") from None
     return parse_policy(text, str(path)), text
 
 
@@ -42,7 +45,8 @@ def parse_policy(text: str, where: str) -> Policy:
     try:
         return Policy.model_validate(table)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt name is an unknown field and a missing one; the unknown one says what to mend.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         raise ConfigurationError(_explain(text, where, first["loc"], first["type"], first["msg"])) from None
 
 
