@@ -22,7 +22,7 @@ from tests.market_analytics.chains import DVOL, Floats, needs_chains
 
 VOL, HOURS = 0.6, 8760.0
 ESTIMATORS: dict[str, Callable[[Bars], float]] = {
-    "close to close": lambda bars: close_to_close(bars.close, bars.bars_per_year),
+    "close to close": lambda bars: close_to_close(bars.closes, bars.bars_per_year),
     "parkinson": parkinson,
     "garman-klass": garman_klass,
     "rogers-satchell": rogers_satchell,

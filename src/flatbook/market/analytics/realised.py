@@ -31,29 +31,29 @@ Floats = NDArray[np.float64]
 class Bars:
     """Open, high, low and close of consecutive bars of one length, shape (n,) each, and how many make a year."""
 
-    open: Floats
-    high: Floats
-    low: Floats
-    close: Floats
+    opens: Floats
+    highs: Floats
+    lows: Floats
+    closes: Floats
     bars_per_year: float
 
     def __post_init__(self) -> None:
-        shapes = {column.shape for column in (self.open, self.high, self.low, self.close)}
-        if len(shapes) != 1 or self.open.ndim != 1 or not self.open.size:
+        shapes = {column.shape for column in (self.opens, self.highs, self.lows, self.closes)}
+        if len(shapes) != 1 or self.opens.ndim != 1 or not self.opens.size:
             raise BadInputError(
                 f"columns of bars have shapes {sorted(shapes)}; give at least one bar, one length for all"
             )
         good = (
-            (self.low > 0.0)
-            & (self.low <= np.minimum(self.open, self.close))
-            & (self.high >= np.maximum(self.open, self.close))
-            & (self.high < math.inf)
+            (self.lows > 0.0)
+            & (self.lows <= np.minimum(self.opens, self.closes))
+            & (self.highs >= np.maximum(self.opens, self.closes))
+            & (self.highs < math.inf)
         )
         if not good.all():
             at = int(np.argmin(good))
             raise BadInputError(
-                f"bar {at} is none: open {self.open[at]:g}, high {self.high[at]:g}, low {self.low[at]:g}, "
-                f"close {self.close[at]:g}; drop it or mend it"
+                f"bar {at} is none: open {self.opens[at]:g}, high {self.highs[at]:g}, low {self.lows[at]:g}, "
+                f"close {self.closes[at]:g}; drop it or mend it"
             )
         if not 0.0 < self.bars_per_year < math.inf:
             raise BadInputError(f"{self.bars_per_year:g} bars per year; hours are 8760 and days 365")
@@ -68,12 +68,12 @@ def close_to_close(close: Floats, bars_per_year: float) -> float:
 
 def parkinson(bars: Bars) -> float:
     """By the range: mean of ln(H/L)^2 / (4 ln 2)."""
-    return _annual(float(np.mean(np.log(bars.high / bars.low) ** 2)) / (4.0 * math.log(2.0)), bars.bars_per_year)
+    return _annual(float(np.mean(np.log(bars.highs / bars.lows) ** 2)) / (4.0 * math.log(2.0)), bars.bars_per_year)
 
 
 def garman_klass(bars: Bars) -> float:
     """By range and body: mean of ln(H/L)^2 / 2 - (2 ln 2 - 1) ln(C/O)^2."""
-    ranges, bodies = np.log(bars.high / bars.low) ** 2, np.log(bars.close / bars.open) ** 2
+    ranges, bodies = np.log(bars.highs / bars.lows) ** 2, np.log(bars.closes / bars.opens) ** 2
     return _annual(float(np.mean(0.5 * ranges - (2.0 * math.log(2.0) - 1.0) * bodies)), bars.bars_per_year)
 
 
@@ -83,20 +83,20 @@ def rogers_satchell(bars: Bars) -> float:
 
 
 def _rogers_satchell(bars: Bars) -> float:
-    up = np.log(bars.high / bars.close) * np.log(bars.high / bars.open)
-    down = np.log(bars.low / bars.close) * np.log(bars.low / bars.open)
+    up = np.log(bars.highs / bars.closes) * np.log(bars.highs / bars.opens)
+    down = np.log(bars.lows / bars.closes) * np.log(bars.lows / bars.opens)
     return float(np.mean(up + down))
 
 
 def yang_zhang(bars: Bars) -> float:
     """With the jumps between bars, whatever the drift; the first bar gives only its close, so three bars at least."""
-    n = bars.open.size - 1
+    n = bars.opens.size - 1
     if n < 2:
-        raise BadInputError(f"{bars.open.size} bars; Yang-Zhang needs three or more")
-    between = np.log(bars.open[1:] / bars.close[:-1])
-    within = np.log(bars.close[1:] / bars.open[1:])
+        raise BadInputError(f"{bars.opens.size} bars; Yang-Zhang needs three or more")
+    between = np.log(bars.opens[1:] / bars.closes[:-1])
+    within = np.log(bars.closes[1:] / bars.opens[1:])
     share = 0.34 / (1.34 + (n + 1) / (n - 1))
-    rest = Bars(bars.open[1:], bars.high[1:], bars.low[1:], bars.close[1:], bars.bars_per_year)
+    rest = Bars(bars.opens[1:], bars.highs[1:], bars.lows[1:], bars.closes[1:], bars.bars_per_year)
     variance = float(between.var(ddof=1) + share * within.var(ddof=1)) + (1.0 - share) * _rogers_satchell(rest)
     return _annual(variance, bars.bars_per_year)
 
