@@ -32,7 +32,8 @@ bench: $(DEV_READY)
 	@$(BIN)/python -m bench
 
 soak: $(DEV_READY)
-	@$(BIN)/python -m pytest -m soak --timeout=0 -o addopts=
+	@$(BIN)/python -m pytest -m soak --timeout=0
+	@$(BIN)/python -m pytest --hypothesis-profile=default
 
 requirements:
 	@uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --extra build pyproject.toml -o requirements.txt
