@@ -52,12 +52,14 @@ def _to_band_edge(delta_usd: float, band_usd: float) -> float:
 
 
 def _to_indifference(policy: HedgingPolicy, inputs: HedgeInputs) -> float:
-    """argmin over n of R(x + n h) + cost(n), h one USD of delta: -sign(g) (|g| - c)+ / (h'∇²R h + impact)."""
-    slope = float(inputs.risk_price.gradient(inputs.exposure)[0])
+    """argmin over n of R(x + n h) + cost(n), h one USD of delta: -sign(g) (|g| - c)+ / (h'∇²R h + impact).
+
+    g is R's slope and the carry of a long together: what funding pays may be reason enough to hold some delta.
+    """
     bend = float(inputs.risk_price.curvature[0, 0])
     if bend <= 0.0:
         return 0.0
-    direction = -math.copysign(1.0, slope)
-    carry = 0.0 if math.isnan(inputs.funding_rate_8h) else direction * inputs.funding_rate_8h * policy.holding_hours / 8
-    cost = policy.fee_rate + policy.half_spread_rate + carry
-    return direction * max(abs(slope) - cost, 0.0) / (bend + 2 * policy.impact_rate_per_musd / 1e6)
+    carry = 0.0 if math.isnan(inputs.funding_rate_8h) else inputs.funding_rate_8h * policy.holding_hours / 8
+    slope = float(inputs.risk_price.gradient(inputs.exposure)[0]) + carry
+    cost = policy.fee_rate + policy.half_spread_rate
+    return -math.copysign(max(abs(slope) - cost, 0.0), slope) / (bend + 2 * policy.impact_rate_per_musd / 1e6)

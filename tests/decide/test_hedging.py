@@ -1,0 +1,136 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from flatbook.decide.hedging import HedgeInputs, hedge_usd
+from flatbook.decide.policy import HedgingPolicy
+from flatbook.kernels.chain import FACTORS
+from flatbook.valuation.risk_price import RiskPrice, no_risk_price
+
+Floats = NDArray[np.float64]
+
+LOT_USD = 10.0
+INDEX = 80_000.0
+NAN = math.nan
+
+
+def risk_price(seed: int = 0) -> RiskPrice:
+    root = np.random.default_rng(seed).normal(0.0, 1e-4, (FACTORS, FACTORS))
+    return RiskPrice(root @ root.T + 1e-9 * np.eye(FACTORS))
+
+
+def book(delta_usd: float, seed: int = 0) -> Floats:
+    x = np.random.default_rng(seed).normal(0.0, 1e4, FACTORS)
+    x[0] = delta_usd
+    return x
+
+
+def inputs(
+    exposure: Floats, price: RiskPrice | None = None, funding: float = NAN, lot_usd: float = LOT_USD
+) -> HedgeInputs:
+    return HedgeInputs(exposure, INDEX, price or risk_price(), funding, lot_usd)
+
+
+BY_RISK = HedgingPolicy(rule="price_of_risk", max_clip_usd=1e9)
+BY_BAND = HedgingPolicy(rule="band_and_timer", band_coin=0.5, max_clip_usd=1e9)
+
+
+def best_usd(policy: HedgingPolicy, asked: HedgeInputs) -> float:
+    """The hedge that costs least, by search: risk after it, fee, half-spread, impact, and funding while it is held."""
+    h = np.zeros(FACTORS)
+    h[0] = 1.0
+
+    def cost(usd: float) -> float:
+        proportional = (policy.fee_rate + policy.half_spread_rate) * abs(usd)
+        impact = policy.impact_rate_per_musd * (usd / 1e6) * usd
+        carry = 0.0 if math.isnan(asked.funding_rate_8h) else asked.funding_rate_8h * policy.holding_hours / 8 * usd
+        return asked.risk_price.cost_usd(asked.exposure + usd * h) + proportional + impact + carry
+
+    steepest = abs(asked.risk_price.gradient(asked.exposure)[0]) / asked.risk_price.curvature[0, 0]
+    far = 2 * steepest + 1e6
+    found = [
+        minimize_scalar(cost, bounds=side, method="bounded", options={"xatol": 1e-3}) for side in ((-far, 0), (0, far))
+    ]
+    return min([0.0, *(float(one.x) for one in found)], key=cost)
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    delta=st.floats(-5e6, 5e6),
+    seed=st.integers(0, 1_000),
+    funding=st.one_of(st.just(NAN), st.floats(-2e-3, 2e-3)),
+    fee=st.floats(0.0, 2e-3),
+    impact=st.floats(0.0, 1e-3),
+    hours=st.floats(0.0, 48.0),
+)
+def test_the_price_of_risk_hedges_to_where_risk_and_cost_together_are_least(
+    delta: float, seed: int, funding: float, fee: float, impact: float, hours: float
+) -> None:
+    policy = BY_RISK.model_copy(update={"fee_rate": fee, "impact_rate_per_musd": impact, "holding_hours": hours})
+    asked = inputs(book(delta, seed), risk_price(seed), funding, lot_usd=1e-6)
+    best = best_usd(policy, asked)
+    assert hedge_usd(policy, asked) == pytest.approx(best, abs=2e-4 * abs(best) + 1.0)
+
+
+def test_inside_the_zone_where_relief_is_worth_less_than_it_costs_nothing_is_traded() -> None:
+    price = RiskPrice(np.diag([1e-9] + [0.0] * (FACTORS - 1)))
+    edge = (BY_RISK.fee_rate + BY_RISK.half_spread_rate) / 1e-9
+    for delta in (0.0, 0.5 * edge, edge - 1, -edge + 1):
+        assert hedge_usd(BY_RISK, inputs(book(delta) * 0 + delta * np.eye(FACTORS)[0], price)) == 0.0
+    beyond = hedge_usd(BY_RISK, inputs((edge + 1e5) * np.eye(FACTORS)[0], price))
+    assert -1e5 <= beyond < -0.9e5  # to the zone's edge, the impact apart; not to its centre
+
+
+def test_other_risks_that_go_with_spot_are_hedged_too() -> None:
+    price, flat = risk_price(3), np.zeros(FACTORS)
+    vega = flat.copy()
+    vega[2] = 1e6
+    assert hedge_usd(BY_RISK, inputs(flat, price)) == 0.0
+    assert math.copysign(1.0, hedge_usd(BY_RISK, inputs(vega, price))) == -np.sign(price.curvature[0, 2])
+
+
+@pytest.mark.parametrize("delta", [1e6, -1e6])
+def test_a_hedge_that_earns_funding_is_larger_and_one_that_pays_it_smaller(delta: float) -> None:
+    price = RiskPrice(np.diag([1e-9] + [0.0] * (FACTORS - 1)))
+    x = delta * np.eye(FACTORS)[0]
+    sizes = [abs(hedge_usd(BY_RISK, inputs(x, price, rate))) for rate in (-2e-4, 0.0, 2e-4)]
+    assert sizes == sorted(sizes, reverse=delta < 0)
+    assert hedge_usd(BY_RISK, inputs(x, price, NAN)) == hedge_usd(BY_RISK, inputs(x, price, 0.0))
+
+
+def test_without_a_price_of_risk_there_is_no_reason_to_hedge() -> None:
+    assert hedge_usd(BY_RISK, inputs(book(1e7), no_risk_price())) == 0.0
+    assert hedge_usd(HedgingPolicy(rule="none"), inputs(book(1e7))) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("delta_coin", "hedge_coin"), [(0.0, 0.0), (0.5, 0.0), (-0.5, 0.0), (0.6, -0.1), (-2.0, 1.5), (30.0, -29.5)]
+)
+def test_the_band_is_left_alone_and_beyond_it_delta_goes_to_its_edge(delta_coin: float, hedge_coin: float) -> None:
+    asked = inputs(book(delta_coin * INDEX))
+    assert hedge_usd(BY_BAND, asked) == pytest.approx(hedge_coin * INDEX, abs=LOT_USD)
+
+
+@given(
+    delta=st.floats(-1e7, 1e7),
+    rule=st.sampled_from([BY_BAND, BY_RISK]),
+    lot=st.sampled_from([1.0, 10.0, 1_000.0]),
+    clip=st.floats(1.0, 1e7),
+)
+def test_hedges_are_whole_lots_within_the_clip_and_never_past_the_target(
+    delta: float, rule: HedgingPolicy, lot: float, clip: float
+) -> None:
+    x = delta * np.eye(FACTORS)[0]
+    policy = rule.model_copy(update={"max_clip_usd": clip})
+    usd = hedge_usd(policy, inputs(x, RiskPrice(np.diag([1e-9] + [0.0] * (FACTORS - 1))), lot_usd=lot))
+    assert usd / lot == round(usd / lot)
+    assert abs(usd) <= clip
+    assert usd * delta <= 0
+    assert abs(delta + usd) <= abs(delta)
+    if rule is BY_BAND and usd:
+        assert abs(delta + usd) >= 0.5 * INDEX - 1e-6
