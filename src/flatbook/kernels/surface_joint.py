@@ -51,11 +51,13 @@ from flatbook.kernels.svi_fit_plain import (
 )
 from flatbook.kernels.svi_plain import CHECK_END, GRID_END
 from flatbook.kernels.svi_search import (
+    COLD,
     HI,
     LO,
     MID,
     PULL,
     W2,
+    WARM,
     K,
     Wings,
     frame_of,
@@ -153,7 +155,8 @@ def fit_surface(
         if code[i] not in (TOO_FEW_POINTS, BAD_INPUT):
             live[alive] = i
             alive += 1
-            code[i] = _refit(tables[i], kept[i], 0, years[i], (MIN_SLOPE, MIN_SLOPE), middle, work, out[i])
+            begin = WARM if math.isfinite(start[i, 0]) else COLD
+            code[i] = _refit(tables[i], kept[i], 0, years[i], (MIN_SLOPE, MIN_SLOPE), begin, middle, work, out[i])
     live = live[:alive]
     for sweep in range(len(CALENDAR_WEIGHTS)):
         last = sweep == len(CALENDAR_WEIGHTS) - 1
@@ -205,6 +208,7 @@ def _refit(
     extra: int,
     years: float,
     least: Wings,
+    damping: float,
     grid: Floats,
     work: Floats,
     out: Floats,
@@ -215,7 +219,8 @@ def _refit(
     butterfly, code = BUTTERFLY_SHARE * math.sqrt(kept[_WEIGHT2]), 0
     for _ in range(BUTTERFLY_ROUNDS):
         frame = frame_of(kept[_WEIGHT2], kept[_K_LO], kept[_K_HI], kept[_DEVIATION], least, drawn_to, butterfly)
-        x, steps, code = search(x, table, columns, years, frame, work)
+        x, steps, code = search(x, table, columns, years, frame, damping, work)
+        damping = WARM
         to_raw(x, out)
         out[6] += steps
         if butterfly_free(out, kept[_DEVIATION], grid):
@@ -271,7 +276,7 @@ def _sweep(
             if last and near >= 0:
                 p, c = wings_of(out[near])
                 least = (p * A_LITTLE_MORE, c * A_LITTLE_MORE)
-            code[i] = _refit(tables[i], kept[i], extra, years[i], least, middle, work, out[i])
+            code[i] = _refit(tables[i], kept[i], extra, years[i], least, WARM, middle, work, out[i])
     return crossed
 
 

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.jit import compiled
+from flatbook.kernels.jit import compiled, inlined
 from flatbook.kernels.svi import total_variance
 from flatbook.kernels.svi_fit_plain import MIN_S, MIN_SLOPE, PRIOR_NODES, TYPICAL_WING
 from flatbook.kernels.svi_plain import MIN_VARIANCE
@@ -19,8 +19,8 @@ from flatbook.kernels.svi_search import HI, LO, MID, PULL, SHARE, TARGET, W2, Bo
 
 Floats = NDArray[np.float64]
 
-_GUESS_S: Final = (0.2, 0.7, 2.0)  # curvature and
-_GUESS_M: Final = (-0.6, 0.0, 0.6)  # centre tried by a cold start, in standard deviations
+_GUESS_LOG_S: Final = 1.2  # curvatures of a cold start: one standard deviation, and this much less and more in logs
+_GUESS_M: Final = 0.6  # its centres: the money, and this many standard deviations to each side
 
 
 @compiled
@@ -91,16 +91,26 @@ def open_wings(prior: Floats, prior_weight: float, deviation: float) -> Wings:
 
 @compiled
 def cold_start(table: Floats, columns: int, years: float) -> Box:
-    """The best of nine slices, each linear least squares in (a, p, c) at a trial centre m and curvature s."""
+    """Linear least squares in (a, p, c) at the best of three curvatures and then of three centres, interpolated."""
     deviation = typical_deviation(table, columns)
-    best, least = (MIN_SLOPE, MIN_SLOPE, max(deviation * deviation, MIN_VARIANCE), 0.0, deviation + MIN_S), math.inf
-    for i in range(len(_GUESS_S)):
-        for j in range(len(_GUESS_M)):
-            m, s = _GUESS_M[j] * deviation, max(_GUESS_S[i] * deviation, MIN_S)
-            x, cost = _linear_fit(table, columns, m, s)
-            if cost < least:
-                best, least = x, cost
-    return best
+    sizes = (-_GUESS_LOG_S, 0.0, _GUESS_LOG_S)
+    low = _linear_fit(table, columns, 0.0, deviation * math.exp(sizes[0]) + MIN_S)[1]
+    middle = _linear_fit(table, columns, 0.0, deviation + MIN_S)[1]
+    high = _linear_fit(table, columns, 0.0, deviation * math.exp(sizes[2]) + MIN_S)[1]
+    s = deviation * math.exp(_GUESS_LOG_S * _least_at(low, middle, high)) + MIN_S
+    step = _GUESS_M * deviation
+    left = _linear_fit(table, columns, -step, s)[1]
+    centre = _linear_fit(table, columns, 0.0, s)[1]
+    right = _linear_fit(table, columns, step, s)[1]
+    return _linear_fit(table, columns, step * _least_at(left, centre, right), s)[0]
+
+
+@inlined
+def _least_at(low: float, middle: float, high: float) -> float:
+    """Where a parabola through costs at -1, 0 and 1 is least, between -1 and 1."""
+    bow = low - 2.0 * middle + high
+    at = 0.5 * (low - high) / bow if bow > 0.0 else (1.0 if high < low else -1.0)
+    return min(max(at, -1.0), 1.0)
 
 
 @compiled

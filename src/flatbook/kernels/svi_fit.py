@@ -31,7 +31,17 @@ from flatbook.kernels.svi_fit_plain import (
     TOO_FEW_POINTS,
 )
 from flatbook.kernels.svi_plain import GRID_END
-from flatbook.kernels.svi_search import frame_of, rms_outside, search, squared_weight, to_box, to_raw, workspace
+from flatbook.kernels.svi_search import (
+    COLD,
+    WARM,
+    frame_of,
+    rms_outside,
+    search,
+    squared_weight,
+    to_box,
+    to_raw,
+    workspace,
+)
 
 __all__ = [
     "BAD_INPUT",
@@ -190,12 +200,13 @@ def _fit(
         columns, k_lo, k_hi = append_prior(prior, prior_weight, years, table, used, k_lo, k_hi)
     if columns < 5 or used == 0:
         return TOO_FEW_POINTS
-    x = to_box(start) if math.isfinite(start[0]) else cold_start(table, columns, years)
+    is_warm = math.isfinite(start[0])
+    x = to_box(start) if is_warm else cold_start(table, columns, years)
     deviation = typical_deviation(table, columns)
     weight2, wings = squared_weight(table, used), open_wings(prior, prior_weight, deviation)
     flat = (MIN_SLOPE, MIN_SLOPE)
     frame = frame_of(weight2, k_lo, k_hi, deviation, flat, wings, butterfly_weight)
-    x, steps, code = search(x, table, columns, years, frame, work)
+    x, steps, code = search(x, table, columns, years, frame, WARM if is_warm else COLD, work)
     to_raw(x, out)
     if butterfly_weight > 0.0:
         grid = sinh_grid(4 * BUTTERFLY_POINTS, GRID_END)
@@ -205,7 +216,7 @@ def _fit(
                 break
             butterfly_weight *= 10.0
             frame = frame_of(weight2, k_lo, k_hi, deviation, flat, wings, butterfly_weight)
-            x, more, code = search(x, table, columns, years, frame, work)
+            x, more, code = search(x, table, columns, years, frame, WARM, work)
             steps += more
             to_raw(x, out)
             free = butterfly_free(out, deviation, grid)

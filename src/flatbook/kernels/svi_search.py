@@ -78,6 +78,9 @@ _BEST: Final = 30  # the best step so far (5)
 _SYSTEM: Final = 35  # the 5 x 6 linear system
 _WORK: Final = 65
 
+COLD: Final = 1e-3
+WARM: Final = 1e-5
+
 _FLAT: Final = 1e-4  # wing slopes below this count as this where the floor's gradient divides by them
 _MAX_STEPS: Final = 60
 _MAX_CHOICES: Final = 8
@@ -151,12 +154,17 @@ def wings_of(params: Floats) -> Wings:
 
 
 @compiled
-def search(x: Box, table: Floats, quotes: int, years: float, frame: Frame, work: Floats) -> tuple[Box, int, int]:
-    """From `x`, where the first `quotes` columns of `table` lead: the slice, the steps taken, a code of `FIT_CODES`."""
+def search(
+    x: Box, table: Floats, quotes: int, years: float, frame: Frame, damping: float, work: Floats
+) -> tuple[Box, int, int]:
+    """From `x`, where the first `quotes` columns of `table` lead: the slice, the steps taken, a code of `FIT_CODES`.
+
+    `damping` of the first step: COLD or WARM, as far as `x` is from where it will end.
+    """
     columns = _ask_for_shape(table, quotes, frame)
     unit = frame.wing_weight * (_VOL_TOLERANCE / WING_SHARE)
     negligible = unit * unit
-    damping, steps = 1e-3, 0
+    steps = 0
     x = _between(x, frame)
     cost = _look(x, table, quotes, columns, years, frame, work)
     while steps < _MAX_STEPS:
@@ -191,17 +199,18 @@ def _between(x: Box, frame: Frame) -> Box:
 
 @inlined
 def _look(x: Box, table: Floats, quotes: int, columns: int, years: float, frame: Frame, work: Floats) -> float:
-    """Fill what the slice `x` answers, and which ends bind there; the weighted sum of squares."""
-    _answer_quotes(x, table, quotes, 1.0 / years)
+    """Fill what the slice `x` answers, which ends bind there and the scale of steps; the weighted sum of squares."""
+    for i in range(5):
+        work[_MOVE + i] = 0.0
+    cost = _answer_quotes(x, table, quotes, 1.0 / years, work)
     for i, slope, row in ((quotes, x[P], JP), (quotes + 1, x[C], JC)):
         table[VALUE, i] = slope / frame.deviation
         table[row, i] = 1.0 / frame.deviation
     if columns > quotes + 2:
         _answer_density(x, table, quotes + 2, columns)
-    for i in range(5):
-        work[_MOVE + i] = 0.0
-    cost, _ = _bind(table, columns, work)
-    return cost
+    rest, _ = _bind(table, quotes, columns, work)
+    _scale(table, quotes, columns, work)
+    return cost + rest
 
 
 @inlined
@@ -213,20 +222,19 @@ def _best_step(
     Infinite where none is found that promises no loss.
     """
     promised, found = cost, False
-    _scale(table, columns, work)
     for i in range(5):
         work[_BEST + i] = 0.0
     for _ in range(_MAX_CHOICES):
         _accumulate(table, columns, work)
         _solve_for_move(x, damping, frame, work)
-        there, changes = _bind(table, columns, work)
+        there, changes = _bind(table, 0, columns, work)
         for _ in range(_MAX_HALVINGS):
             if there <= promised:
                 break
             # The bands that bind at the far end are too many or too few: the least lies on the way there.
             for i in range(5):
                 work[_MOVE + i] = 0.5 * (work[_MOVE + i] + work[_BEST + i])
-            there, changes = _bind(table, columns, work)
+            there, changes = _bind(table, 0, columns, work)
         if there > promised:
             break
         promised, found = there, True
@@ -238,24 +246,38 @@ def _best_step(
 
 
 @compiled
-def _answer_quotes(x: Box, table: Floats, quotes: int, per_year: float) -> None:
-    """Fill vol and its derivatives in (p, c, a, m, s)."""
+def _answer_quotes(x: Box, table: Floats, quotes: int, per_year: float, work: Floats) -> float:
+    """Fill vols with their derivatives, the ends that bind and the scale; the sum of squares. One pass for all."""
     p, c, a, m, s = x
     lean, b = 0.5 * (c - p), 0.5 * (c + p)
-    k, value = table[K], table[VALUE]
-    jp, jc, ja, jm, js = table[JP], table[JC], table[JA], table[JM], table[JS]
+    k, lo, hi, mid, weight2, pull = table[K], table[LO], table[HI], table[MID], table[W2], table[PULL]
+    value, binding, excess = table[VALUE], table[BINDING], table[EXCESS]
+    row_p, row_c, row_a, row_m, row_s = table[JP], table[JC], table[JA], table[JM], table[JS]
+    cost = pp = cc = aa = mm = ss = 0.0
     for i in range(quotes):
         y = k[i] - m
         radius = math.sqrt(y * y + s * s)
         sigma = math.sqrt((a + lean * y + b * radius) * per_year)
         per_both = 1.0 / (sigma * radius)
         slope, per_radius = 0.5 * per_year * radius * per_both, sigma * per_both
-        value[i] = sigma
-        jp[i] = 0.5 * slope * (radius - y)
-        jc[i] = 0.5 * slope * (radius + y)
-        ja[i] = slope
-        jm[i] = -slope * (lean + b * y * per_radius)
-        js[i] = slope * b * s * per_radius
+        jp, jc = 0.5 * slope * (radius - y), 0.5 * slope * (radius + y)
+        jm, js = -slope * (lean + b * y * per_radius), slope * b * s * per_radius
+        value[i], row_p[i], row_c[i], row_a[i], row_m[i], row_s[i] = sigma, jp, jc, slope, jm, js
+        over, under = sigma >= hi[i], sigma <= lo[i]
+        binds = weight2[i] if over | under else 0.0
+        beyond = sigma - (hi[i] if over else lo[i])
+        beyond = beyond if over | under else 0.0
+        binding[i], excess[i] = binds, beyond
+        off_mid = sigma - mid[i]
+        cost += binds * beyond * beyond + pull[i] * off_mid * off_mid
+        h = weight2[i] + pull[i]
+        pp += h * jp * jp
+        cc += h * jc * jc
+        aa += h * slope * slope
+        mm += h * jm * jm
+        ss += h * js * js
+    work[_SCALE + P], work[_SCALE + C], work[_SCALE + A], work[_SCALE + M], work[_SCALE + S] = pp, cc, aa, mm, ss
+    return cost
 
 
 @compiled
@@ -310,15 +332,17 @@ def _answer_density(x: Box, table: Floats, first: int, columns: int) -> None:
 
 
 @compiled
-def _bind(table: Floats, columns: int, work: Floats) -> tuple[float, int]:
+def _bind(table: Floats, first: int, columns: int, work: Floats) -> tuple[float, int]:
     """Choose the ends that bind after the step in `work`, to first order: the cost there, and how many changed."""
-    value, lo, hi, mid, weight2, pull = table[VALUE], table[LO], table[HI], table[MID], table[W2], table[PULL]
-    jp, jc, ja, jm, js = table[JP], table[JC], table[JA], table[JM], table[JS]
-    binding, excess = table[BINDING], table[EXCESS]
+    value, lo, hi = table[VALUE, first:columns], table[LO, first:columns], table[HI, first:columns]
+    mid, weight2, pull = table[MID, first:columns], table[W2, first:columns], table[PULL, first:columns]
+    jp, jc, ja = table[JP, first:columns], table[JC, first:columns], table[JA, first:columns]
+    jm, js = table[JM, first:columns], table[JS, first:columns]
+    binding, excess = table[BINDING, first:columns], table[EXCESS, first:columns]
     dp, dc, da = work[_MOVE + P], work[_MOVE + C], work[_MOVE + A]
     dm, ds = work[_MOVE + M], work[_MOVE + S]
     cost, changes = 0.0, 0
-    for i in range(columns):
+    for i in range(value.size):
         shift = jp[i] * dp + jc[i] * dc + ja[i] * da + jm[i] * dm + js[i] * ds
         there = value[i] + shift
         over, under = there >= hi[i], there <= lo[i]
@@ -333,19 +357,12 @@ def _bind(table: Floats, columns: int, work: Floats) -> tuple[float, int]:
 
 
 @compiled
-def _scale(table: Floats, columns: int, work: Floats) -> None:
-    """The diagonal of J'J as if every band bound: a measure of steps that does not jump with those that do."""
-    weight2, pull = table[W2], table[PULL]
-    jp, jc, ja, jm, js = table[JP], table[JC], table[JA], table[JM], table[JS]
-    pp = cc = aa = mm = ss = 0.0
-    for i in range(columns):
-        h = weight2[i] + pull[i]
-        pp += h * jp[i] * jp[i]
-        cc += h * jc[i] * jc[i]
-        aa += h * ja[i] * ja[i]
-        mm += h * jm[i] * jm[i]
-        ss += h * js[i] * js[i]
-    work[_SCALE + P], work[_SCALE + C], work[_SCALE + A], work[_SCALE + M], work[_SCALE + S] = pp, cc, aa, mm, ss
+def _scale(table: Floats, first: int, columns: int, work: Floats) -> None:
+    """Add to the diagonal of J'J as if every band bound: a measure of steps that does not jump with those that do."""
+    for i in range(first, columns):
+        h = table[W2, i] + table[PULL, i]
+        for j in range(5):
+            work[_SCALE + j] += h * table[JP + j, i] * table[JP + j, i]
 
 
 @compiled
