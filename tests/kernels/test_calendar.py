@@ -114,15 +114,16 @@ def test_the_one_known_less_well_gives_way(near_error: float, far_error: float, 
 def test_a_nearer_slice_is_not_lowered_into_a_butterfly() -> None:
     made = Slices(1, 2, 0.0)
     made.order = np.arange(2)
-    made.params[:2] = [[0.01, 0.25, 0.0, 0.0, 0.02], [0.0005, 0.25, 0.0, 0.0, 0.02]]
+    at_the_money, gap = 0.01317, 0.0005
+    made.params[:2] = [[0.00817, 0.25, 0.0, 0.0, 0.02], [0.00817 - gap, 0.25, 0.0, 0.0, 0.02]]
     made.left[:2] = 1.0
-    made.p = np.diag([1.0, 0.0, 0.0, 0.0])
+    made.doubt = np.array([1.0, 0.0, 0.0, 0.0])
     near = made.params[0].copy()
     made.put_in_order()
     np.testing.assert_array_equal(made.params[0], near)
     assert made.gap(0, 1) >= 0.0
-    lowered = near - np.array([0.0095, 0, 0, 0, 0])
-    reach = REACH * math.sqrt(0.015)
+    lowered = near - np.array([gap, 0, 0, 0, 0])
+    reach = REACH * math.sqrt(at_the_money)
     assert svi.durrleman_min(near, -reach, reach, 101) > 0.0 > svi.durrleman_min(lowered, -reach, reach, 101)
 
 
