@@ -94,6 +94,7 @@ def quotable(quoting: QuotingPolicy, market: Market, values: ChainValues, vol_er
     days = values.years * _DAYS
     return np.asarray(
         np.isfinite(values.fair_coin)
+        & (days > 0)
         & (np.abs(values.moneyness) <= quoting.max_moneyness)
         & (days * 24 >= quoting.min_hours)
         & (days <= quoting.max_days)
