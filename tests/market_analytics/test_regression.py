@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flatbook.domain.errors import BadInputError
-from flatbook.market.analytics.regression import Moments, fit
+from flatbook.market.analytics.regression import Fit, Moments, fit, shrunk
 
 
 def test_equal_weights_are_ordinary_least_squares() -> None:
@@ -62,3 +62,31 @@ def test_rows_that_are_not_there_count_for_nothing() -> None:
         Moments.none(2).observe(x, y)
     with pytest.raises(BadInputError, match="decay"):
         Moments.none(1).observe(x, y, 1.5)
+
+
+def test_evidence_is_of_blocks_and_not_of_the_rows_in_them() -> None:
+    """Blocks of ten rows that say the same thing: rows would believe noise half of the time, blocks one time in 20."""
+    rng = np.random.default_rng(9)
+    by_rows = by_blocks = 0
+    for _ in range(300):
+        moments = Moments.none(2)
+        for _ in range(60):
+            x = np.repeat(rng.normal(size=(1, 2)), 10, axis=0) + 0.1 * rng.normal(size=(10, 2))
+            moments = moments.observe(x, np.full(10, rng.normal()))
+        found = fit(moments)
+        by_rows += bool(np.abs(found.t).max() > 2.0)
+        by_blocks += bool(np.any(shrunk(found) != 0.0))
+    assert by_rows / 300 > 0.5
+    assert by_blocks / 300 < 0.1
+
+
+def test_what_is_believed_is_drawn_to_nothing_by_its_evidence() -> None:
+    made = Fit(np.array([2.0, -1.0]), np.ones(2), np.ones(2), 100.0, 20.0)
+    np.testing.assert_allclose(shrunk(made), [1.8, -0.9])
+    np.testing.assert_array_equal(shrunk(made._replace(evidence=5.9)), [0.0, 0.0])
+    rng = np.random.default_rng(10)
+    moments = Moments.none(1)
+    for number in range(1, 41):
+        x = rng.normal(size=(5, 1))
+        moments = moments.observe(x, x[:, 0])
+        assert fit(moments).evidence <= number + 1e-9

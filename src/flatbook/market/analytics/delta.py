@@ -23,14 +23,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from flatbook.domain.errors import BadInputError
-from flatbook.market.analytics.regression import Moments, fit
+from flatbook.market.analytics.regression import Moments, fit, shrunk
 
 Floats = NDArray[np.float64]
 
 STICKY_STRIKE = 1.0
 STICKY_MONEYNESS = 0.0
-LEAST_T = 2.0
-"""t-statistic below which an estimated vol move is not used."""
 
 
 class OptionColumns(NamedTuple):
@@ -95,16 +93,16 @@ def observe_stickiness(moments: Moments, skew: Floats, log_move: Floats, vol_mov
     """Takes moves of the vol at the money (of one expiry, its money moving with it) over moves of its log forward.
 
     Shapes      (n,) each; `skew` d vol / d ln K at the money before the move
-    The regression is of what a sticky strike leaves unexplained, so that its t-statistic is against a ratio of 1.
+    The regression is of what a sticky strike leaves unexplained, so that evidence is against a ratio of 1. One call is
+    one block: what moved at the same time.
     """
     expected = skew * log_move
     return moments.observe(expected[:, None], vol_move - expected, decay)
 
 
-def stickiness_of(moments: Moments, least_t: float = LEAST_T) -> float:
-    """The estimated stickiness ratio; sticky by strike until |t| says otherwise."""
-    estimate = fit(moments)
-    return STICKY_STRIKE + float(estimate.coefficient[0]) if abs(estimate.t[0]) >= least_t else STICKY_STRIKE
+def stickiness_of(moments: Moments) -> float:
+    """The estimated stickiness ratio, drawn to a sticky strike; just that until |t| of 2 says otherwise."""
+    return STICKY_STRIKE + float(shrunk(fit(moments))[0])
 
 
 def observe_vol_move(
@@ -112,8 +110,8 @@ def observe_vol_move(
 ) -> Moments:
     """Takes what Black deltas left unhedged over one step, as Hull and White regress it.
 
-    Both sides are over the forward, so that dear underlyings do not outvote cheap ones. `options` are as of before
-    the step, three moments.
+    Both sides are over the forward, so that dear underlyings do not outvote cheap ones. `options` are a whole chain
+    as of before the step, of three moments.
     """
     before_usd = options.price_coin * options.forward_usd
     forward_move = forward_after_usd - options.forward_usd
@@ -124,15 +122,9 @@ def observe_vol_move(
     return moments.observe(rows / options.forward_usd[:, None], unhedged / options.forward_usd, decay)
 
 
-def vol_move_of(moments: Moments, least_t: float = LEAST_T) -> VolMove:
-    """The estimated quadratic; a vol that does not move until one of its coefficients has the t-statistic.
-
-    Options of one chain move together, so the statistic flatters: the gate keeps out early guesses, not small effects.
-    """
-    estimate = fit(moments)
-    if not np.abs(estimate.t).max() >= least_t:
-        return VolMove()
-    a, b, c = (float(value) for value in estimate.coefficient)
+def vol_move_of(moments: Moments) -> VolMove:
+    """The estimated quadratic, drawn to a vol that does not move; just that until chains agree on a move."""
+    a, b, c = (float(value) for value in shrunk(fit(moments)))
     return VolMove(a, b, c)
 
 
