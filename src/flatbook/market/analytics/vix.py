@@ -2,7 +2,7 @@
 
 Sources: Cboe, "Cboe Volatility Index" (VIX white paper); Deribit, "DVOL: Deribit implied volatility index". What DVOL
 leaves out is not published in full. Recorded chains say that it takes little beyond 2.2 standard deviations: with all
-wings the index of July 2026 comes out 2.4 vol points too high, with that cut within 0.1. A cut at five delta does as
+wings the index of July 2026 comes out 2.4 vol points too high, with that cut within 0.15. A cut at five delta does as
 well in July, but drifts with the skew; cuts by price, by strike over forward, and interpolating vol instead of
 variance do worse.
 """
