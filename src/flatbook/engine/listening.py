@@ -24,7 +24,7 @@ def take_market(state: State, event: AnyEvent) -> bool:
         case ChainQuotes() if event.underlying == state.setup.underlying:
             state.market.take_chain(event)
             moved = True
-        case FundingRate():
+        case FundingRate() if event.instrument == state.setup.hedge.name:
             state.funding_rate_8h = event.rate * 8 / event.hours
         case _:
             return False

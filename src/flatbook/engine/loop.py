@@ -30,8 +30,11 @@ class Engine:
         moved = listening.take_market(state, event)
         if not state.is_trading:
             return Effects(state.now_ns)
+        due = valuing.is_due(state)
+        if not state.values.ts_ns:
+            valuing.mark(state)
         booked = booking.take_own(state, event)
-        if not (moved or booked or valuing.is_due(state)):
+        if not (moved or booked or due):
             return Effects(state.now_ns)
         valuing.mark(state)
         valuing.measure_risk(state)
