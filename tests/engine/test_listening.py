@@ -1,0 +1,74 @@
+import math
+
+import numpy as np
+import pytest
+
+from flatbook.domain.events import ChainQuotes, QuoteRow
+from flatbook.domain.instruments import format_expiry
+from flatbook.domain.units import NS_PER_DAY, parse_utc
+from flatbook.market.universe import FIRST_ROWS
+from tests.market.builders import at, chain, trade
+
+from .builders import opened, our_fill, policy
+
+CALL = "BTC-25APR25-80000-C"
+NAN = float("nan")
+
+
+def test_a_print_that_moves_its_smile_beyond_the_cutoff_requotes_the_chain() -> None:
+    cutoff = 0.0005
+    maker, world = opened(policy(quoting={"price_cutoff_coin": cutoff, "refresh_s": 1e6}))
+    width = math.sqrt(world.years(CALL, 1))
+    valued_ns, seconds = maker.state.values.ts_ns, 1.0
+    level = maker.state.valued_level[1]
+    vol = world.vol_at(CALL, 1)
+    while maker.state.values.ts_ns == valued_ns:
+        seconds += 60.0
+        vol *= 1.002
+        maker.step(world.trade(seconds, CALL, vol=vol))
+        moved = abs(maker.state.market.surface.vol(1, 0.0) - level) * width / math.sqrt(2 * math.pi)
+        assert (moved > cutoff) == (maker.state.values.ts_ns != valued_ns)
+    assert seconds > 100
+    assert maker.state.values.ts_ns == at(seconds)
+
+
+def test_a_print_of_an_expiry_never_valued_requotes() -> None:
+    maker, world = opened(policy(quoting={"refresh_s": 1e6}))
+    maker.step(world.trade(1, "BTC-27JUN25-80000-C"))
+    assert maker.state.values.ts_ns == at(1)
+
+
+@pytest.mark.parametrize("name", ["ETH-25APR25-2000-C", "BTC_USDC-25APR25-80000-C"])
+def test_prints_of_other_markets_change_nothing(name: str) -> None:
+    maker, _ = opened()
+    before = maker.state.table.grid.copy()
+    assert maker.step(trade(1, name, 0.05, 0.05, 0.6)).is_empty
+    np.testing.assert_array_equal(maker.state.table.grid, before)
+    assert maker.state.trades_seen == 0
+
+
+def test_a_chain_of_another_underlying_is_not_ours() -> None:
+    maker, _ = opened()
+    rows = (QuoteRow("ETH-25APR25-2000-C", 0.05, 0.06, 0.6, 0.62, NAN, NAN),)
+    assert maker.step(ChainQuotes(exch_ts_ns=at(1), local_ts_ns=at(1), underlying="ETH", rows=rows)).is_empty
+    assert all(name.startswith("BTC") for name in maker.state.market.universe.row_of)
+
+
+def test_tables_grow_with_the_chain_and_keep_what_they_hold() -> None:
+    maker, world = opened()
+    maker.step(our_fill(maker.state, 1, CALL, 1))
+    row = maker.state.market.universe.row_of[CALL]
+    rested = maker.state.table.grid[:, row].copy()
+    first = parse_utc("2025-05-01T08:00")
+    dates = [format_expiry(first + n * NS_PER_DAY) for n in range(40)]
+    names = [
+        f"BTC-{date}-{strike}-{right}" for date in dates for strike in range(60_000, 100_000, 2_500) for right in "CP"
+    ]
+    maker.step(chain(2, [world.quote(2, name) for name in names]))
+    state = maker.state
+    assert state.market.universe.count > FIRST_ROWS
+    assert len(state.inventory.size_coin) == state.table.grid.shape[1] == state.market.universe.capacity
+    assert state.inventory.size_coin[row] == 1.0
+    np.testing.assert_array_equal(state.table.grid[:, row], rested)
+    assert state.pnl.equity_usd == pytest.approx(state.equity_usd(), abs=1e-7)
+    assert (state.table.grid[3, FIRST_ROWS:] > 0).any()
