@@ -218,7 +218,7 @@ def _refit(
     drawn_to = (kept[_OPEN_P], kept[_OPEN_C])
     butterfly, code = BUTTERFLY_SHARE * math.sqrt(kept[_WEIGHT2]), 0
     for _ in range(BUTTERFLY_ROUNDS):
-        frame = frame_of(kept[_WEIGHT2], kept[_K_LO], kept[_K_HI], kept[_DEVIATION], least, drawn_to, butterfly)
+        frame = frame_of(kept[_WEIGHT2], kept[_K_LO], kept[_K_HI], kept[_DEVIATION], years, least, drawn_to, butterfly)
         x, steps, code = search(x, table, columns, years, frame, damping, work)
         damping = WARM
         to_raw(x, out)

@@ -205,7 +205,7 @@ def _fit(
     deviation = typical_deviation(table, columns)
     weight2, wings = squared_weight(table, used), open_wings(prior, prior_weight, deviation)
     flat = (MIN_SLOPE, MIN_SLOPE)
-    frame = frame_of(weight2, k_lo, k_hi, deviation, flat, wings, butterfly_weight)
+    frame = frame_of(weight2, k_lo, k_hi, deviation, years, flat, wings, butterfly_weight)
     x, steps, code = search(x, table, columns, years, frame, WARM if is_warm else COLD, work)
     to_raw(x, out)
     if butterfly_weight > 0.0:
@@ -215,7 +215,7 @@ def _fit(
             if free:
                 break
             butterfly_weight *= 10.0
-            frame = frame_of(weight2, k_lo, k_hi, deviation, flat, wings, butterfly_weight)
+            frame = frame_of(weight2, k_lo, k_hi, deviation, years, flat, wings, butterfly_weight)
             x, more, code = search(x, table, columns, years, frame, WARM, work)
             steps += more
             to_raw(x, out)

@@ -38,8 +38,8 @@ STEEPEST: Final = 4.0
 TYPICAL_WING: Final = 1.0
 """Slope that a wing without quotes and without a prior is drawn to, in standard deviations."""
 
-WING_SHARE: Final = 5e-4
-"""Weight of that pull, against all quotes of a slice: a standard deviation of slope for so much vol at every quote."""
+WING_SHARE: Final = 1e-3
+"""Weight of that pull, against all quotes of a slice: a deviation of slope for such a share of vol at every quote."""
 
 MIN_SLOPE: Final = 1e-7
 MIN_S: Final = 1e-5
@@ -203,7 +203,7 @@ def ask(
     aim = np.where(np.isnan(mid), middle, mid)
     nearness = 1.0 / (1.0 + (8.0 * k / max(float(np.abs(k).max()), 1e-12)) ** 2)
     deviation = float(np.sqrt(np.average(aim**2 * years, weights=nearness)))
-    wing_weight = WING_SHARE * float(np.sqrt(np.sum(weights[:used] ** 2)))
+    wing_weight = WING_SHARE * deviation * float(np.sqrt(np.sum(weights[:used] ** 2) / years))
     drawn_to = box(prior)[:2] if columns[0].size > used else np.full(2, TYPICAL_WING * deviation)
     return Quotes(k, bid, ask_, mid, weights, pull, years, (lo, hi), deviation, drawn_to, wing_weight), used
 

@@ -84,11 +84,9 @@ WARM: Final = 1e-5
 _FLAT: Final = 1e-4  # wing slopes below this count as this where the floor's gradient divides by them
 _MAX_STEPS: Final = 60
 _MAX_CHOICES: Final = 8
-_MAX_HALVINGS: Final = 4
+_MAX_HALVINGS: Final = 6
 _COST_TOLERANCE: Final = 3e-4  # relative, and
-_VOL_TOLERANCE: Final = (
-    1e-6  # root mean square of all quotes in vol: the step that promises less than either is the last
-)
+_VOL_TOLERANCE: Final = 2e-5  # all quotes' vols by this share: a step that promises less than either is the last
 
 
 @inlined
@@ -128,7 +126,14 @@ def to_raw(x: Box, params: Floats) -> None:
 
 @inlined
 def frame_of(
-    weight2: float, k_lo: float, k_hi: float, deviation: float, least: Wings, drawn_to: Wings, butterfly_weight: float
+    weight2: float,
+    k_lo: float,
+    k_hi: float,
+    deviation: float,
+    years: float,
+    least: Wings,
+    drawn_to: Wings,
+    butterfly_weight: float,
 ) -> Frame:
     """The frame of quotes whose squared weights sum to `weight2`: no wing steeper than STEEPEST deviations."""
     steepest = min(STEEPEST * deviation, 2.0)
@@ -142,7 +147,7 @@ def frame_of(
         max(steepest, least[1]),
         drawn_to[0],
         drawn_to[1],
-        WING_SHARE * math.sqrt(weight2),
+        WING_SHARE * deviation * math.sqrt(weight2 / years),
         butterfly_weight,
     )
 
@@ -169,9 +174,9 @@ def search(
     cost = _look(x, table, quotes, columns, years, frame, work)
     while steps < _MAX_STEPS:
         steps += 1
-        trial, promised = _best_step(x, table, columns, cost, damping, frame, work)
+        trial, promised, whole = _best_step(x, table, columns, cost, damping, frame, work)
         gain_promised = cost - promised
-        if damping <= 1.0 and 0.0 <= gain_promised <= _COST_TOLERANCE * cost + negligible:
+        if whole and damping <= 1.0 and 0.0 <= gain_promised <= _COST_TOLERANCE * cost + negligible:
             return trial, steps, CONVERGED
         gain = -1.0
         if gain_promised >= 0.0:
@@ -179,7 +184,8 @@ def search(
             gain = cost - trial_cost
         if gain >= 0.0:
             x, cost = trial, trial_cost
-            damping *= 0.1 if gain > 0.75 * gain_promised else (1.0 if gain > 0.25 * gain_promised else 4.0)
+            trusted = 0.1 if gain > 0.75 * gain_promised else (1.0 if gain > 0.25 * gain_promised else 4.0)
+            damping *= trusted if whole else 4.0
             damping = max(damping, 1e-9)
         else:
             damping *= 8.0
@@ -216,33 +222,38 @@ def _look(x: Box, table: Floats, quotes: int, columns: int, years: float, frame:
 @inlined
 def _best_step(
     x: Box, table: Floats, columns: int, cost: float, damping: float, frame: Frame, work: Floats
-) -> tuple[Box, float]:
-    """The damped step to the least of the linearised bands inside the bounds, and the cost promised there.
+) -> tuple[Box, float, bool]:
+    """The damped step to the least of the linearised bands inside the bounds, the cost promised there, and whether the
+    step is whole: one that was cut short promises little and means nothing by it.
 
-    Infinite where none is found that promises no loss.
+    The cost is infinite where no step is found that promises no loss.
     """
-    promised, found = cost, False
+    promised, found, whole = cost, False, False
     for i in range(5):
         work[_BEST + i] = 0.0
     for _ in range(_MAX_CHOICES):
         _accumulate(table, columns, work)
         _solve_for_move(x, damping, frame, work)
         there, changes = _bind(table, 0, columns, work)
-        for _ in range(_MAX_HALVINGS):
-            if there <= promised:
-                break
-            # The bands that bind at the far end are too many or too few: the least lies on the way there.
+        if there <= promised:
+            promised, found = there, True
             for i in range(5):
-                work[_MOVE + i] = 0.5 * (work[_MOVE + i] + work[_BEST + i])
-            there, changes = _bind(table, 0, columns, work)
-        if there > promised:
-            break
-        promised, found = there, True
-        for i in range(5):
-            work[_BEST + i] = work[_MOVE + i]
+                work[_BEST + i] = work[_MOVE + i]
         if changes == 0:
+            whole = there <= promised
             break
-    return _land(x, frame, work), promised if found else math.inf
+    if not found:
+        # Choices that run in circles: the least of a convex sum of squares still lies on the way to the last of them.
+        for _ in range(_MAX_HALVINGS):
+            for i in range(5):
+                work[_MOVE + i] *= 0.5
+            there, _ = _bind(table, 0, columns, work)
+            if there <= promised:
+                promised, found = there, True
+                for i in range(5):
+                    work[_BEST + i] = work[_MOVE + i]
+                break
+    return _land(x, frame, work), promised if found else math.inf, whole
 
 
 @compiled
