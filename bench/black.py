@@ -59,6 +59,7 @@ def _five(pool: ThreadPoolExecutor) -> Work:
         local(f"flatbook, {THREADS} threads", lambda: for_slices(pool, THREADS, MILLION, ours)),
         _c_five(columns, lambda task: for_slices(pool, THREADS, MILLION, task), f"C with AVX-512, {THREADS} threads"),
         remote("JAX", "jax_black", dict(zip(NAMES, columns, strict=True))),
+        remote("JAX, erfc by hand", "jax_black_erfc", dict(zip(NAMES, columns, strict=True))),
         local("numpy and scipy", lambda: textbook(*columns)),
     ]
     bars = [Bar(contenders[1].name, 0.8), Bar("JAX", 10.0), Bar("numpy and scipy", 15.0)]
