@@ -72,6 +72,42 @@ def test_cached_code_is_keyed_by_the_whole_package() -> None:
         assert digest == jit._package_digest()
 
 
+def test_without_numba_everything_imports_and_prices() -> None:
+    script = (
+        "import sys, importlib, pkgutil\n"
+        "sys.modules['numba'] = None\n"
+        "import numpy as np\n"
+        "import flatbook.kernels as kernels\n"
+        "for module in pkgutil.iter_modules(kernels.__path__):\n"
+        "    importlib.import_module(f'flatbook.kernels.{module.name}')\n"
+        "from flatbook.kernels import black, black_plain, jit, surface_joint, surface_joint_plain\n"
+        "from flatbook.kernels.warm import warm\n"
+        "warm(print)\n"
+        "assert not jit.HAVE_NUMBA\n"
+        "assert black.price_greeks is black_plain.price_greeks\n"
+        "assert surface_joint.fit_surface is surface_joint_plain.fit_surface\n"
+        "print(round(black.black(100.0, 100.0, 0.5, 0.25, 1.0).price, 6))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout.strip()) == (0, "9.947645"), run.stderr
+
+
+@needs_numba
+def test_without_a_writable_place_kernels_still_compile() -> None:
+    script = (
+        "import numba\n"
+        "from numba.core import dispatcher\n"
+        "def refuse(self):\n"
+        "    raise RuntimeError('cannot cache function: no locator available')\n"
+        "dispatcher.Dispatcher.enable_caching = refuse\n"
+        "from flatbook.kernels import svi\n"
+        "import numpy as np\n"
+        "print(svi.durrleman_min(np.array([0.04, 0.1, 0.0, 0.0, 0.1]), -1.0, 1.0, 9) > 0.0)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout.strip()) == (0, "True"), run.stderr
+
+
 def test_without_numba_the_twin_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jit, "HAVE_NUMBA", False)
 

@@ -80,8 +80,8 @@ def kernel(*args: Arg, plain: Function) -> Callable[[Function], Function]:
     def decorate(function: Function) -> Function:
         if not HAVE_NUMBA:
             return plain
-        dispatcher: Any = numba.njit(cache=True, **_options())(function)
-        _stamp_cache(dispatcher)
+        dispatcher: Any = numba.njit(**_options())(function)
+        _keep_on_disk(dispatcher)
         _registered.append(Registered(f"{function.__module__}.{function.__qualname__}", dispatcher, args))
         return dispatcher  # type: ignore[no-any-return]
 
@@ -134,12 +134,16 @@ def _numba_type(arg: Arg) -> Any:
     return numba.types.Array(scalar, dimensions, "C", readonly=read_only)
 
 
-def _stamp_cache(dispatcher: Any) -> None:
-    """Key a kernel's cached code by every source of this package.
+def _keep_on_disk(dispatcher: Any) -> None:
+    """Cache a kernel's code, keyed by every source of this package; where no place is writable, do without.
 
     numba keys it by the file that holds the kernel alone, and would serve stale code after a change in a helper that
     was inlined from another file.
     """
+    try:
+        dispatcher.enable_caching()
+    except RuntimeError:  # numba found neither the package's folder nor the user's cache writable
+        return
     cache_file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if cache_file is None:
         raise ImportError("numba keeps its kernel cache elsewhere: this flatbook needs another numba version")
