@@ -20,6 +20,7 @@ live       part_filled  live
 live       filled       filled
 live       cancelled    cancelled
 filled     accepted     filled
+cancelled  accepted     cancelled
 cancelled  part_filled  cancelled
 cancelled  filled       filled
 """

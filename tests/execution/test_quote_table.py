@@ -55,6 +55,7 @@ def test_the_table_is_what_the_venue_holds(
     for quotes, traded in steps:
         wanted = grid(*quotes)
         rows = table.differing(wanted)
+        assert set(rows.tolist()) >= set(np.flatnonzero((venue != wanted).any(axis=0)).tolist())
         table.told(rows, wanted)
         venue[:, rows] = wanted[:, rows]
         np.testing.assert_array_equal(table.grid, wanted)
@@ -68,3 +69,18 @@ def test_the_table_is_what_the_venue_holds(
         np.testing.assert_array_equal(table.grid, venue)
         assert np.array_equal(table.grid[0] > 0, table.grid[1] > 0)
         assert np.array_equal(table.grid[2] > 0, table.grid[3] > 0)
+
+
+def test_a_row_the_venue_answered_about_is_told_again_even_if_nothing_is_wanted() -> None:
+    nothing = np.zeros((4, 2), np.int64)
+    both = np.array([[10, 10], [5, 5], [12, 12], [5, 5]])
+    for answered in ("filled", "gone"):
+        table = QuoteTable(2)
+        table.told(np.array([0, 1]), both)
+        # The fill is of the quote before: the one just told may be on its way, at full size.
+        table.filled(0, 1, 5) if answered == "filled" else table.gone(0)
+        wanted = nothing.copy()
+        wanted[:, 1] = both[:, 1]
+        assert table.differing(wanted).tolist() == [0]
+        table.told(np.array([0]), wanted)
+        assert table.differing(wanted).tolist() == []

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,8 +21,11 @@ SIZE_COIN = 1.0
 CALL, PUT = "BTC-4APR25-85000-C", "BTC-4APR25-75000-P"
 
 
-def risk(*, stage: Stage = Stage.NORMAL, stress: float = 0.0, **greek: float) -> BookRisk:
-    return BookRisk(greek.get("delta", 0.0), greek.get("gamma", 0.0), greek.get("vega", 0.0), stress, stage)
+def risk(*, stage: Stage = Stage.NORMAL, **measured: float) -> BookRisk:
+    delta, gamma, vega, stress, age_s = (
+        measured.get(name, 0.0) for name in ("delta", "gamma", "vega", "stress", "age_s")
+    )
+    return BookRisk(delta, gamma, vega, stress, stage, age_s)
 
 
 class Desk:
@@ -144,7 +148,9 @@ def hedge(side: int) -> OrderIntent:
     ("side", "usd", "limit_usd", "delta", "stage", "reason"),
     [
         (1, 10_000.0, 80_100.0, 0.0, Stage.NORMAL, None),
-        (1, 10_000.0, 80_100.0, 0.0, Stage.FLAT, None),
+        (1, 10_000.0, 80_100.0, 0.0, Stage.FLAT, "reduce_only"),
+        (1, 10_000.0, 80_100.0, -1.0, Stage.FLAT, None),
+        (-1, 10_000.0, 79_900.0, -1.0, Stage.REDUCE_ONLY, "reduce_only"),
         (1, 10_000.0, 80_100.0, 0.0, Stage.HALT, "halted"),
         (1, 50_001.0, 80_100.0, 0.0, Stage.NORMAL, "order_size"),
         (1, 10_000.0, 81_700.0, 0.0, Stage.NORMAL, "price_band"),
@@ -164,6 +170,23 @@ def test_hedges_pass_by_their_own_bounds(
     assert gate.refused_orders == ({reason: 1} if reason else {})
 
 
+def test_nothing_goes_out_on_an_old_index() -> None:
+    desk = Desk(max_index_age_s=60.0)
+    assert desk.passed(risk(age_s=60.0)).all()
+    assert not desk.passed(risk(age_s=60.1)).any()
+    assert not desk.passed(risk(age_s=math.nan)).any()
+    assert desk.gate.refusal(hedge(1), 10_000.0, 80_100.0, 80_000.0, risk(age_s=60.1)) == "stale_index"
+
+
+def test_a_stress_loss_that_cannot_be_measured_leaves_only_reduction() -> None:
+    desk = Desk()
+    desk.book.size_coin[desk.row(CALL)] = 3.0
+    bids, asks = desk.passed(risk(stress=math.nan))
+    assert not bids.any()
+    assert np.flatnonzero(asks).tolist() == [desk.row(CALL)]
+    assert desk.gate.breaches(risk(stress=math.nan)) == ["stress_loss"]
+
+
 def test_breaches_name_every_bound_that_the_book_stands_beyond() -> None:
     gate = Gate(LimitPolicy(delta_coin=1.0, gamma_1pct_usd=10.0, vega_usd=100.0, stress_loss_usd=1_000.0))
     assert gate.breaches(risk(delta=1.0, gamma=-10.0, vega=100.0, stress=1_000.0)) == []
@@ -173,3 +196,11 @@ def test_breaches_name_every_bound_that_the_book_stands_beyond() -> None:
         "vega",
         "stress_loss",
     ]
+
+
+def test_no_hedge_leaves_on_an_index_that_stood_still() -> None:
+    gate = Gate(LimitPolicy(max_index_age_s=60.0))
+    book = risk(delta=-1.0)
+    for age_s, reason in ((60.0, None), (60.1, "stale_index"), (math.nan, "stale_index")):
+        old = replace(book, index_age_s=age_s)
+        assert gate.refusal(hedge(1), 10_000.0, 80_100.0, 80_000.0, old) == reason

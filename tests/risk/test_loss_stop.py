@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,9 +41,18 @@ def test_the_ladder_down_and_up_again() -> None:
 
 
 def test_the_loss_is_counted_from_the_peak_not_from_the_start() -> None:
-    assert stages((0, 500.0), (1, 401.0), (2, 400.0), (3, 501.0), (4, 451.0), (5, 402.0)) == [
-        "NORMAL", "NORMAL", "WIDEN", "NORMAL", "NORMAL", "NORMAL",
+    assert stages((0, 500.0), (11, 500.0), (12, 401.0), (13, 400.0), (14, 501.0), (15, 451.0), (16, 402.0)) == [
+        "NORMAL", "NORMAL", "NORMAL", "WIDEN", "NORMAL", "NORMAL", "NORMAL",
     ]  # fmt: skip
+
+
+def test_a_peak_is_what_equity_stood_above_and_not_one_good_mark() -> None:
+    assert stages((0, 0.0), (1, 9_999.0), (2, 0.0), (20, 0.0)) == ["NORMAL"] * 4
+    assert stages((0, 300.0), (5, 500.0), (11, 400.0), (12, 200.0)) == ["NORMAL", "NORMAL", "NORMAL", "WIDEN"]
+
+
+def test_what_cannot_be_marked_takes_nothing_new_on() -> None:
+    assert stages((0, 0.0), (1, math.nan), (2, 0.0)) == ["NORMAL", "REDUCE_ONLY", "WIDEN"]
 
 
 def test_one_bad_mark_only_widens() -> None:
@@ -70,15 +81,16 @@ def test_halt_is_never_left() -> None:
 def test_a_stage_is_entered_only_on_a_loss_that_stood_and_left_only_on_half_regained(
     steps: list[tuple[int, float]],
 ) -> None:
-    stop, now_ns, peak, before = LossStop(POLICY), 0, 0.0, Stage.NORMAL
+    stop, now_ns, peak, highest, before = LossStop(POLICY), 0, 0.0, 0.0, Stage.NORMAL
     losses = (0.0, 100.0, 200.0, 300.0, 400.0)
     history: list[tuple[int, float]] = []
     for seconds, equity in steps:
         now_ns += seconds * S
-        peak = max(peak, equity)
-        history.append((now_ns, peak - equity))
+        highest = max(highest, equity)
         stage = stop.update(equity, now_ns)
-        assert stop.peak_usd == peak
+        assert peak <= stop.peak_usd <= highest
+        peak = stop.peak_usd
+        history.append((now_ns, peak - equity))
         if stage > before:
             assert history[-1][1] >= losses[stage]
             if stage > Stage.WIDEN:

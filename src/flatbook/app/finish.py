@@ -11,6 +11,7 @@ from flatbook.domain.units import risk_amount
 from flatbook.engine import valuing
 from flatbook.engine.loop import Engine
 from flatbook.engine.state import State
+from flatbook.kernels.gate import REFUSALS
 from flatbook.report.facts import FillModel, FlowFacts, LedgerFacts, LogEntry, QuoteFacts, Run, RunFacts
 from flatbook.report.html import render
 from flatbook.report.summary import Summary, summarise
@@ -57,7 +58,7 @@ def finish(
         flow=_flow_facts(state, market),
         quotes=_quote_facts(state),
         limit_breaches=state.recorder.breaches,
-        log=(*_session_log(market), *state.recorder.log[-LOG_LIMIT:]),
+        log=(*_session_log(market), *state.recorder.log[-LOG_LIMIT:], *_refusals(state)),
     )
     frames = state.recorder.tables.frames()
     return Finished(summarise(frames, facts), frames)
@@ -76,6 +77,16 @@ def _session_log(market: OpenMarket) -> list[LogEntry]:
         LogEntry(ts_ns=market.from_ns, kind="session", text=f"set aside: {reason} ({count:,})")
         for reason, count in market.set_aside.items()
     ]
+
+
+def _refusals(state: State) -> list[LogEntry]:
+    """What the gate kept back and the market stage could not use: how often, and why."""
+    quotes = dict(zip(REFUSALS, state.gate.refused.tolist(), strict=True))
+    texts = [f"gate refused {count:,} quote sides: {reason}" for reason, count in quotes.items() if count]
+    texts += [f"gate refused {count:,} hedges: {reason}" for reason, count in state.gate.refused_orders.items()]
+    if state.market.set_aside:
+        texts.append(f"market set aside {state.market.set_aside:,} prints or quotes that gave no vol")
+    return [LogEntry(ts_ns=state.now_ns, kind="refused", text=text) for text in texts]
 
 
 def _ledger_facts(state: State) -> LedgerFacts:

@@ -48,7 +48,7 @@ def _take_answer(state: State, event: OrderAccepted | OrderRejected | OrderCance
     if row is None:
         state.orders.take(event)
     elif not isinstance(event, OrderAccepted):
-        state.table.grid[:, row] = 0
+        state.table.gone(row)
         state.recorder.log.append(LogEntry(ts_ns=state.now_ns, kind="quote", text=f"{event.order_id}: {event.reason}"))
     return False
 
@@ -57,6 +57,8 @@ def _take_fill(state: State, fill: Fill) -> bool:
     is_hedge = fill.instrument == state.setup.hedge.name
     if state.ledger.book_fill(fill, HEDGING if is_hedge else MAKING) is None:
         return False
+    # The edge and the hedge's cost are against the mark of the moment, not of the last requote.
+    valuing.mark(state)
     fee_usd = risk_amount(fill.fee_units, state.setup.underlying) * state.values.index_usd
     delta_before = state.risk.delta_coin
     if is_hedge:

@@ -34,7 +34,7 @@ def wanted_quotes(state: State) -> Ints:
         maker_fee_rate=float(fees.maker),
         fee_cap_of_premium=float(fees.cap_of_premium or 1),
         hedge_cost_rate=policy.hedging.fee_rate + policy.hedging.half_spread_rate,
-        widen=policy.loss_stop.widen_factor if state.risk.stage is Stage.WIDEN else 1.0,
+        widen=policy.loss_stop.widen_factor if state.risk.stage >= Stage.WIDEN else 1.0,
     )
     quoted = quotable(policy.quoting, market, values, vol_error)
     state.quotes = make_quotes(policy.quoting, policy.flow, market, values, inputs, quoted)

@@ -2,8 +2,9 @@
 
 import math
 
+import numpy as np
+
 from flatbook.domain.events import AnyEvent, ChainQuotes, FundingRate, IndexTick, TradePrint
-from flatbook.domain.units import NS_PER_YEAR
 from flatbook.engine.state import State
 
 _PRICE_PER_WIDTH = 1 / math.sqrt(2 * math.pi)
@@ -20,7 +21,7 @@ def take_market(state: State, event: AnyEvent) -> bool:
         case TradePrint():
             slot = state.market.take_trade(event)
             _count_tape(state, event)
-            moved = slot is not None and _smile_moved(state, slot)
+            moved = slot is not None and _surface_moved(state)
         case ChainQuotes() if event.underlying == state.setup.underlying:
             state.market.take_chain(event)
             moved = True
@@ -48,9 +49,13 @@ def _index_moved(state: State) -> bool:
     return not abs(state.market.forwards.index_usd / state.values.index_usd - 1) <= cutoff
 
 
-def _smile_moved(state: State, slot: int) -> bool:
-    if slot >= len(state.valued_level):
+def _surface_moved(state: State) -> bool:
+    """Whether any expiry's smile or forward is too far from where it was valued: one print teaches them all."""
+    market, quoting = state.market, state.setup.policy.quoting
+    slots = market.universe.slots
+    if slots != len(state.valued_level):
         return True
-    years = (int(state.market.universe.expiry_ns[slot]) - state.now_ns) / NS_PER_YEAR
-    moved = abs(state.market.surface.vol(slot, 0.0) - state.valued_level[slot])
-    return not moved * math.sqrt(max(years, 0.0)) * _PRICE_PER_WIDTH <= state.setup.policy.quoting.price_cutoff_coin
+    years = np.maximum(market.years(state.now_ns), 0.0)
+    moved_coin = np.abs(market.surface.levels(slots) - state.valued_level) * np.sqrt(years) * _PRICE_PER_WIDTH
+    basis = np.abs(market.forwards.basis[:slots] - state.valued_basis)[years > 0.0]
+    return bool((moved_coin > quoting.price_cutoff_coin).any() or (basis > quoting.index_cutoff_bp * 1e-4).any())

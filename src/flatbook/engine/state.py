@@ -31,7 +31,7 @@ class State:
     events          how many events were taken
     trades_seen     how many prints of others, once trading
     values          the chain as last valued; `spare` is the other buffer
-    valued_level    (slots,) at-the-money vols that `values` were made with
+    valued_level    (slots,) at-the-money vols that `values` were made with; `valued_basis` the forwards' log bases
     quotes          the last wanted quotes with their parts; None before the first
     risk            the book's risk as of `values`
     exposure        (FACTORS,) the same as factors
@@ -55,6 +55,7 @@ class State:
     values: ChainValues = field(default_factory=ChainValues)
     spare: ChainValues = field(default_factory=ChainValues)
     valued_level: Floats = field(default_factory=lambda: np.zeros(0))
+    valued_basis: Floats = field(default_factory=lambda: np.zeros(0))
     quotes: Quotes | None = None
     risk: BookRisk = field(default_factory=lambda: BookRisk(0.0, 0.0, 0.0, 0.0, Stage.NORMAL))
     exposure: Floats = field(default_factory=lambda: np.zeros(0))

@@ -25,6 +25,7 @@ def mark(state: State) -> None:
         state.pnl.market_moved(before, after, state.inventory, perp_before, state.perp_price_usd)
     state.inventory.age(state.now_ns)
     state.valued_level = state.market.surface.levels(state.market.universe.slots)
+    state.valued_basis = state.market.forwards.basis[: state.market.universe.slots].copy()
 
 
 def measure_risk(state: State) -> None:
@@ -37,7 +38,9 @@ def measure_risk(state: State) -> None:
         stress = worst_loss_usd(grid)
         state.stressed_ns = state.now_ns
     stage = state.loss_stop.update(state.pnl.equity_usd, state.now_ns)
-    state.risk = BookRisk(float(state.exposure[0]) / state.values.index_usd, gamma, vega, stress, stage)
+    index_age_s = (state.now_ns - state.market.forwards.index_ns) / 1e9
+    delta_coin = float(state.exposure[0]) / state.values.index_usd
+    state.risk = BookRisk(delta_coin, gamma, vega, stress, stage, index_age_s)
     policy = state.setup.policy
     if state.now_ns - state.refreshed_ns >= policy.risk_price.refresh_s * 1e9:
         _refresh_risk_price(state)

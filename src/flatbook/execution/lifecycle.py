@@ -49,6 +49,7 @@ TRANSITIONS: dict[OrderState, dict[OrderSignal, OrderState]] = {
     },
     OrderState.FILLED: {OrderSignal.ACCEPTED: OrderState.FILLED},
     OrderState.CANCELLED: {
+        OrderSignal.ACCEPTED: OrderState.CANCELLED,
         OrderSignal.PART_FILLED: OrderState.CANCELLED,
         OrderSignal.FILLED: OrderState.FILLED,
     },

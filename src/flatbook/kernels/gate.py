@@ -1,5 +1,7 @@
 """Which quotes may go out: every row and side against every bound, in one pass."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +33,9 @@ def gate_quotes_plain(
     """Plain twin of `gate_quotes`."""
     for side, ticks, lots in ((1.0, bid_ticks, bid_lots), (-1.0, ask_ticks, ask_lots)):
         live = lots > 0
+        if reduce_only:
+            room = np.where(side * held < 0, np.floor(np.abs(held) / lot + 0.5), 0).astype(np.int64)
+            lots[:] = np.where(room > 0, np.minimum(lots, room), lots)
         size = lots * lot
         after = held + side * size
         checks = [
@@ -79,7 +84,7 @@ def gate_quotes(
                 position, then delta, gamma, vega; else (n,)
     Units       price_band, fair coin; sizes and held contracts; unit, book and bound of each kind in one currency
     Rule        a bound refuses what would end beyond it, unless it ends no farther than it began. What is not a number
-                is within no bound
+                is within no bound. Where only reducing is allowed a closing side is cut to what is held
     """
     for i in range(fair.size):
         for s in range(2):
@@ -87,6 +92,13 @@ def gate_quotes(
             if lots == 0:
                 continue
             side = 1.0 if s == 0 else -1.0
+            room = math.floor(abs(held[i]) / lot[i] + 0.5) if side * held[i] < 0.0 else 0
+            if reduce_only and 0 < room < lots:
+                lots = room
+                if s == 0:
+                    bid_lots[i] = room
+                else:
+                    ask_lots[i] = room
             ticks = bid_ticks[i] if s == 0 else ask_ticks[i]
             size = lots * lot[i]
             after = held[i] + side * size

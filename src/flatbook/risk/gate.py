@@ -34,6 +34,7 @@ class BookRisk:
     vega_usd: float
     stress_loss_usd: float
     stage: Stage
+    index_age_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -53,13 +54,13 @@ class Gate:
             "vega": (abs(risk.vega_usd), limits.vega_usd),
             "stress_loss": (risk.stress_loss_usd, limits.stress_loss_usd),
         }
-        return [name for name, (value, bound) in standing.items() if value > bound]
+        return [name for name, (value, bound) in standing.items() if not value <= bound]
 
     def pass_quotes(
         self, grid: NDArray[np.int64], universe: Universe, values: ChainValues, held: Floats, risk: BookRisk
     ) -> None:
         """Zeroes every side of `grid` (4, rows: bid ticks, bid lots, ask ticks, ask lots) that may not go out."""
-        if risk.stage >= Stage.FLAT:
+        if risk.stage >= Stage.FLAT or not risk.index_age_s <= self.limits.max_index_age_s:
             grid[:] = 0
             return
         limits = self.limits
@@ -83,7 +84,7 @@ class Gate:
             ),
             held,
             universe.lot_coin[used],
-            risk.stage is Stage.REDUCE_ONLY or risk.stress_loss_usd > limits.stress_loss_usd,
+            self._only_reduces(risk),
             grid[0],
             grid[2],
             grid[1],
@@ -92,6 +93,9 @@ class Gate:
         )
         grid[0] *= grid[1] > 0
         grid[2] *= grid[3] > 0
+
+    def _only_reduces(self, risk: BookRisk) -> bool:
+        return risk.stage >= Stage.REDUCE_ONLY or not risk.stress_loss_usd <= self.limits.stress_loss_usd
 
     def refusal(
         self, intent: OrderIntent, notional_usd: float, limit_usd: float, index_usd: float, risk: BookRisk
@@ -108,6 +112,8 @@ class Gate:
         limits = self.limits
         if risk.stage is Stage.HALT:
             return "halted"
+        if not risk.index_age_s <= limits.max_index_age_s:
+            return "stale_index"
         if not notional_usd <= limits.hedge_order_usd:
             return "order_size"
         if not abs(limit_usd / index_usd - 1) <= limits.price_band_rate:
@@ -115,4 +121,6 @@ class Gate:
         after = risk.delta_coin + intent.side * notional_usd / index_usd
         if not (abs(after) <= limits.delta_coin or abs(after) <= abs(risk.delta_coin)):
             return "delta"
+        if self._only_reduces(risk) and not abs(after) < abs(risk.delta_coin):
+            return "reduce_only"
         return None

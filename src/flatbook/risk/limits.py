@@ -1,8 +1,8 @@
 """Limits and loss stops as data: every bound with its unit and default."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flatbook.domain.config import Positive, Section
 
@@ -23,6 +23,7 @@ class LimitPolicy(Section):
     price_band_rate: Positive = Field(
         default=0.02, description="a hedge price farther from the index than this is refused"
     )
+    max_index_age_s: Positive = Field(default=600.0, description="no quote and no order on an index older than this")
 
 
 class LossStopPolicy(Section):
@@ -40,3 +41,9 @@ class LossStopPolicy(Section):
     )
     halt_usd: Positive = Field(default=500_000.0, description="loss at which nothing goes out any more")
     widen_factor: Annotated[float, Field(ge=1)] = Field(default=2.0, description="factor on spreads once widened")
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if not self.widen_usd <= self.reduce_only_usd <= self.flat_usd <= self.halt_usd:
+            raise ValueError("the losses do not rise from widen_usd to halt_usd; put them in order")
+        return self

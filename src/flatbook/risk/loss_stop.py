@@ -7,6 +7,7 @@ HALT is left by a person only. A single index tick cannot fire it: equity is mar
 above WIDEN is entered only once the drawdown has stood at that stage's loss for CONFIRM_NS.
 """
 
+import math
 from enum import IntEnum
 
 from flatbook.domain.units import NS_PER_SECOND
@@ -40,10 +41,16 @@ class LossStop:
         self.stage = Stage.NORMAL
         self.peak_usd = 0.0
         self._beyond_since_ns: dict[Stage, int] = {}
+        self._above_since_ns: int | None = None
+        self._above_least_usd = 0.0
 
     def update(self, equity_usd: float, now_ns: int) -> Stage:
         """Takes the equity as marked now; says the stage that follows."""
-        self.peak_usd = max(self.peak_usd, equity_usd)
+        if not math.isfinite(equity_usd):
+            # What cannot be marked cannot be lost further: nothing new is taken on until it can.
+            self.stage = max(self.stage, Stage.REDUCE_ONLY)
+            return self.stage
+        self._raise_peak(equity_usd, now_ns)
         loss = self.peak_usd - equity_usd
         for stage in _STAGES:
             if loss >= self._losses[stage]:
@@ -56,6 +63,18 @@ class LossStop:
         elif Stage.NORMAL < self.stage < Stage.HALT and loss <= EXIT_SHARE * self._losses[self.stage]:
             self.stage = Stage(self.stage - 1)
         return self.stage
+
+    def _raise_peak(self, equity_usd: float, now_ns: int) -> None:
+        """The peak is what equity has stood above for long enough: one good mark makes no loss of the next."""
+        if equity_usd <= self.peak_usd:
+            self._above_since_ns = None
+            return
+        if self._above_since_ns is None:
+            self._above_since_ns, self._above_least_usd = now_ns, equity_usd
+        self._above_least_usd = min(self._above_least_usd, equity_usd)
+        if now_ns - self._above_since_ns >= CONFIRM_NS:
+            self.peak_usd = self._above_least_usd
+            self._above_since_ns, self._above_least_usd = now_ns, equity_usd
 
     def _stood(self, stage: Stage, now_ns: int) -> bool:
         return stage is Stage.WIDEN or now_ns - self._beyond_since_ns[stage] >= CONFIRM_NS
