@@ -120,6 +120,12 @@ def test_a_value_out_of_its_range_is_named_with_its_line_and_the_remedy(
     assert message.startswith(f"mine.toml:{line}: {says}"), message
 
 
+def test_losses_that_do_not_rise_are_refused_with_the_remedy() -> None:
+    message = error_of(VALID + "\n[loss_stop]\nwiden_usd = 9e9\n")
+    assert message.startswith("mine.toml:13: loss_stop: ")
+    assert "do not rise from widen_usd to halt_usd; put them in order" in message
+
+
 def test_a_missing_field_is_named() -> None:
     assert error_of(VALID.replace('skew = "position"\n', "")) == "mine.toml: quoting.skew is missing; add it"
     assert error_of(VALID.replace('name = "mine"\n', "")) == "mine.toml: name is missing; add it"
