@@ -134,3 +134,14 @@ def test_hedges_are_whole_lots_within_the_clip_and_never_past_the_target(
     assert abs(delta + usd) <= abs(delta)
     if rule is BY_BAND and usd:
         assert abs(delta + usd) >= 0.5 * INDEX - 1e-6
+
+
+def test_a_hedge_too_small_to_be_worth_sending_waits() -> None:
+    def wanted(delta_usd: float) -> float:
+        policy = HedgingPolicy(rule="band_and_timer", band_coin=1.0, least_usd=5_000.0)
+        exposure = np.zeros(FACTORS)
+        exposure[0] = delta_usd
+        return hedge_usd(policy, HedgeInputs(exposure, 80_000.0, no_risk_price(), np.nan, 10.0))
+
+    assert wanted(84_990.0) == 0.0
+    assert wanted(-85_000.0) == 5_000.0

@@ -43,6 +43,8 @@ def hedge_usd(policy: HedgingPolicy, inputs: HedgeInputs) -> float:
             wanted = _to_band_edge(float(inputs.exposure[0]), policy.band_coin * inputs.index_usd)
         case "price_of_risk":
             wanted = _to_indifference(policy, inputs)
+    if abs(wanted) < policy.least_usd:
+        return 0.0
     clipped = math.copysign(min(abs(wanted), policy.max_clip_usd), wanted)
     return math.trunc(clipped / inputs.lot_usd) * inputs.lot_usd
 

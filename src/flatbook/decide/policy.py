@@ -79,4 +79,5 @@ class HedgingPolicy(Section):
     holding_hours: NonNegative = Field(
         default=8.0, description="how long a hedge is expected to be held, for its funding"
     )
+    least_usd: NonNegative = Field(default=0.0, description="smallest hedge worth sending")
     max_clip_usd: Positive = Field(default=2_000_000.0, description="largest hedge order")
