@@ -5,6 +5,9 @@ it included; a side that would end beyond a bound is dropped, unless it ends no 
 loss is beyond its bound, or the loss stop says so, only sides that reduce a position pass. Hedge orders are checked
 against their own size and price bands, and must not leave the book's delta beyond its bound and farther than before.
 What is not a number is within no bound.
+
+A bound is checked for each side alone, against the book as it is. What several resting quotes could add up to within
+one latency, before the next requote, is bounded by their sizes and not by these bounds.
 """
 
 from dataclasses import dataclass, field
