@@ -203,7 +203,7 @@ def _between(x: Box, frame: Frame) -> Box:
     return p, c, max(a, MIN_VARIANCE - s * math.sqrt(p * c)), m, s
 
 
-@compiled
+@inlined
 def _look(x: Box, table: Floats, quotes: int, columns: int, years: float, frame: Frame, work: Floats) -> float:
     """Fill what the slice `x` answers, which ends bind there and the scale of steps; the weighted sum of squares."""
     for i in range(5):
@@ -219,7 +219,7 @@ def _look(x: Box, table: Floats, quotes: int, columns: int, years: float, frame:
     return cost + rest
 
 
-@compiled
+@inlined
 def _best_step(
     x: Box, table: Floats, columns: int, cost: float, damping: float, frame: Frame, work: Floats
 ) -> tuple[Box, float, bool]:
@@ -412,7 +412,7 @@ def _accumulate(table: Floats, columns: int, work: Floats) -> None:
         work[i] = sums[i]
 
 
-@compiled
+@inlined
 def _solve_for_move(x: Box, damping: float, frame: Frame, work: Floats) -> None:
     """Solve the damped normal equations and put the move, cut back to the bounds, into `work`."""
     p, c, a, m, s = x
@@ -450,7 +450,7 @@ def _is_floored(x: Box) -> bool:
     return a <= MIN_VARIANCE * (1.0 + 1e-9) - s * math.sqrt(p * c)
 
 
-@compiled
+@inlined
 def _land(x: Box, frame: Frame, work: Floats) -> Box:
     """Where the best move from `x` ends."""
     p, c, a, m, s = x
@@ -511,7 +511,7 @@ def _follow_floor(system: Floats, x: Box) -> None:
             system[j, i] -= fall * system[j, A]
 
 
-@compiled
+@inlined
 def _hold(system: Floats, i: int, at_least: bool, at_most: bool) -> None:
     """Take parameter `i` out of the step where it is on a bound and the step's gradient points through it."""
     if (at_least and system[i, 5] < 0.0) or (at_most and system[i, 5] > 0.0):
@@ -522,7 +522,7 @@ def _hold(system: Floats, i: int, at_least: bool, at_most: bool) -> None:
         system[i, 5] = 0.0
 
 
-@compiled
+@inlined
 def _solve(system: Floats) -> None:
     """Solve the symmetric positive definite 5 x 5 `system[:, :5]` for its last column, in place."""
     for i in range(5):
