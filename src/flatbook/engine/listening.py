@@ -56,6 +56,10 @@ def _surface_moved(state: State) -> bool:
     if slots != len(state.valued_level):
         return True
     years = np.maximum(market.years(state.now_ns), 0.0)
-    moved_coin = np.abs(market.surface.levels(slots) - state.valued_level) * np.sqrt(years) * _PRICE_PER_WIDTH
-    basis = np.abs(market.forwards.basis[:slots] - state.valued_basis)[years > 0.0]
-    return bool((moved_coin > quoting.price_cutoff_coin).any() or (basis > quoting.index_cutoff_bp * 1e-4).any())
+    level = market.surface.levels(slots)
+    live = np.isfinite(level) & (years > 0.0)
+    moved_coin = (np.abs(level - state.valued_level) * np.sqrt(years) * _PRICE_PER_WIDTH)[live]
+    moved_basis = np.abs(market.forwards.basis[:slots] - state.valued_basis)[live]
+    # A slice that had no level when it was valued is NaN here: it has moved.
+    still = (moved_coin <= quoting.price_cutoff_coin).all() and (moved_basis <= quoting.index_cutoff_bp * 1e-4).all()
+    return not still
