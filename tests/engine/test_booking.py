@@ -2,7 +2,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from flatbook.domain.errors import ImpossibleTransitionError
+from flatbook.domain.errors import BadInputError, ImpossibleTransitionError
 from flatbook.domain.events import (
     DailySettlement,
     Delivery,
@@ -217,3 +217,12 @@ def test_a_delivery_of_another_underlying_is_not_ours() -> None:
     maker.step(event)
     assert maker.state.ledger.net_lots(PUT) == 10
     in_step(maker.state)
+
+
+def test_a_fill_of_what_we_never_quoted_is_refused_before_anything_is_booked() -> None:
+    maker, _ = opened()
+    before = maker.state.ledger.digest_bytes()
+    stray = msgspec.structs.replace(our_fill(maker.state, 1, CALL, 1), instrument="ETH-27DEC30-4000-C")
+    with pytest.raises(BadInputError, match=r"ETH-27DEC30-4000-C.*nothing is booked"):
+        maker.step(stray)
+    assert maker.state.ledger.digest_bytes() == before

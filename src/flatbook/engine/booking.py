@@ -1,5 +1,6 @@
 """The ledger stage: what happened to us is booked exactly, once, and its P&L put under its cause."""
 
+from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import (
     AnyEvent,
     DailySettlement,
@@ -55,6 +56,11 @@ def _take_answer(state: State, event: OrderAccepted | OrderRejected | OrderCance
 
 def _take_fill(state: State, fill: Fill) -> bool:
     is_hedge = fill.instrument == state.setup.hedge.name
+    if not is_hedge and fill.instrument not in state.market.universe.row_of:
+        raise BadInputError(
+            f"fill {fill.trade_id} is of {fill.instrument}, which is neither in the chain nor the hedge; "
+            "nothing is booked: take it over by hand"
+        )
     if state.ledger.book_fill(fill, HEDGING if is_hedge else MAKING) is None:
         return False
     # The edge and the hedge's cost are against the mark of the moment, not of the last requote.
