@@ -47,18 +47,8 @@ def test_an_order_fills_in_parts_and_is_working_no_more() -> None:
     orders.send(intent(lots=10), 5)
     assert orders.take(accepted("h0")).state is OrderState.LIVE
     assert orders.take(fill("h0", 4)).open_lots == 6
-    assert orders.open_usd(10.0) == 60.0
     assert orders.take(fill("h0", 6)).state is OrderState.FILLED
     assert orders.working == {}
-    assert orders.open_usd(10.0) == 0.0
-
-
-def test_what_may_still_fill_is_signed_and_summed() -> None:
-    orders = Orders()
-    orders.send(intent(side=1, lots=10), 5)
-    orders.send(intent(side=-1, lots=30), 5)
-    orders.take(fill("h1", 5))
-    assert orders.open_usd(10.0) == 100.0 - 250.0
 
 
 @pytest.mark.parametrize("answer", [cancelled("h0"), rejected("h0")], ids=["cancelled", "rejected"])

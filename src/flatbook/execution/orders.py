@@ -58,10 +58,6 @@ class Orders:
                 del self._ended[next(iter(self._ended))]
         return order
 
-    def open_usd(self, lot_usd: float) -> float:
-        """Signed USD notional that working hedges may still add."""
-        return sum(order.intent.side * order.open_lots * lot_usd for order in self.working.values())
-
     @staticmethod
     def _signal(order: WorkingOrder, event: OrderEvent) -> OrderSignal:
         match event:
