@@ -28,8 +28,8 @@ class ChainSnapshot:
     ts_ns                   when it was taken, UTC; of rows taken one by one, the last
     index_usd               NaN where unknown
     Shapes                  every column (n,), a row an option; names unique
-    Units                   bid, ask, mark in `settle` per contract of one coin; sizes in contracts; vols decimal; strike
-                            and forward USD; `forward_usd` is the venue's at the time of the row
+    Units                   bid, ask, mark in `settle` per contract of one coin; sizes in contracts; vols decimal;
+                            strike and forward USD; `forward_usd` is the venue's at the time of the row
     Domain                  NaN where there is no quote or no statement; a bid or ask is above zero or NaN
     """
 
