@@ -110,15 +110,23 @@ def price_table(frame: pl.DataFrame, *, implied: bool = False) -> PricedTable:
 def _typed(frame: pl.DataFrame) -> pl.DataFrame:
     """The shared columns: words in lower case, numbers as such (null where they are none), which prices are given."""
 
-    def word(name: str) -> pl.Expr:
-        return pl.col(name).str.strip_chars().str.to_lowercase()
-
     def given(name: str) -> pl.Expr:
         return (pl.col(name).str.len_bytes().fill_null(0) > 0) if name in frame.columns else pl.lit(value=False)
 
     return frame.select(
-        word("style"), word("right"), one_price=given("spot") ^ given("forward"), has_method=given("method")
+        _words(frame["style"]),
+        _words(frame["right"]),
+        one_price=given("spot") ^ given("forward"),
+        has_method=given("method"),
     ).hstack(_numbers(frame))
+
+
+def _words(column: pl.Series) -> pl.Series:
+    """In lower case without blanks around them; a column that is so already costs a look at its few different words."""
+    different = column.unique().drop_nulls()
+    if (different == different.str.strip_chars().str.to_lowercase()).all():
+        return column
+    return column.str.strip_chars().str.to_lowercase()
 
 
 def _numbers(frame: pl.DataFrame) -> pl.DataFrame:
