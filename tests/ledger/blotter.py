@@ -5,6 +5,7 @@
     funding   BTC-PERPETUAL 0.0001 @ 82000                 balance   BTC 9.497
     settle    BTC-PERPETUAL @ 82000                        net       BTC-28MAR25-80000-C +10
     deliver   BTC 28MAR25 @ 82000
+    pay       barrier-7 0.0125
 
 Sizes are coins, or USD for inverse futures; money is in the settlement currency. `at VENUE`, `by STRATEGY` and `id
 TRADE` may end a line; else it is the maker's at deribit, and each fill is a trade of its own.
@@ -13,13 +14,16 @@ TRADE` may end a line; else it is the maker's at deribit, and each fill is a tra
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from flatbook.domain.events import DailySettlement, Delivery, Fill, FundingRate
+from flatbook.domain.events import DailySettlement, Delivery, Fill, FundingRate, Payoff
 from flatbook.domain.instruments import parse_expiry
+from flatbook.domain.otc import otc_instrument
 from flatbook.domain.units import exact_units
 from flatbook.ledger import Entry, Ledger, PositionKey
 from flatbook.venues.deribit import load_reference
 
 REFERENCE = load_reference()
+for over_the_counter, settled_in in (("barrier-7", "BTC"), ("asian-8", "USDC")):
+    REFERENCE.register(otc_instrument(over_the_counter, "BTC", settled_in, parse_expiry("28MAR25") or 0))
 STRATEGIES = ("hedge", "maker")
 
 
@@ -116,6 +120,12 @@ class Blotter:
             price_usd=float(price),
         )
         self.entries = self.ledger.book_delivery(event, line.venue)
+
+    def _pay(self, line: Line) -> None:
+        name, amount = line.words
+        now_ns = self._clock_ns
+        event = Payoff(exch_ts_ns=now_ns, local_ts_ns=now_ns, instrument=name, amount=float(amount))
+        self.entries = self.ledger.book_payoff(event, line.venue)
 
     def _position(self, line: Line) -> None:
         name, size, *facts = line.words

@@ -32,8 +32,11 @@ CONTRACTS = {
     "BTC-28MAR25": Terms("inverse future", "BTC", Fraction(10), Fraction("2.5"), 0, Fraction("0.00025")),
     "BTC-PERPETUAL": Terms("inverse future", "BTC", Fraction(10), Fraction("0.5")),
     "BTC_USDC-PERPETUAL": Terms("future", "USDC", Fraction("0.001"), Fraction(1)),
+    "barrier-7": Terms("otc", "BTC", Fraction("0.01"), Fraction("0.000001")),
+    "asian-8": Terms("otc", "USDC", Fraction("0.01"), Fraction("0.0001")),
 }
 EXPIRING = [name for name in CONTRACTS if "28MAR25" in name]
+OVER_THE_COUNTER = ["barrier-7", "asian-8"]
 PERPETUALS = ["BTC-PERPETUAL", "BTC_USDC-PERPETUAL"]
 UNITS = {"BTC": 10**8, "USDC": 10**6}
 
@@ -56,6 +59,11 @@ class ExactTwin:
         terms = CONTRACTS[name]
         coins_or_dollars = abs(worth(terms, 1, price)) * self.held[venue, name]
         self.flows[terms.settle] -= rate * coins_or_dollars
+        self.roundings[terms.settle] += 1
+
+    def pay(self, venue: str, name: str, amount: Fraction) -> None:
+        terms, lots = CONTRACTS[name], self.held.pop((venue, name), 0)
+        self.flows[terms.settle] += lots * terms.lot * amount
         self.roundings[terms.settle] += 1
 
     def deliver(self, venue: str, price: Fraction) -> None:

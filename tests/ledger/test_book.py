@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from flatbook.domain.errors import BadInputError, FlatbookError, UnknownInstrumentError
-from flatbook.domain.events import DailySettlement, Delivery, Fill, FundingRate
+from flatbook.domain.events import DailySettlement, Delivery, Fill, FundingRate, Payoff
 from flatbook.ledger import AccountKind, Cause, Entry, Ledger
 
 from .blotter import REFERENCE, STRATEGIES, Blotter, fill
@@ -244,6 +244,38 @@ SCENARIOS = {
         total     USDC exchange -24400 fees 1.25
         net       BTC_USDC 0
     """,
+    "a contract over the counter pays once, exactly, and is gone": """
+        fill      barrier-7 buy 2.5 @ 0.012345
+        fill      asian-8 sell 0.75 @ 1234.5678
+        position  barrier-7 2.5 cost 0.0308625
+        balance   USDC 925.92585
+        pay       barrier-7 0.04
+        position  barrier-7 0 cost 0 realised 0.0691375
+        pay       barrier-7 0.04
+        balance   BTC 0.0691375
+        pay       asian-8 1000.000001
+        position  asian-8 0 realised 175.925849
+        total     BTC premium -0.0308625 delivery 0.1 fees 0
+    """,
+    "a knock-out without a rebate leaves the premium where it went": """
+        fill      barrier-7 buy 1 @ 0.01
+        pay       barrier-7 0
+        position  barrier-7 0 cost 0 realised -0.01
+        balance   BTC -0.01
+    """,
+    "strategies share the payoff of their net, which is rounded down": """
+        fill      barrier-7 buy 0.02 @ 0.01 by maker
+        fill      barrier-7 sell 0.01 @ 0.01 by hedge
+        pay       barrier-7 0.0000005
+        position  barrier-7 0 realised 0.00009999 by hedge
+        position  barrier-7 0 realised -0.00019999 by maker
+        balance   BTC -0.0001
+    """,
+    "a listed expiry delivers nothing that was dealt over the counter": """
+        fill      barrier-7 buy 1 @ 0.01
+        deliver   BTC 28MAR25 @ 100000
+        net       barrier-7 1
+    """,
     "capital comes and goes": """
         deposit   BTC 2
         deposit   BTC 1 at testnet
@@ -382,6 +414,10 @@ def test_funding_and_settlement_belong_to_their_kinds() -> None:
         ledger.book_daily_settlement(
             DailySettlement(**CLOCKS, instrument="BTC-28MAR25-80000-C", price_usd=80_000.0), "deribit"
         )
+    with pytest.raises(BadInputError, match="BTC-28MAR25: a payoff belongs to a otc, this is a future"):
+        ledger.book_payoff(Payoff(**CLOCKS, instrument="BTC-28MAR25", amount=1.0), "deribit")
+    with pytest.raises(BadInputError, match="barrier-7: payoff is nan; it needs a finite number"):
+        ledger.book_payoff(Payoff(**CLOCKS, instrument="barrier-7", amount=math.nan), "deribit")
     no_rate = FundingRate(**CLOCKS, instrument="BTC-PERPETUAL", rate=math.nan, hours=8)
     with pytest.raises(BadInputError, match="BTC-PERPETUAL: funding rate is nan"):
         ledger.book_funding(no_rate, "deribit", 80_000.0)

@@ -9,12 +9,12 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatbook.domain.events import DailySettlement, Delivery, Fill, FundingRate
+from flatbook.domain.events import DailySettlement, Delivery, Fill, FundingRate, Payoff
 from flatbook.domain.instruments import parse_expiry
 from flatbook.ledger import Ledger
 
 from .blotter import REFERENCE, STRATEGIES
-from .exact_twin import CONTRACTS, PERPETUALS, UNITS, ExactTwin, worth
+from .exact_twin import CONTRACTS, OVER_THE_COUNTER, PERPETUALS, UNITS, ExactTwin, worth
 
 VENUES = ("deribit", "testnet")
 EXPIRY_NS = parse_expiry("28MAR25") or 0
@@ -62,6 +62,13 @@ class Settlement:
     price: float
 
 
+@dataclass(frozen=True)
+class Paid:
+    venue: str
+    name: str
+    amount: float
+
+
 venues = st.sampled_from(VENUES)
 prices = st.integers(1_000_000, 30_000_000).map(lambda cents: cents / 100)
 trades = st.builds(
@@ -75,6 +82,7 @@ trades = st.builds(
 )
 fundings = st.builds(Funding, venues, st.sampled_from(PERPETUALS), st.floats(-0.01, 0.01), prices)
 settlements = st.builds(Settlement, venues, st.sampled_from([*PERPETUALS, "BTC-28MAR25"]), prices)
+payoffs = st.builds(Paid, venues, st.sampled_from(OVER_THE_COUNTER), st.floats(0.0, 1e4, allow_subnormal=False))
 
 
 def booked(stream: Sequence[tuple[Fill, str]]) -> Ledger:
@@ -161,9 +169,14 @@ def settle(ledger: Ledger, settlement: Settlement, now_ns: int) -> None:
     ledger.book_daily_settlement(event, settlement.venue)
 
 
-@given(st.lists(trades | fundings | settlements, max_size=20), st.data())
+def pay(ledger: Ledger, paid: Paid, now_ns: int) -> None:
+    event = Payoff(exch_ts_ns=now_ns, local_ts_ns=now_ns, instrument=paid.name, amount=paid.amount)
+    ledger.book_payoff(event, paid.venue)
+
+
+@given(st.lists(trades | fundings | settlements | payoffs, max_size=20), st.data())
 def test_profit_is_the_exact_twins_rounded_against_us(
-    events: list[Trade | Funding | Settlement], data: st.DataObject
+    events: list[Trade | Funding | Settlement | Paid], data: st.DataObject
 ) -> None:
     """Realised plus unrealised, with fees, funding, settlement and then delivery, is never more than the exact profit
     and never less by a unit for each rounding."""
@@ -184,6 +197,9 @@ def test_profit_is_the_exact_twins_rounded_against_us(
                 twin.funding(venue, name, Fraction(repr(rate)), Fraction(repr(price)))
             case Settlement():
                 settle(ledger, event, now_ns)
+            case Paid(venue, name, amount):
+                pay(ledger, event, now_ns)
+                twin.pay(venue, name, Fraction(repr(amount)))
         check(ledger, twin, marks)
     price = data.draw(prices, label="delivery price")
     for venue in VENUES:
@@ -191,6 +207,12 @@ def test_profit_is_the_exact_twins_rounded_against_us(
         ledger.book_delivery(Delivery(**clocks, underlying="BTC", expiry_ns=EXPIRY_NS, price_usd=price), venue)
         twin.deliver(venue, Fraction(repr(price)))
         check(ledger, twin, marks)
+    for venue in VENUES:
+        for name in OVER_THE_COUNTER:
+            amount = data.draw(st.floats(0.0, 1e4, allow_subnormal=False), label=f"payoff of {name}")
+            pay(ledger, Paid(venue, name, amount), next(clock))
+            twin.pay(venue, name, Fraction(repr(amount)))
+            check(ledger, twin, marks)
     assert set(ledger.open_lots()) <= set(PERPETUALS)
 
 

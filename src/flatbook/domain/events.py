@@ -98,6 +98,16 @@ class Fill(Event, frozen=True, kw_only=True, tag="fill"):
     is_maker: bool
 
 
+class Payoff(Event, frozen=True, kw_only=True, tag="payoff"):
+    """A contract over the counter has come to its end (expiry, a touch, a knock-out) and pays its holder.
+
+    `amount` is in the settlement currency for each contract held long; 0 where it ends worthless.
+    """
+
+    instrument: str
+    amount: float
+
+
 class OrderAccepted(Event, frozen=True, kw_only=True, tag="accepted"):
     """The venue took the order."""
 
@@ -124,4 +134,4 @@ MarketEvent = IndexTick | TradePrint | ChainQuotes | FundingRate | DailySettleme
 OrderEvent = Fill | OrderAccepted | OrderRejected | OrderCancelled
 """Events about our own orders: what a venue answers."""
 
-AnyEvent = MarketEvent | OrderEvent
+AnyEvent = MarketEvent | OrderEvent | Payoff

@@ -5,7 +5,8 @@
     BTC-PERPETUAL            inverse perpetual       BTC_USDC                   spot
     XRP_USDC-27SEP24-0d48-C  strike 0.48             BTC-CS-27SEP24-60000_65000 combo (see `combos`)
 
-A name says what a contract is; how it trades (tick, lot, size) is dated reference data, joined in `reference`.
+A name says what a contract is; how it trades (tick, lot, size) is dated reference data, joined in `reference`. A
+contract over the counter is in no venue's language: see `otc`.
 """
 
 import re
@@ -31,6 +32,7 @@ class Kind(StrEnum):
     FUTURE = "future"
     PERPETUAL = "perpetual"
     SPOT = "spot"
+    OTC = "otc"
 
 
 class Right(StrEnum):
@@ -74,6 +76,8 @@ class ContractName:
             case Kind.OPTION:
                 strike = format(self.strike or Decimal(0), "f").replace(".", "d")
                 return f"{head}-{format_expiry(self.expiry_ns or 0)}-{strike}-{self.right}"
+            case Kind.OTC:
+                return f"{head}-{format_expiry(self.expiry_ns or 0)} over the counter"
 
 
 def parse_expiry(text: str) -> int | None:

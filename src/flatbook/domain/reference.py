@@ -175,6 +175,14 @@ class ReferenceData:
         """Reads the shape of a contracts TOML: `[family."BTC/option"] tick=… lot=… maker=…` and so on."""
         return cls({key: _spec(key, row) for key, row in table["family"].items()})
 
+    def register(self, instrument: Instrument) -> None:
+        """Makes an instrument known by a name that no convention explains.
+
+        Errors      BadInputError where another instrument has the name
+        """
+        if self._known.setdefault(instrument.name, instrument) != instrument:
+            raise BadInputError(f"instrument {instrument.name!r} is already known as another contract; rename one")
+
     def instrument(self, name: str) -> Instrument:
         """The instrument called `name`; the same object every time."""
         known = self._known.get(name)

@@ -49,6 +49,11 @@ def lot_value_units(instrument: Instrument, price_usd: Fraction) -> Fraction:
     return size_units * (payoff_usd / price_usd if contract.is_inverse else payoff_usd)
 
 
+def lot_payoff_units(instrument: Instrument, amount: Fraction) -> Fraction:
+    """Settlement units that one lot of a contract over the counter pays, from its amount per contract."""
+    return _lot_units(instrument) * amount
+
+
 def lot_delivery_fee_units(instrument: Instrument, price_usd: Fraction) -> Fraction:
     """Delivery fee of one lot: the rate on the underlying's notional, an option's capped by a share of its payoff."""
     fees = instrument.spec.fees

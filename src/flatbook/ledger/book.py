@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from flatbook.domain.errors import BadInputError
-from flatbook.domain.events import DailySettlement, Delivery, Fill, FundingRate
+from flatbook.domain.events import DailySettlement, Delivery, Fill, FundingRate, Payoff
 from flatbook.domain.instruments import Kind, format_expiry
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import exact_units, units_per_coin
@@ -116,7 +116,7 @@ class Ledger:
         return self._book_all(Cause.SETTLEMENT, event.exch_ts_ns, event.instrument, changes)
 
     def book_delivery(self, event: Delivery, venue: str) -> tuple[Entry, ...]:
-        """Delivers every option and dated future of the expiry that `venue` holds, all on the event's one price.
+        """Delivers every listed option and dated future of the expiry that `venue` holds, all on the event's one price.
 
         All legs are worked out before the first is booked. Where nothing is held there is nothing to do, so the event
         may be booked again, which delivers fills that became known after it.
@@ -129,6 +129,23 @@ class Ledger:
         for instrument in self._holdings.expiring(event.underlying, event.expiry_ns):
             changes += self._deliver(venue, instrument, price)
         return self._book_all(Cause.DELIVERY, event.exch_ts_ns, expiry, changes)
+
+    def book_payoff(self, event: Payoff, venue: str) -> tuple[Entry, ...]:
+        """Pays what a contract over the counter came to on all that `venue` holds of it, which ends it.
+
+        Where nothing is held there is nothing to do, so the event may be booked again.
+
+        Errors      BadInputError for another kind of contract, or an amount that is not one
+        """
+        instrument = self._contract(event.instrument, "a payoff", Kind.OTC)
+        amount = amounts.printed_decimal(event.amount, f"{event.instrument}: payoff")
+        held = self._holdings.held(venue, event.instrument)
+        per_lot = amounts.lot_payoff_units(instrument, amount)
+        changes = []
+        for (key, before), received in zip(held, amounts.shares_of_net(per_lot, _sizes(held)), strict=True):
+            after = positions.apply_delivery(before, received, 0)
+            changes.append(_Change(key, instrument, before, after, ((AccountKind.DELIVERY, received),)))
+        return self._book_all(Cause.DELIVERY, event.exch_ts_ns, event.instrument, changes)
 
     def balance(self, venue: str, currency: str) -> int:
         """Cash at `venue`."""

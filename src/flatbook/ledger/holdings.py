@@ -50,12 +50,14 @@ class Holdings:
         return [(key, self._positions[key]) for key in keys if key.venue == venue and self._positions[key].size_lots]
 
     def expiring(self, underlying: str, expiry_ns: int) -> list[Instrument]:
-        """Instruments ever held on `underlying`, inverse and linear, that expire at `expiry_ns`, by name."""
+        """Listed instruments ever held on `underlying`, inverse and linear, that expire at `expiry_ns`, by name."""
         known = (instrument for _, (instrument, _) in sorted(self._holders.items()))
         return [
             instrument
             for instrument in known
-            if instrument.contract.base == underlying and instrument.contract.expiry_ns == expiry_ns
+            if instrument.contract.base == underlying
+            and instrument.contract.expiry_ns == expiry_ns
+            and instrument.contract.kind is not Kind.OTC
         ]
 
     def open_basis_units(self, currency: str) -> int:
