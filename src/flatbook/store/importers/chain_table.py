@@ -10,8 +10,8 @@ import polars as pl
 
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_MINUTE
-from flatbook.store.importers.formats import read_rows
 from flatbook.store.importers.recording import Recording
+from flatbook.store.source_table import quoted, read_rows
 from flatbook.store.tables import INDEX
 from flatbook.store.tradable import keep_sound, known_instruments, tradable_chain
 
@@ -52,12 +52,12 @@ def read(paths: list[Path], reference: ReferenceData) -> Recording:
     nothing = pl.lit(float("nan"))
     chain = rows.select(
         *("exch_ts_ns", "local_ts_ns", "underlying", "instrument"),
-        bid=_quoted("in_bid_price"),
-        ask=_quoted("in_ask_price"),
+        bid=quoted("in_bid_price"),
+        ask=quoted("in_ask_price"),
         bid_iv=nothing,
         ask_iv=nothing,
-        mark_iv=_quoted("in_implied_volatility"),
-        forward_usd=_quoted("in_underlying"),
+        mark_iv=quoted("in_implied_volatility"),
+        forward_usd=quoted("in_underlying"),
     )
     recording.chain = tradable_chain(chain.sort("local_ts_ns", maintain_order=True), reference, recording.set_aside)
     recording.counts["chain snapshots"] = recording.chain.select("underlying", "local_ts_ns").n_unique()
@@ -79,7 +79,3 @@ def _sound(rows: pl.DataFrame, reference: ReferenceData, recording: Recording) -
         .then(pl.lit("quote of an expired instrument"))
     )
     return keep_sound(rows.with_columns(reason=reason), recording.set_aside)
-
-
-def _quoted(column: str) -> pl.Expr:
-    return pl.when(pl.col(column) > 0).then(pl.col(column)).otherwise(float("nan"))

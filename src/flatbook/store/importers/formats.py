@@ -1,13 +1,11 @@
 """What a file is, told by its columns and never by its name."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-import polars as pl
-
 from flatbook.domain.errors import BadInputError
+from flatbook.store.source_table import header
 
 
 class Format(StrEnum):
@@ -76,45 +74,6 @@ def recognise(place: Path) -> Recognised:
     return found
 
 
-def header(path: Path) -> list[str]:
-    """Column names of a Parquet or CSV file, without reading its rows.
-
-    Errors      BadInputError where the file has no readable header
-    """
-    try:
-        if path.suffix == ".parquet":
-            return list(pl.read_parquet_schema(path))
-        return pl.read_csv(path, n_rows=0).columns
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise BadInputError(f"{path}: cannot read its columns ({_first_line(error)}); fetch the file again") from None
-
-
-def read_rows(path: Path, columns: Iterable[str], *, as_text: bool = False) -> pl.DataFrame:
-    """`columns` of a Parquet or CSV file; CSV columns all as text where asked, for a caller that converts itself.
-
-    Errors      BadInputError where the file is not whole
-    """
-    names = list(columns)
-    try:
-        if path.suffix == ".parquet":
-            return pl.read_parquet(path, columns=names)
-        return pl.read_csv(path, columns=names, infer_schema=not as_text).select(names)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise BadInputError(f"{path}: not a whole file ({_first_line(error)}); fetch it again") from None
-
-
-def divided(column: pl.Expr, by: float) -> pl.Expr:
-    """`column` over `by`, rounded once: 3 over 10,000 is 0.0003.
-
-    Polars divides by a constant through its reciprocal, which is an ulp off.
-    """
-    return column.map_batches(lambda values: pl.Series(values.to_numpy() / by), return_dtype=pl.Float64)
-
-
 def _format_of(columns: list[str]) -> Format | None:
     have = frozenset(columns)
     return next((kind for kind, needed in _COLUMNS.items() if needed <= have), None)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -14,8 +14,8 @@ from pathlib import Path
 import polars as pl
 
 from flatbook.domain.units import NS_PER_HOUR
-from flatbook.store.importers.formats import divided, read_rows
 from flatbook.store.importers.recording import empty
+from flatbook.store.source_table import divided, read_rows
 from flatbook.store.tables import FUNDING
 
 _PERCENT_ZONE = "Europe/London"

@@ -18,8 +18,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flatbook.domain.reference import ReferenceData
-from flatbook.store.importers.formats import divided, read_rows
 from flatbook.store.importers.recording import empty, minute_end
+from flatbook.store.source_table import divided, read_rows
 from flatbook.store.tables import CHAIN
 from flatbook.store.tradable import keep_sound, known_instruments, tradable_chain
 

@@ -12,9 +12,9 @@ import polars as pl
 
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.reference import ReferenceData
-from flatbook.store.importers.formats import divided, header, read_rows
 from flatbook.store.importers.minute_clock import index_times, spread_over_minute, tape_order
 from flatbook.store.importers.recording import reasons
+from flatbook.store.source_table import divided, header, read_rows
 from flatbook.store.tables import INDEX, TRADES
 from flatbook.store.tradable import keep_sound, known_instruments, tradable_trades
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from flatbook.domain.units import NS_PER_MINUTE
-from flatbook.store.importers.formats import read_rows
+from flatbook.store.source_table import read_rows
 from flatbook.store.tables import INDEX
 
 SILENCE_NS = 5 * NS_PER_MINUTE

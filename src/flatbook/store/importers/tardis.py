@@ -13,8 +13,9 @@ import polars as pl
 
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.reference import ReferenceData
-from flatbook.store.importers.formats import Format, Recognised, divided, read_rows
+from flatbook.store.importers.formats import Format, Recognised
 from flatbook.store.importers.recording import Recording
+from flatbook.store.source_table import divided, quoted, read_rows
 from flatbook.store.tables import CHAIN, INDEX, TRADES
 from flatbook.store.tradable import keep_sound, known_instruments, tradable_chain, tradable_trades
 
@@ -120,19 +121,13 @@ def _chain(paths: list[Path], reference: ReferenceData, set_aside: Counter[str])
     negative = pl.min_horizontal(*prices, *vols) < 0
     reason = pl.when(negative).then(pl.lit("quote with a negative price or vol"))
     chain = keep_sound(rows.with_columns(reason=reason), set_aside).with_columns(
-        bid=_quoted("bid_price"),
-        ask=_quoted("ask_price"),
-        forward_usd=_quoted("underlying_price"),
-        **{name: divided(_quoted(name), 100) for name in vols},
+        bid=quoted("bid_price"),
+        ask=quoted("ask_price"),
+        forward_usd=quoted("underlying_price"),
+        **{name: divided(quoted(name), 100) for name in vols},
     )
     return tradable_chain(chain.select(CHAIN.names), reference, set_aside)
 
 
 def _number(column: str) -> pl.Expr:
     return pl.col(column).cast(pl.Float64)
-
-
-def _quoted(column: str) -> pl.Expr:
-    """The number, NaN where it is empty or zero: no quote."""
-    value = _number(column)
-    return pl.when(value > 0).then(value).otherwise(float("nan"))
