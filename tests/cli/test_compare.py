@@ -14,7 +14,7 @@ from flatbook.cli.progress import RunProgress
 from .conftest import Flatbook
 
 THREE = ("primitive", "intermediate", "advanced")
-TINY = ("--hours", "0.05")
+TINY = ("--hours", "0.05", "--jobs", "1")
 
 
 def test_three_policies_in_one_simulated_market(flatbook: Flatbook, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_in_words_a_table_and_a_picture_that_needs_no_network(flatbook: Flatbook
 def test_a_recorded_market_and_one_policy_twice(
     flatbook: Flatbook, morning: Path, keen_policy: Path, tmp_path: Path
 ) -> None:
-    span = ("--session", morning, "--from", "2026-01-06T07:00", "--to", "2026-01-06T07:09")
+    span = ("--session", morning, "--from", "2026-01-06T07:00", "--to", "2026-01-06T07:09", "--jobs", 1)
     document = flatbook("compare", keen_policy, keen_policy, *span, "--json", "--out", tmp_path).document
     assert list(document["runs"]) == ["1-keen", "2-keen"]
     first, second = document["runs"].values()
@@ -64,9 +64,39 @@ def test_a_recorded_market_and_one_policy_twice(
     assert all(measure["best"] is None for measure in document["measures"])
 
 
+def test_several_seeds_at_once_are_the_runs_one_by_one(flatbook: Flatbook, tmp_path: Path) -> None:
+    asked = ("compare", "primitive", "advanced", "--hours", 1, "--seeds", 2, "--json")
+    alone = flatbook(*asked, "--jobs", 1, "--out", tmp_path / "alone").document
+    together = flatbook(*asked, "--jobs", 2, "--out", tmp_path / "together")
+    document = together.document
+    assert together.err == ""
+    for name, run in document["runs"].items():
+        assert run["state_sha256"] == alone["runs"][name]["state_sha256"]
+    assert document["markets"] == ["the simulated market, seed 1", "the simulated market, seed 2"]
+    assert document["measures"] == alone["measures"]
+    found = document["intervals"]
+    assert found == alone["intervals"]
+    assert found["hours"] == 2
+    for policy in ("primitive", "advanced"):
+        pnl = found["of"][policy]["pnl_usd_per_day"]
+        assert pnl["low"] <= pnl["value"] <= pnl["high"]
+    assert set(found["over"][found["against"]]["pnl_usd_per_day"].values()) == {0.0}
+
+
+def test_windows_are_markets_of_their_own(flatbook: Flatbook, morning: Path, keen_policy: Path, tmp_path: Path) -> None:
+    windows = ("2026-01-06T07:00/2026-01-06T07:03", "2026-01-06T07:05/2026-01-06T07:09")
+    asked = ("compare", keen_policy, "advanced", "--session", morning, "--jobs", 1, "--json", "--out", tmp_path)
+    document = flatbook(*asked, "--window", windows[0], "--window", windows[1]).document
+    spans = {(run["from_ns"], run["to_ns"]) for run in document["runs"].values()}
+    assert len(document["runs"]) == 4
+    assert len({start for start, _ in spans}) == 2
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
+        ("advanced primitive --window 2025-04-02", 2, "--window 2025-04-02: give both ends as FROM/TO"),
+        ("advanced primitive --window a/b --from 2025-04-02", 2, "--window beside --from or --to"),
         ("advanced", 2, "compare takes two policies or more; for one, use flatbook run"),
         ("advanced nobody", 4, "policy 'nobody' is neither a file nor one of"),
         ("advanced primitive --session nowhere", 2, "--session nowhere: no such directory"),

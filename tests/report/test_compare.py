@@ -2,86 +2,126 @@ import copy
 import io
 import json
 import re
-from typing import Any
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from flatbook.domain.errors import BadInputError
 from flatbook.report.assets import plotly_js
-from flatbook.report.compare import MEASURES, best_run, comparison, comparison_table, labels, render_comparison
+from flatbook.report.compare import comparison, comparison_table, lines, render_comparison
+from flatbook.report.contenders import MEASURES, Contender, Trial, best_of
 from flatbook.report.facts import RunFacts
 from flatbook.report.summary import summarise
 from flatbook.report.tables import Tables
 
-Summaries = list[dict[str, Any]]
+Contenders = list[Contender]
+HOURS = 48
 
 
 @pytest.fixture
-def summaries(tables: Tables, facts: RunFacts) -> Summaries:
-    """Three policies: the second earns most, the third risks least."""
-    out = []
-    for policy, pnl, vega in (
-        ("primitive", -2_000.0, 9_000.0),
-        ("intermediate", 7_000.0, 4_000.0),
-        ("advanced", 5_000.0, 800.0),
+def contenders(tables: Tables, facts: RunFacts) -> Contenders:
+    """Three makers in one market: the second earns most, the third risks least."""
+    out, noise = [], np.random.default_rng(1).normal(0.0, 500.0, HOURS)
+    for policy, pnl, vega, drift in (
+        ("primitive", -2_000.0, 9_000.0, -40.0),
+        ("intermediate", 7_000.0, 4_000.0, 150.0),
+        ("advanced", 5_000.0, 800.0, 100.0),
     ):
         summary = copy.deepcopy(summarise(tables, facts))
         summary["run"] |= {"policy": policy, "id": f"run-{policy}"}
         summary["pnl"]["total"], summary["risk"]["vega_rms"] = pnl, vega
-        out.append(summary)
+        out.append(Contender(policy, (Trial("a market", summary, drift + noise),)))
     return out
 
 
-def test_every_measure_is_a_number_of_the_summary(summaries: Summaries) -> None:
-    assert all(isinstance(measure.of(summaries[0]), (int, float)) for measure in MEASURES)
+def in_two_markets(contenders: Contenders) -> Contenders:
+    """The same makers in a second market, where each earned 1,000 more."""
+    both = []
+    for contender in contenders:
+        (first,) = contender.trials
+        summary = copy.deepcopy(first.summary)
+        summary["run"]["seed"] = 8
+        summary["pnl"]["total"] += 1_000.0
+        both.append(replace(contender, trials=(first, Trial("another", summary, first.hourly_usd + 10.0))))
+    return both
 
 
-def test_best_is_most_profit_and_least_risk(summaries: Summaries) -> None:
-    best = {row["key"]: row["best"] for row in comparison(summaries)["measures"]}
+def test_every_measure_is_a_number_of_the_summary(contenders: Contenders) -> None:
+    assert all(isinstance(measure.of(contenders[0]), (int, float)) for measure in MEASURES)
+
+
+def test_best_is_most_profit_and_least_risk(contenders: Contenders) -> None:
+    best = {row["key"]: row["best"] for row in comparison(contenders)["measures"]}
     assert best["pnl.total"] == "intermediate"
     assert best["risk.vega_rms"] == "advanced"
     assert best["flow.fills"] is None
     assert best["risk.max_drawdown"] is None, "all are equal"
 
 
-def test_a_missing_value_has_no_best(summaries: Summaries) -> None:
-    summaries[0]["pnl"]["total"] = None
-    assert best_run(MEASURES[0], summaries) is None
-    assert "–" in render_comparison(summaries)
+def test_a_missing_value_has_no_best(contenders: Contenders) -> None:
+    contenders[0].trials[0].summary["pnl"]["total"] = None
+    assert best_of(MEASURES[0], contenders) is None
+    assert "–" in render_comparison(contenders)
 
 
-def test_the_same_policy_twice_is_told_apart_by_id(summaries: Summaries) -> None:
-    summaries[2]["run"]["policy"] = "primitive"
-    assert labels(summaries) == ["run-primitive", "intermediate", "run-advanced"]
+def test_of_several_markets_the_mean_is_said(contenders: Contenders) -> None:
+    document = comparison(in_two_markets(contenders))
+    assert document["measures"][0]["values"]["intermediate"] == 7_500.0
+    assert document["markets"] == ["a market", "another"]
+    assert list(document["runs"])[:2] == ["primitive, a market", "primitive, another"]
+    assert document["intervals"]["hours"] == 2 * HOURS
 
 
-def test_the_table_has_a_row_a_measure_and_marks_the_best(summaries: Summaries) -> None:
+def test_intervals_are_of_the_hours_and_of_what_is_earned_over_the_first(contenders: Contenders) -> None:
+    found = comparison(contenders)["intervals"]
+    own = found["of"]["intermediate"]["pnl_usd_per_day"]
+    assert own["value"] == pytest.approx(24 * contenders[1].hourly_usd.mean())
+    assert own["low"] < own["value"] < own["high"]
+    over = found["over"]["intermediate"]["pnl_usd_per_day"]
+    assert over["low"] == pytest.approx(24 * 190.0), "the same noise cancels"
+    assert over["high"] == pytest.approx(24 * 190.0)
+    assert set(found["over"]["primitive"]["pnl_usd_per_day"].values()) == {0.0}
+    assert comparison(contenders)["intervals"] == found, "the same runs give the same intervals"
+
+
+def test_runs_of_minutes_have_no_interval(contenders: Contenders) -> None:
+    short = [replace(c, trials=(c.trials[0]._replace(hourly_usd=np.empty(0)),)) for c in contenders]
+    found = comparison(short)["intervals"]
+    assert set(found["of"]["primitive"]["pnl_usd_per_day"].values()) == {None}
+    assert lines(short)[-1].cells == ("–", "– (– to –)", "– (– to –)")
+    assert '"name":"Total P&L"' in render_comparison(short)
+
+
+def test_the_table_has_a_row_a_measure_and_marks_the_best(contenders: Contenders) -> None:
     out = io.StringIO()
-    Console(file=out, width=100, force_terminal=True, color_system="standard").print(comparison_table(summaries))
-    lines = out.getvalue().splitlines()
-    assert len(lines) == len(MEASURES) + 1
-    assert re.search(r"\x1b\[1;32m *\+\$7,000", lines[1])
+    Console(file=out, width=220, force_terminal=True, color_system="standard").print(comparison_table(contenders))
+    shown = out.getvalue().splitlines()
+    assert len(shown) == len(lines(contenders)) + 1
+    assert re.search(r"\x1b\[1;32m *\+\$7,000", shown[1])
 
 
-def test_the_page_draws_each_run_and_loads_nothing(summaries: Summaries) -> None:
-    page = render_comparison(summaries)
+def test_the_page_draws_each_maker_and_loads_nothing(contenders: Contenders) -> None:
+    page = render_comparison(contenders)
     own = page.replace(plotly_js(), "")
     assert "http" not in own
     data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
     assert data["names"] == ["primitive", "intermediate", "advanced"]
-    assert data["pnl"] == [-2_000.0, 7_000.0, 5_000.0]
+    profit = data["profit"]
+    assert profit["values"] == pytest.approx([24 * contender.hourly_usd.mean() for contender in contenders])
+    assert all(low < high for low, high in zip(profit["low"], profit["high"], strict=True))
     assert {"Vega rms", "Greatest drawdown"} <= {risk["name"] for risk in data["risks"]}
 
 
-def test_runs_of_different_markets_are_not_called_the_same(summaries: Summaries) -> None:
-    assert "did not see the same market" not in render_comparison(summaries)
-    summaries[1]["run"]["to_ns"] += 1
-    assert "did not see the same market" in render_comparison(summaries)
+def test_makers_of_different_markets_are_not_compared(contenders: Contenders) -> None:
+    contenders[1].trials[0].summary["run"]["to_ns"] += 1
+    with pytest.raises(BadInputError, match="the same markets, over the same span"):
+        comparison(contenders)
 
 
-def test_it_takes_two_different_runs(summaries: Summaries) -> None:
-    with pytest.raises(BadInputError, match="two runs or more, not 1"):
-        comparison(summaries[:1])
-    with pytest.raises(BadInputError, match="an id comes twice"):
-        comparison_table([summaries[0], summaries[0]])
+def test_it_takes_two_makers_of_different_names(contenders: Contenders) -> None:
+    with pytest.raises(BadInputError, match="two makers or more, not 1"):
+        comparison(contenders[:1])
+    with pytest.raises(BadInputError, match="one comes twice"):
+        comparison_table([contenders[0], contenders[0]])

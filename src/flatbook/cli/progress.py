@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from flatbook.app.run import Run
+from flatbook.app.trials import share_done
 from flatbook.domain.units import format_utc
 from flatbook.kernels.warm import warm
 
@@ -67,10 +68,41 @@ class RunProgress:
         if now - self._shown < _EVERY_S:
             return
         self._shown = now
-        state, market = self._run.engine.state, self._run.market
+        state = self._run.engine.state
         if not state.values.ts_ns:
             return
-        done = (state.now_ns - market.from_ns) / max(market.to_ns - market.from_ns, 1)
         fills = len(state.recorder.tables.fills)
         book = f"{state.pnl.equity_usd:+,.0f} USD, {fills:,} fills, {state.risk.stage.name.lower()}"
-        self._bar.update(self._task, completed=done, clock=format_utc(state.now_ns)[:16], book=book)
+        self._bar.update(self._task, completed=share_done(self._run), clock=format_utc(state.now_ns)[:16], book=book)
+
+
+class ManyProgress:
+    """How far many runs are that go on at once: one bar for all of them."""
+
+    def __init__(self, runs: int) -> None:
+        self._done = [0.0] * runs
+        self._bar = Progress(
+            TextColumn("{task.fields[finished]} of {task.total:.0f} runs"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        self._task = self._bar.add_task("runs", total=len(self._done), finished=0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def told(self, number: int, done: float) -> None:
+        """Run `number` has this share of its span behind it."""
+        self._done[number] = max(self._done[number], done)
+        finished = sum(share >= 1.0 for share in self._done)
+        self._bar.update(self._task, completed=sum(self._done), finished=finished)

@@ -1,189 +1,182 @@
-"""Several runs side by side: one table, and profit against risk in one picture."""
+"""Several makers side by side in the same markets: one table, and profit against risk in one picture."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rich.table import Table
 from rich.text import Text
 
-from flatbook.domain.errors import BadInputError
 from flatbook.report import formats
+from flatbook.report.bootstrap import Interval
+from flatbook.report.contenders import (
+    BLOCK_HOURS,
+    CONFIDENCE,
+    DRAWS,
+    ESTIMATES,
+    MEASURES,
+    RISKS,
+    Contender,
+    Intervals,
+    best_of,
+    intervals,
+)
 from flatbook.report.html import page
 from flatbook.report.markup import Column, Html, figure, section, table, tag, text
 from flatbook.report.summary import Summary
 
 
-class Measure(NamedTuple):
-    """A row of the comparison: where it stands in a summary, how it reads, and which end is better (0: neither)."""
-
-    name: str
-    unit: str
-    section: str
-    key: str
-    better: int = 0
-    kind: str = "usd"
-
-    def of(self, summary: Summary) -> float | None:
-        """The run's value, None where it does not apply."""
-        value: float | None = summary[self.section][self.key]
-        return value
-
-    def shown(self, value: float | None) -> str:
-        """The value as people read it."""
-        if self.kind == "share":
-            return formats.share(value)
-        if self.kind == "count":
-            return formats.number(value)
-        if self.kind == "vol_pt":
-            return formats.number(value, 2)
-        return formats.usd(value, signed=self.section == "pnl")
-
-
-MEASURES = (
-    Measure("Total P&L", "USD", "pnl", "total", 1),
-    Measure("P&L std per hour", "USD", "risk", "pnl_std_per_hour", -1),
-    Measure("Greatest drawdown", "USD", "risk", "max_drawdown", -1),
-    Measure("Delta rms", "USD", "risk", "delta_rms", -1),
-    Measure("Gamma rms", "USD per 1 %", "risk", "gamma_1pct_rms", -1),
-    Measure("Vega rms", "USD per vol pt", "risk", "vega_rms", -1),
-    Measure("Stress loss, worst", "USD", "risk", "stress_loss_max", -1),
-    Measure("Limit breaches", "", "risk", "limit_breaches", -1, "count"),
-    Measure("Spread earned", "USD", "pnl", "spread"),
-    Measure("Adverse selection", "USD", "pnl", "adverse_selection"),
-    Measure("Delta", "USD", "pnl", "delta"),
-    Measure("Gamma", "USD", "pnl", "gamma"),
-    Measure("Theta", "USD", "pnl", "theta"),
-    Measure("Vega", "USD", "pnl", "vega"),
-    Measure("Fees", "USD", "pnl", "fees"),
-    Measure("Hedge cost", "USD", "pnl", "hedge_cost"),
-    Measure("Unexplained", "USD", "pnl", "unexplained"),
-    Measure("Fills", "", "flow", "fills", 0, "count"),
-    Measure("Volume", "USD", "flow", "volume_usd"),
-    Measure("Share of the tape", "", "flow", "fill_share", 0, "share"),
-    Measure("Markout 1 h", "USD", "flow", "markout_1h"),
-    Measure("Quoting", "of the time", "quotes", "uptime", 1, "share"),
-    Measure("Half spread", "vol pt", "quotes", "median_half_spread_vol_pt", 0, "vol_pt"),
-    Measure("Hedges", "", "hedges", "count", 0, "count"),
-    Measure("Hedge volume", "USD", "hedges", "volume_usd"),
-)
-"""The rows, in order. Better is said only of what a maker wants more or less of by itself: profit, risk, presence."""
-
-RISKS = tuple(
-    measure for measure in MEASURES if measure.key in ("max_drawdown", "pnl_std_per_hour", "vega_rms", "delta_rms")
-)
-
-
-def labels(summaries: Sequence[Summary]) -> list[str]:
-    """A short name for each run: its policy, or its id where two share a policy."""
-    policies = [summary["run"]["policy"] for summary in summaries]
-    return [
-        policy if policies.count(policy) == 1 else summary["run"]["id"]
-        for policy, summary in zip(policies, summaries, strict=True)
-    ]
-
-
-def best_run(measure: Measure, summaries: Sequence[Summary]) -> int | None:
-    """Which run is best by `measure`; None where better means nothing, a value is missing, or all are equal."""
-    values = [measure.of(summary) for summary in summaries]
-    known = [value for value in values if value is not None]
-    if measure.better == 0 or len(known) < len(values) or len(set(known)) == 1:
-        return None
-    return values.index(max(known) if measure.better > 0 else min(known))
-
-
-def comparison(summaries: Sequence[Summary]) -> dict[str, Any]:
-    """The comparison as data: the runs, and each measure's values in their order with the best run's name."""
-    _check(summaries)
-    names = labels(summaries)
+def comparison(contenders: Sequence[Contender]) -> dict[str, Any]:
+    """The comparison as data: every run, each measure's mean by contender, and the intervals."""
+    found = intervals(contenders)
     measures = []
     for measure in MEASURES:
-        best = best_run(measure, summaries)
+        best = best_of(measure, contenders)
         measures.append(
             {
                 "key": f"{measure.section}.{measure.key}",
                 "unit": measure.unit,
-                "values": {name: measure.of(summary) for name, summary in zip(names, summaries, strict=True)},
-                "best": None if best is None else names[best],
+                "values": {contender.label: measure.of(contender) for contender in contenders},
+                "best": None if best is None else contenders[best].label,
             }
         )
     return {
-        "runs": {name: summary["run"] for name, summary in zip(names, summaries, strict=True)},
+        "runs": dict(_runs(contenders)),
+        "markets": [trial.market for trial in contenders[0].trials],
         "measures": measures,
+        "intervals": {
+            "confidence": CONFIDENCE,
+            "draws": DRAWS,
+            "block_hours": BLOCK_HOURS,
+            "hours": found.hours,
+            "of": {c.label: _plain(own) for c, own in zip(contenders, found.own, strict=True)},
+            "against": contenders[0].label,
+            "over": {c.label: _plain(over) for c, over in zip(contenders, found.over_first, strict=True)},
+        },
     }
 
 
-def comparison_table(summaries: Sequence[Summary]) -> Table:
+def _runs(contenders: Sequence[Contender]) -> Iterator[tuple[str, Summary]]:
+    """Every run by its contender, and by its market where there are several."""
+    for contender in contenders:
+        for trial in contender.trials:
+            several = len(contender.trials) > 1
+            yield f"{contender.label}, {trial.market}" if several else contender.label, trial.summary["run"]
+
+
+def _plain(found: Mapping[str, Interval]) -> dict[str, dict[str, float | None]]:
+    def known(value: float) -> float | None:
+        return value if math.isfinite(value) else None
+
+    return {key: {name: known(value) for name, value in interval._asdict().items()} for key, interval in found.items()}
+
+
+class Line(NamedTuple):
+    """A row of the table: its name, its unit, a cell each, and whose is best."""
+
+    name: str
+    unit: str
+    cells: tuple[str, ...]
+    best: int | None = None
+
+
+def lines(contenders: Sequence[Contender]) -> list[Line]:
+    """The table: what was measured, then what the hours say of it."""
+    rows = [
+        Line(
+            measure.name,
+            measure.unit,
+            tuple(measure.shown(measure.of(contender)) for contender in contenders),
+            best_of(measure, contenders),
+        )
+        for measure in MEASURES
+    ]
+    found, unit = intervals(contenders), f"{CONFIDENCE:.0%} interval"
+    rows += [Line(made.name, unit, tuple(made.shown(own[made.key]) for own in found.own)) for made in ESTIMATES]
+    for made in ESTIMATES:
+        over = (formats.DASH, *(made.shown(over[made.key], is_difference=True) for over in found.over_first[1:]))
+        rows.append(Line(f"… over {contenders[0].label}: {made.name}", unit, over))
+    return rows
+
+
+def comparison_table(contenders: Sequence[Contender]) -> Table:
     """The comparison in a terminal; the best of a row is bold."""
-    _check(summaries)
     grid = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
     grid.add_column("")
     grid.add_column("", style="dim")
-    for name in labels(summaries):
-        grid.add_column(name, justify="right")
-    for measure in MEASURES:
-        best = best_run(measure, summaries)
-        shown = [measure.shown(measure.of(summary)) for summary in summaries]
-        cells = [Text(value, "bold green" if number == best else "") for number, value in enumerate(shown)]
-        grid.add_row(measure.name, measure.unit, *cells)
+    for contender in contenders:
+        grid.add_column(contender.label, justify="right")
+    for line in lines(contenders):
+        cells = [Text(cell, "bold green" if number == line.best else "") for number, cell in enumerate(line.cells)]
+        grid.add_row(line.name, line.unit, *cells)
     return grid
 
 
-def render_comparison(summaries: Sequence[Summary]) -> str:
+def render_comparison(contenders: Sequence[Contender]) -> str:
     """The comparison as one self-contained page."""
-    _check(summaries)
-    names = labels(summaries)
+    found = intervals(contenders)
+    names = [contender.label for contender in contenders]
     body = (
         tag(
             "header",
             tag("p", "flatbook", css="brand"),
             tag("h1", " · ".join(names)),
-            tag("p", _market(summaries), css="lead"),
+            tag("p", _markets(contenders), css="lead"),
         ),
         section(
             "picture",
             "Profit against risk",
-            "Up is more profit, left is less risk. Pick the measure of risk.",
+            f"Up is more profit, left is less risk; bars are {CONFIDENCE:.0%} intervals. Pick the measure of risk.",
             Html('<div class="controls" id="risk-picks" role="group" aria-label="risk"></div>'),
-            figure("profit-risk", "Total P&L", "USD, against the risk picked"),
+            figure("profit-risk", "P&L", "USD, against the risk picked"),
         ),
         section(
             "table",
             "Side by side",
-            "The best of a row is marked where better means something.",
-            _rows(names, summaries),
+            "Means over the markets. The best of a row is marked where better means something.",
+            _rows(names, contenders),
         ),
     )
-    data = {
-        "names": names,
-        "pnl": [summary["pnl"]["total"] for summary in summaries],
-        "risks": [{"name": risk.name, "unit": risk.unit, "values": [risk.of(s) for s in summaries]} for risk in RISKS],
-    }
+    data = {"names": names, "profit": _profit(contenders, found), "risks": _risks(contenders, found)}
     return page(title=f"flatbook · {' · '.join(names)}", body=Html("".join(body)), script="compare.js", data=data)
 
 
-def _market(summaries: Sequence[Summary]) -> str:
-    """What the runs have in common; a comparison across markets says that it is one."""
-    runs = [summary["run"] for summary in summaries]
-    if len({(run["session"], run["seed"], run["from_ns"], run["to_ns"]) for run in runs}) > 1:
-        return "Careful: these runs did not see the same market."
-    market = runs[0]["session"] or "the simulated market"
-    return f"{market}, {formats.moment(runs[0]['from_ns'])} – {formats.moment(runs[0]['to_ns'])} UTC"
+def _profit(contenders: Sequence[Contender], found: Intervals) -> dict[str, Any]:
+    """P&L a day with its bounds; the total where the runs are too short for that."""
+    if found.hours < 2:
+        return {"name": "Total P&L", "values": [MEASURES[0].of(contender) for contender in contenders]}
+    return {"name": "P&L a day"} | _bars([own["pnl_usd_per_day"] for own in found.own])
 
 
-def _rows(names: Sequence[str], summaries: Sequence[Summary]) -> Html:
+def _risks(contenders: Sequence[Contender], found: Intervals) -> list[dict[str, Any]]:
+    drawn = []
+    for risk in RISKS:
+        values: dict[str, Any] = {"values": [risk.of(contender) for contender in contenders]}
+        if risk.key == "pnl_std_per_hour" and found.hours >= 2:
+            values = _bars([own["pnl_std_usd_per_hour"] for own in found.own])
+        drawn.append({"name": risk.name, "unit": risk.unit} | values)
+    return drawn
+
+
+def _bars(found: Sequence[Interval]) -> dict[str, Any]:
+    return {"values": [i.value for i in found], "low": [i.low for i in found], "high": [i.high for i in found]}
+
+
+def _markets(contenders: Sequence[Contender]) -> str:
+    """The markets they were in, with the span."""
+    said = []
+    for trial in contenders[0].trials:
+        run = trial.summary["run"]
+        said.append(f"{trial.market}, {formats.moment(run['from_ns'])} – {formats.moment(run['to_ns'])} UTC")
+    return said[0] if len(said) == 1 else f"{len(said)} markets: {'; '.join(said)}"
+
+
+def _rows(names: Sequence[str], contenders: Sequence[Contender]) -> Html:
     columns = (Column("Measure", is_number=False), *(Column(name) for name in names))
     rows = []
-    for measure in MEASURES:
-        best = best_run(measure, summaries)
-        shown = [measure.shown(measure.of(summary)) for summary in summaries]
-        cells = [tag("b", value, css="gain") if number == best else text(value) for number, value in enumerate(shown)]
-        rows.append((Html(f"{text(measure.name)} {tag('small', measure.unit)}"), *cells))
+    for line in lines(contenders):
+        cells = [
+            tag("b", cell, css="gain") if number == line.best else text(cell) for number, cell in enumerate(line.cells)
+        ]
+        rows.append((Html(f"{text(line.name)} {tag('small', line.unit)}"), *cells))
     return table(columns, rows)
-
-
-def _check(summaries: Sequence[Summary]) -> None:
-    if len(summaries) < 2:
-        raise BadInputError(f"a comparison needs two runs or more, not {len(summaries)}; name another policy")
-    ids = [summary["run"]["id"] for summary in summaries]
-    if len(set(ids)) < len(ids):
-        raise BadInputError(f"a comparison needs different runs, but an id comes twice: {', '.join(ids)}")
