@@ -9,14 +9,14 @@ from pathlib import Path
 import polars as pl
 
 from flatbook.store.chains.beside import tables_beside
-from flatbook.store.chains.numbers import as_numbers, unless_zero, utc_text_to_ns
+from flatbook.store.chains.numbers import read_numbers, unless_zero, utc_text_to_ns
 from flatbook.store.chains.quotes import Quotes, quote_rows
-from flatbook.store.source_table import header, read_rows
 
+NAME = "Deribit chain table"
 NEEDS = frozenset(
     {"timestamp", "instrument_name", "bid_price", "ask_price", "underlying", "implied_volatility", "index_price"}
 )
-_NUMBERS = ("bid_price", "ask_price", "underlying", "implied_volatility", "index_price")
+_NUMBERS = ("bid_price", "ask_price", "mark_price", "underlying", "implied_volatility", "index_price")
 _PERPETUALS = frozenset({"obs_datetime", "instrument_name", "perp_futures_mark_price"})
 _FUTURES = frozenset({"timestamp", "futures_instrument_name", "term_mark_price_final"})
 
@@ -36,20 +36,18 @@ def read(path: Path) -> Quotes:
 
 def read_table(path: Path) -> pl.DataFrame:
     """The table's rows alone, a run named by its start."""
-    marks = ["mark_price"] if "mark_price" in header(path) else []
-    raw = as_numbers(read_rows(path, [*sorted(NEEDS), *marks], as_text=True), [*_NUMBERS, *marks])
     return quote_rows(
-        raw,
+        read_numbers(path, ("timestamp", "instrument_name"), _NUMBERS),
         run=pl.col("timestamp"),
         ts_ns=utc_text_to_ns("timestamp"),
         instrument=pl.col("instrument_name"),
         bid=unless_zero("bid_price"),
         ask=unless_zero("ask_price"),
+        mark=pl.col("mark_price"),
         mark_iv=unless_zero("implied_volatility"),
         forward_usd=unless_zero("underlying"),
         index_usd=unless_zero("index_price"),
         unreadable=pl.col("unreadable"),
-        **({"mark": pl.col("mark_price")} if marks else {}),
     )
 
 
@@ -63,9 +61,8 @@ def _beside(path: Path) -> tuple[pl.DataFrame | None, list[str]]:
 
 
 def _candles(path: Path, time: str, name: str, price: str) -> pl.DataFrame:
-    raw = as_numbers(read_rows(path, (time, name, price), as_text=True), (price,))
     return quote_rows(
-        raw,
+        read_numbers(path, (time, name), (price,)),
         run=pl.col(time),
         ts_ns=utc_text_to_ns(time),
         instrument=pl.col(name),

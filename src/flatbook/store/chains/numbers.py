@@ -1,17 +1,34 @@
 """How cells become numbers: text that is none is told from an empty cell, and percent from decimals by format."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import polars as pl
 
-from flatbook.store.source_table import divided
+from flatbook.domain.units import NS_PER_MINUTE
+from flatbook.store.source_table import divided, header, read_rows
 
 _NS_PER_MS = 1_000_000
+_CAPS_PERCENT = (500.0, 999.0)
+"""What the venue's solver states where it finds no vol: 500 until 2021, 999 later."""
+
+
+def read_numbers(path: Path, texts: Iterable[str], numbers: Iterable[str]) -> pl.DataFrame:
+    """Columns `texts` and `numbers` of a table, the latter as of `as_numbers`, null all down where the table lacks one.
+
+    Errors      BadInputError where the file is not whole
+    """
+    wanted, have = list(numbers), set(header(path))
+    raw = read_rows(path, [*texts, *(name for name in wanted if name in have)], as_text=True)
+    lacking = [pl.lit(None, pl.Float64).alias(name) for name in wanted if name not in have]
+    return as_numbers(raw.with_columns(lacking), wanted)
 
 
 def as_numbers(frame: pl.DataFrame, columns: Iterable[str]) -> pl.DataFrame:
-    """`frame` with `columns` as floats, null where empty or no number; `unreadable` says of each row whether one is no
-    number, or no finite one."""
+    """`frame` with `columns` as floats, null where empty or no number.
+
+    A new column `unreadable` says of each row whether one of them is no number, or no finite one.
+    """
     names = list(columns)
     bad = [_no_number(frame, name) for name in names]
     return frame.with_columns(
@@ -33,8 +50,9 @@ def unless_zero(column: str) -> pl.Expr:
 
 
 def from_percent(column: str) -> pl.Expr:
-    """A vol in percent as a decimal, NaN where it is 0."""
-    return divided(unless_zero(column), 100)
+    """A vol in percent as a decimal, NaN where it is 0 or the venue's cap."""
+    value = pl.when(pl.col(column).is_in(_CAPS_PERCENT)).then(float("nan")).otherwise(unless_zero(column))
+    return divided(value, 100)
 
 
 def where_quoted(vol: pl.Expr, price: str) -> pl.Expr:
@@ -50,3 +68,8 @@ def ms_to_ns(column: str) -> pl.Expr:
 def utc_text_to_ns(column: str) -> pl.Expr:
     """ISO-8601 text as nanoseconds UTC, null where it is none; a time without a zone is UTC."""
     return pl.col(column).str.to_datetime(time_zone="UTC", time_unit="ns", strict=False).cast(pl.Int64)
+
+
+def minute_end(ts_ns: pl.Expr) -> pl.Expr:
+    """The end of the minute that `ts_ns` lies in: when a row stamped to the minute is surely there."""
+    return (ts_ns // NS_PER_MINUTE + 1) * NS_PER_MINUTE

@@ -4,12 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import polars as pl
+
 from flatbook.domain.errors import BadInputError
-from flatbook.store.chains import bulk_table, tickers
+from flatbook.store.chains import any_table, bulk_table, calls_table, screener, tardis, ticker_json, tickers, vol_table
 from flatbook.store.chains.chain_file import ChainFile
 from flatbook.store.chains.quotes import Quotes
 from flatbook.store.chains.sift import sift
-from flatbook.store.source_table import header
+from flatbook.store.source_table import header, is_json
+
+_VOLS = ("bid_iv", "ask_iv", "mark_iv")
+_LEAST_VOL, _LARGEST_VOL = 0.03, 10.0
+"""Between them lies the median vol of any chain: 3 % and 1,000 %."""
 
 
 class _Layout(NamedTuple):
@@ -18,12 +24,18 @@ class _Layout(NamedTuple):
     name: str
     needs: frozenset[str]
     read: Callable[[Path], Quotes]
+    without: frozenset[str] = frozenset()
 
 
 _TABLES = (
-    _Layout("Deribit chain table", bulk_table.NEEDS, bulk_table.read),
-    _Layout("Deribit tickers", tickers.NEEDS, tickers.read),
+    _Layout(tardis.NAME, tardis.NEEDS, tardis.read),
+    _Layout(screener.NAME, screener.NEEDS, screener.read),
+    _Layout(bulk_table.NAME, bulk_table.NEEDS, bulk_table.read),
+    _Layout(tickers.NAME, tickers.NEEDS, tickers.read),
+    _Layout(calls_table.NAME, calls_table.NEEDS, calls_table.read),
+    _Layout(vol_table.NAME, vol_table.NEEDS, vol_table.read, without=vol_table.PRICES),
 )
+"""In the order they are tried; any other table with quotes is read by the names of its columns."""
 
 
 def read_chains(path: Path) -> ChainFile:
@@ -34,6 +46,7 @@ def read_chains(path: Path) -> ChainFile:
     if not path.is_file():
         raise BadInputError(f"{path}: no such file; give a chain file")
     name, quotes = _read(path)
+    _check_vols(path, name, quotes.rows)
     sifted = sift(quotes)
     if not sifted.histories:
         why = ", ".join(f"{count:,} {reason}" for reason, count in sorted(sifted.left_out.items())) or "it has no row"
@@ -43,11 +56,25 @@ def read_chains(path: Path) -> ChainFile:
 
 
 def _read(path: Path) -> tuple[str, Quotes]:
+    if is_json(path):
+        return ticker_json.NAME, ticker_json.read(path)
     columns = header(path)
     for layout in _TABLES:
-        if layout.needs <= set(columns):
+        if layout.needs <= set(columns) and not layout.without & set(columns):
             return layout.name, layout.read(path)
+    if any_table.recognised(columns):
+        return any_table.NAME, any_table.read(path, columns)
     raise BadInputError(
         f"{path}: no chain file we know by its columns ({', '.join(columns)}); give Tardis options_chain, Deribit "
-        "tickers (JSON), or a table with instrument names and bid, ask or mark prices or vols"
+        "tickers (JSON), or a table with instrument names, a time, and bid, ask or mark prices or vols"
     )
+
+
+def _check_vols(path: Path, name: str, rows: pl.DataFrame) -> None:
+    """A unit that is not what the format says shows in the median of a whole column."""
+    for column in _VOLS:
+        middle = rows[column].drop_nans().median()
+        if isinstance(middle, float) and not _LEAST_VOL < middle < _LARGEST_VOL:
+            raise BadInputError(
+                f"{path}: {name}, and the median {column} would be {middle:.4g}; it is not in the unit of that format"
+            )

@@ -10,14 +10,15 @@ from pathlib import Path
 import polars as pl
 
 from flatbook.store.chains.beside import tables_beside
-from flatbook.store.chains.numbers import as_numbers, from_percent, ms_to_ns, unless_zero, where_quoted
+from flatbook.store.chains.numbers import from_percent, ms_to_ns, read_numbers, unless_zero, where_quoted
 from flatbook.store.chains.quotes import Quotes, quote_rows
-from flatbook.store.source_table import header, read_rows
+from flatbook.store.source_table import header
 
+NAME = "Deribit tickers"
 _LINEAR = frozenset({"instrument_name", "timestamp", "best_bid_price", "best_ask_price", "mark_price"})
 _OPTION = frozenset({"mark_iv", "underlying_price"})
 NEEDS = _LINEAR | _OPTION
-_NUMBERS = (
+NUMBERS = (
     *("best_bid_price", "best_ask_price", "mark_price", "best_bid_amount", "best_ask_amount"),
     *("bid_iv", "ask_iv", "mark_iv", "underlying_price", "index_price"),
 )
@@ -60,11 +61,8 @@ def ticker_rows(raw: pl.DataFrame, run: str | None) -> pl.DataFrame:
 
 
 def _table(path: Path, run: str | None) -> pl.DataFrame:
-    have = set(header(path))
-    numbers = [name for name in _NUMBERS if name in have]
-    raw = read_rows(path, ["instrument_name", "timestamp", *([run] if run else []), *numbers], as_text=True)
-    missing = [pl.lit(None, pl.Float64).alias(name) for name in _NUMBERS if name not in have]
-    return ticker_rows(as_numbers(raw.with_columns(missing), _NUMBERS), run)
+    texts = ("instrument_name", "timestamp", *([run] if run else []))
+    return ticker_rows(read_numbers(path, texts, NUMBERS), run)
 
 
 def _run_column(columns: Iterable[str]) -> str | None:

@@ -10,16 +10,15 @@ import polars as pl
 
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_MINUTE
+from flatbook.store.chains.bulk_table import NAME, read_table
 from flatbook.store.importers.recording import Recording
-from flatbook.store.source_table import quoted, read_rows
-from flatbook.store.tables import INDEX
+from flatbook.store.tables import CHAIN, INDEX
 from flatbook.store.tradable import keep_sound, known_instruments, tradable_chain
 
-NAME = "Deribit chain table"
 RUN_LENGTH_NS = 10 * NS_PER_MINUTE
 """No run takes longer: a call for each of some 2,000 options, 5 a second (Deribit's lowest tier), are 7 minutes."""
 
-_NUMBERS = ("bid_price", "ask_price", "underlying", "implied_volatility", "index_price")
+_NUMBERS = ("bid", "ask", "mark_iv", "forward_usd", "index_usd")
 _CLOCKS = {
     "exch_ts_ns": "the start of the collector's run",
     "local_ts_ns": "10 minutes later, when the run has surely ended",
@@ -39,27 +38,12 @@ _NOTES = (
 def read(paths: list[Path], reference: ReferenceData) -> Recording:
     """The chain tables as one recording; odd rows are set aside and counted."""
     recording = Recording(NAME, clocks=_CLOCKS, units=_UNITS, notes=list(_NOTES), inputs=paths)
-    columns = ("timestamp", "instrument_name", "currency", *_NUMBERS)
-    raw = pl.concat([read_rows(path, columns) for path in paths]).select(
-        exch_ts_ns=pl.col("timestamp").str.to_datetime(time_zone="UTC", time_unit="ns", strict=False).cast(pl.Int64),
-        instrument=pl.col("instrument_name"),
-        underlying=pl.col("currency"),
-        **{f"in_{name}": pl.col(name).cast(pl.Float64).fill_null(0.0).fill_nan(0.0) for name in _NUMBERS},
-    )
+    raw = pl.concat([read_table(path) for path in paths]).rename({"ts_ns": "exch_ts_ns"})
     rows = _sound(raw, reference, recording).with_columns(local_ts_ns=pl.col("exch_ts_ns") + RUN_LENGTH_NS)
-    runs = rows.filter(pl.col("in_index_price") > 0).group_by("exch_ts_ns", "local_ts_ns", "underlying")
-    recording.index = runs.agg(price_usd=pl.col("in_index_price").median()).select(INDEX.names).sort(pl.all())
-    nothing = pl.lit(float("nan"))
-    chain = rows.select(
-        *("exch_ts_ns", "local_ts_ns", "underlying", "instrument"),
-        bid=quoted("in_bid_price"),
-        ask=quoted("in_ask_price"),
-        bid_iv=nothing,
-        ask_iv=nothing,
-        mark_iv=quoted("in_implied_volatility"),
-        forward_usd=quoted("in_underlying"),
-    )
-    recording.chain = tradable_chain(chain.sort("local_ts_ns", maintain_order=True), reference, recording.set_aside)
+    runs = rows.filter(pl.col("index_usd").is_not_nan()).group_by("exch_ts_ns", "local_ts_ns", "underlying")
+    recording.index = runs.agg(price_usd=pl.col("index_usd").median()).select(INDEX.names).sort(pl.all())
+    chain = rows.select(CHAIN.names).sort("local_ts_ns", maintain_order=True)
+    recording.chain = tradable_chain(chain, reference, recording.set_aside)
     recording.counts["chain snapshots"] = recording.chain.select("underlying", "local_ts_ns").n_unique()
     return recording
 
@@ -69,13 +53,17 @@ def _sound(rows: pl.DataFrame, reference: ReferenceData, recording: Recording) -
     expiries = {name: instrument.contract.expiry_ns for name, instrument in known.items()}
     expiry_ns = pl.col("instrument").replace_strict(expiries, default=None, return_dtype=pl.Int64)
     reason = (
-        pl.when(pl.col("exch_ts_ns").is_null() | pl.col("underlying").is_null())
-        .then(pl.lit("quote without a time or a currency"))
+        pl.when(pl.col("exch_ts_ns").is_null())
+        .then(pl.lit("quote without a time"))
         .when(~pl.col("instrument").is_in(list(known)).fill_null(value=False))
         .then(pl.lit("quote of an unknown instrument"))
-        .when(pl.min_horizontal(f"in_{name}" for name in _NUMBERS) < 0)
+        .when(pl.col("unreadable"))
+        .then(pl.lit("quote with a number that is none"))
+        .when(pl.any_horizontal(pl.col(name) < 0 for name in _NUMBERS))
         .then(pl.lit("quote with a negative price or vol"))
         .when(pl.col("exch_ts_ns") + RUN_LENGTH_NS >= expiry_ns)
         .then(pl.lit("quote of an expired instrument"))
     )
-    return keep_sound(rows.with_columns(reason=reason), recording.set_aside)
+    coins = {name: instrument.contract.base for name, instrument in known.items()}
+    underlying = pl.col("instrument").replace_strict(coins, default=None, return_dtype=pl.String)
+    return keep_sound(rows.with_columns(underlying=underlying, reason=reason), recording.set_aside)

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from flatbook.domain.errors import BadInputError
+from flatbook.store.chains import bulk_table, screener, tardis
 from flatbook.store.source_table import header
 
 
@@ -12,33 +13,28 @@ class Format(StrEnum):
     """The recordings we can read; the value is how we name each to the user."""
 
     SCREENER_TRADES = "Deribit screener trades"
-    SCREENER_CHAIN = "Deribit screener chain snapshots"
+    SCREENER_CHAIN = screener.NAME
     SPOT_BARS = "Binance spot bars"
     FUNDING_PERCENT = "funding history, rate as text in percent"
     FUNDING_DECIMAL = "funding history, rate as a decimal"
     TARDIS_TRADES = "Tardis trades"
-    TARDIS_CHAIN = "Tardis options_chain"
+    TARDIS_CHAIN = tardis.NAME
     TARDIS_TICKER = "Tardis derivative_ticker"
-    CHAIN_TABLE = "Deribit chain table"
+    CHAIN_TABLE = bulk_table.NAME
 
 
-_TARDIS = frozenset({"exchange", "symbol", "timestamp", "local_timestamp"})
 _COLUMNS: dict[Format, frozenset[str]] = {
     Format.SCREENER_TRADES: frozenset(
         {"Side", "Instrument", "IV (%)", "Size", "Underlying Price", "Entry Date", "Price (USD)"}
     ),
-    Format.SCREENER_CHAIN: frozenset(
-        {"symbol", "bid_price_usd", "ask_price_usd", "bid_iv", "ask_iv", "capture_time_utc_est", "commit_time_utc"}
-    ),
+    Format.SCREENER_CHAIN: screener.NEEDS,
     Format.SPOT_BARS: frozenset({"open_time", "open", "high", "low", "close", "close_time"}),
     Format.FUNDING_PERCENT: frozenset({"Time", "Contracts", "Funding Interval", "Funding Rate"}),
     Format.FUNDING_DECIMAL: frozenset({"Symbol", "Date", "Funding Rate"}),
-    Format.TARDIS_TRADES: _TARDIS | {"id", "side", "price", "amount"},
-    Format.TARDIS_CHAIN: _TARDIS | {"bid_price", "ask_price", "bid_iv", "ask_iv", "mark_iv", "underlying_price"},
-    Format.TARDIS_TICKER: _TARDIS | {"index_price", "mark_price", "funding_rate"},
-    Format.CHAIN_TABLE: frozenset(
-        {"timestamp", "instrument_name", "bid_price", "ask_price", "underlying", "implied_volatility", "index_price"}
-    ),
+    Format.TARDIS_TRADES: tardis.IDENTITY | {"id", "side", "price", "amount"},
+    Format.TARDIS_CHAIN: tardis.NEEDS,
+    Format.TARDIS_TICKER: tardis.IDENTITY | {"index_price", "mark_price", "funding_rate"},
+    Format.CHAIN_TABLE: bulk_table.NEEDS,
 }
 _SUFFIXES = (".parquet", ".csv", ".csv.gz")
 

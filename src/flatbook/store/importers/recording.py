@@ -11,7 +11,7 @@ import polars as pl
 
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.instruments import parse_name
-from flatbook.domain.units import NS_PER_MINUTE, format_utc
+from flatbook.domain.units import format_utc
 from flatbook.store.atomic import new_directory
 from flatbook.store.session import META_FILE, SessionMeta, Span
 from flatbook.store.tables import CHAIN, FUNDING, INDEX, INSTRUMENTS, TRADES, Table, faults
@@ -116,8 +116,3 @@ def reasons(set_aside: Counter[str]) -> str:
 def _as_table(meta: SessionMeta) -> dict[str, Any]:
     table: dict[str, Any] = msgspec.to_builtins(meta)
     return table
-
-
-def minute_end(ts_ns: pl.Expr) -> pl.Expr:
-    """The end of the minute that `ts_ns` lies in: when a row stamped to the minute is surely there."""
-    return (ts_ns // NS_PER_MINUTE + 1) * NS_PER_MINUTE

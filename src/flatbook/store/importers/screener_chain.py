@@ -1,8 +1,4 @@
-"""The chain snapshots of a Deribit screener export: bid and ask of every option, in USD and in vol.
-
-Every USD price of a snapshot is a coin price times one whole number of dollars, so their greatest common divisor gives
-that number back, and with it the coin prices, exactly. The vols' floor (0.8 %) and cap (999 %) are the source's
-solver giving up, not a quote.
+"""The chain snapshots of a Deribit screener export, checked against the trades that it came with.
 
 When a snapshot was taken is known to the minute of the last trade that was stored with it; it counts as known from
 that minute's end. A snapshot whose put-call parity contradicts the index of that moment was taken later than that
@@ -18,20 +14,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flatbook.domain.reference import ReferenceData
-from flatbook.store.importers.recording import empty, minute_end
-from flatbook.store.source_table import divided, read_rows
+from flatbook.store.chains.numbers import minute_end
+from flatbook.store.chains.screener import COLUMNS, PRICES_AND_VOLS, coin_price, usd_per_coin, utc_ns, vol
+from flatbook.store.importers.recording import empty
+from flatbook.store.source_table import read_rows
 from flatbook.store.tables import CHAIN
 from flatbook.store.tradable import keep_sound, known_instruments, tradable_chain
 
 PARITY_TOLERANCE = 0.001
 """How far the nearest expiry's forward may be from the index: its basis and a minute's move, on days like these."""
-
-_COLUMNS = (
-    *("capture_time_utc_est", "commit_time_utc", "symbol", "bid_price_usd", "ask_price_usd", "bid_iv", "ask_iv"),
-)
-_USD_PLACES = 10_000
-_IV_FLOOR_PERCENT, _IV_CAP_PERCENT = 0.8, 999.0
-_COIN_PER_INDEX_TOLERANCE = 0.05
 
 
 def read_snapshots(paths: list[Path], reference: ReferenceData, set_aside: Counter[str]) -> pl.DataFrame:
@@ -40,12 +31,12 @@ def read_snapshots(paths: list[Path], reference: ReferenceData, set_aside: Count
     Set aside and counted: rows that are crossed, expired, of an unknown instrument, without a time, or with a negative
     price or vol.
     """
-    raw = pl.concat([read_rows(path, _COLUMNS) for path in paths])
+    raw = pl.concat([read_rows(path, COLUMNS) for path in paths])
     timed = raw.select(
         instrument=pl.col("symbol"),
-        captured_ns=minute_end(_utc_ns("capture_time_utc_est")),
-        stored_ns=minute_end(_utc_ns("commit_time_utc")),
-        **{name: pl.col(name).cast(pl.Float64).fill_null(0.0) for name in _COLUMNS[3:]},
+        captured_ns=minute_end(utc_ns("capture_time_utc_est")),
+        stored_ns=minute_end(utc_ns("commit_time_utc")),
+        **{name: pl.col(name).cast(pl.Float64).fill_null(0.0) for name in PRICES_AND_VOLS},
     )
     known = known_instruments(timed["instrument"].drop_nulls().unique(), reference)
     expiries = {name: instrument.contract.expiry_ns for name, instrument in known.items()}
@@ -55,7 +46,7 @@ def read_snapshots(paths: list[Path], reference: ReferenceData, set_aside: Count
         .then(pl.lit("quote without a time"))
         .when(~pl.col("instrument").is_in(list(known)).fill_null(False))
         .then(pl.lit("quote of an unknown instrument"))
-        .when(pl.min_horizontal(_COLUMNS[3:]) < 0)
+        .when(pl.min_horizontal(PRICES_AND_VOLS) < 0)
         .then(pl.lit("quote with a negative price or vol"))
         .when((pl.col("bid_iv") > pl.col("ask_iv")) & (pl.col("ask_iv") > 0))
         .then(pl.lit("crossed quote"))
@@ -77,10 +68,10 @@ def to_chain(
     for (captured_ns, underlying), rows in snapshots.group_by("captured_ns", "underlying", maintain_order=True):
         levels = index.filter(pl.col("underlying") == underlying)
         index_usd = _as_of(levels, int(str(captured_ns)))
-        usd_per_coin = _usd_per_coin(rows, index_usd)
-        chain = _chain_rows(rows, usd_per_coin)
+        rate = usd_per_coin(rows, index_usd)
+        chain = _chain_rows(rows, rate)
         name = rows["captured_ns"].cast(pl.Datetime("ns"))[0]
-        if math.isnan(usd_per_coin):
+        if math.isnan(rate):
             notes.append(
                 f"Snapshot {name:%Y-%m-%d %H:%M}: no one rate turns its USD prices into coin; they are left out."
             )
@@ -94,52 +85,21 @@ def to_chain(
     return pl.concat(parts).sort("local_ts_ns", maintain_order=True), notes
 
 
-def _utc_ns(column: str) -> pl.Expr:
-    return pl.col(column).str.to_datetime("%Y-%m-%dT%H:%M:%SZ", strict=False, time_unit="ns").cast(pl.Int64)
-
-
 def _as_of(index: pl.DataFrame, ts_ns: int) -> float:
     """The last index at or before `ts_ns`; NaN where there is none."""
     row = int(index["local_ts_ns"].search_sorted(ts_ns, "right")) - 1
     return float(index["price_usd"][row]) if row >= 0 else math.nan
 
 
-def _usd_per_coin(rows: pl.DataFrame, index_usd: float) -> float:
-    """The whole number of dollars that turned the snapshot's coin prices into USD; NaN where it does not show.
-
-    A coin price is a multiple of 0.0001, so that a USD price, in its 4 places, is a multiple of the rate.
-    """
-    prices = pl.concat([rows["bid_price_usd"], rows["ask_price_usd"]]).to_numpy() * _USD_PLACES
-    whole = np.rint(prices[prices > 0]).astype(np.int64)
-    divisor = int(np.gcd.reduce(whole)) if whole.size else 0
-    if math.isnan(index_usd) or divisor == 0:
-        return math.nan
-    # The prices may share a factor of their own, on top of the rate: few rows, or all of them on the coarse tick.
-    factor = max(round(divisor / index_usd), 1)
-    rate = divisor / factor
-    return rate if rate.is_integer() and abs(rate / index_usd - 1) < _COIN_PER_INDEX_TOLERANCE else math.nan
-
-
-def _chain_rows(rows: pl.DataFrame, usd_per_coin: float) -> pl.DataFrame:
+def _chain_rows(rows: pl.DataFrame, rate: float) -> pl.DataFrame:
     nothing = float("nan")
-
-    def coin_price(side: str) -> pl.Expr:
-        price = pl.col(f"{side}_price_usd")
-        exact = divided((price / usd_per_coin * _USD_PLACES).round(), _USD_PLACES)
-        return pl.when(price > 0).then(exact).otherwise(nothing)
-
-    def vol(side: str) -> pl.Expr:
-        percent = pl.col(f"{side}_iv")
-        quoted = (pl.col(f"{side}_price_usd") > 0) & (percent > _IV_FLOOR_PERCENT) & (percent < _IV_CAP_PERCENT)
-        return pl.when(quoted).then(divided(percent, 100)).otherwise(nothing)
-
     return rows.select(
         "underlying",
         "instrument",
         exch_ts_ns=pl.col("captured_ns"),
         local_ts_ns=pl.col("captured_ns"),
-        bid=coin_price("bid"),
-        ask=coin_price("ask"),
+        bid=coin_price("bid", rate),
+        ask=coin_price("ask", rate),
         bid_iv=vol("bid"),
         ask_iv=vol("ask"),
         mark_iv=pl.lit(nothing),

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
-from flatbook.domain.errors import BadInputError
 from flatbook.domain.reference import ReferenceData
+from flatbook.store.chains.tardis import VENUE, check_microseconds
 from flatbook.store.importers.formats import Format, Recognised
 from flatbook.store.importers.recording import Recording
 from flatbook.store.source_table import divided, quoted, read_rows
@@ -20,7 +20,6 @@ from flatbook.store.tables import CHAIN, INDEX, TRADES
 from flatbook.store.tradable import keep_sound, known_instruments, tradable_chain, tradable_trades
 
 NAME = "Tardis CSV"
-_VENUE = "deribit"
 _CLOCKS = {
     "exch_ts_ns": "the venue's, from microseconds UTC",
     "local_ts_ns": "Tardis' recorder's, from microseconds UTC",
@@ -36,8 +35,6 @@ _NOTES = (
     "Block trades are not marked in this source: every trade counts as book flow.",
     "Each chain row is an update of one instrument. Funding is not taken: the ticker's rate accrues continuously.",
 )
-_LATEST_US = 10**17
-"""Stamps beyond this (the year 5138) are not in microseconds."""
 
 
 def read(found: Recognised, reference: ReferenceData) -> Recording:
@@ -57,11 +54,13 @@ def _rows(
     if not paths:
         return None
     names = ("exchange", "symbol", "timestamp", "local_timestamp", *columns)
-    raw = pl.concat([_checked(path, read_rows(path, names)) for path in paths])
+    raw = pl.concat(
+        [check_microseconds(path, read_rows(path, names), "timestamp", "local_timestamp") for path in paths]
+    )
     known = known_instruments(raw["symbol"].unique(), reference)
     coins = {name: instrument.contract.base for name, instrument in known.items()}
     reason = (
-        pl.when(pl.col("exchange") != _VENUE)
+        pl.when(pl.col("exchange") != VENUE)
         .then(pl.lit("row of another venue"))
         .when(~pl.col("symbol").is_in(list(known)))
         .then(pl.lit("row of an unknown instrument"))
@@ -74,13 +73,6 @@ def _rows(
         underlying=pl.col("symbol").replace_strict(coins, default=None, return_dtype=pl.String),
         **{name: pl.col(name) for name in columns},
     ).sort("local_ts_ns", maintain_order=True)
-
-
-def _checked(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
-    for name in ("timestamp", "local_timestamp"):
-        if frame[name].dtype != pl.Int64 or frame[name].null_count() or (frame[name] >= _LATEST_US).any():
-            raise BadInputError(f"{path}: {name} is not in microseconds; take the file as Tardis delivers it")
-    return frame
 
 
 def _index(paths: list[Path], reference: ReferenceData, set_aside: Counter[str]) -> pl.DataFrame:

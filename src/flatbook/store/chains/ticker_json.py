@@ -1,0 +1,113 @@
+"""Deribit's tickers as JSON: a list, a map by name, a reply or messages of its API, or one of these a line.
+
+A ticker is an object that names an instrument and has a mark price and a bid, wherever it stands; what get_order_book,
+get_book_summary_by_currency and the ticker channel give are tickers too. Other messages are counted.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from flatbook.domain.errors import BadInputError
+from flatbook.store.chains.numbers import as_numbers
+from flatbook.store.chains.quotes import Quotes
+from flatbook.store.chains.tickers import NOTES, NUMBERS, ticker_rows
+from flatbook.store.source_table import first_line, read_bytes
+
+NAME = "Deribit tickers (JSON)"
+_SUMMARY_NAMES = {
+    "best_bid_price": "bid_price",
+    "best_ask_price": "ask_price",
+    "timestamp": "creation_timestamp",
+    "index_price": "estimated_delivery_price",
+}
+"""What a book summary calls the fields of a ticker."""
+
+_ENVELOPES = ("result", "params", "data", "tickers")
+
+
+def read(path: Path) -> Quotes:
+    """The tickers in the file.
+
+    Errors      BadInputError where it is no JSON, or holds no ticker
+    """
+    others: Counter[str] = Counter()
+    tickers = list(_tickers(_decoded(path), others))
+    if not tickers:
+        raise BadInputError(
+            f"{path}: JSON without a ticker (an object with instrument_name, mark_price and best_bid_price); "
+            "save the result of public/ticker or public/get_book_summary_by_currency"
+        )
+    columns = {name: [_cell(ticker, name) for ticker in tickers] for name in NUMBERS}
+    raw = pl.DataFrame(
+        {
+            "instrument_name": [str(ticker["instrument_name"]) for ticker in tickers],
+            "timestamp": [_whole(_field(ticker, "timestamp")) for ticker in tickers],
+            **columns,
+        },
+        schema={"instrument_name": pl.String, "timestamp": pl.Int64, **dict.fromkeys(NUMBERS, pl.String)},
+    )
+    return Quotes(ticker_rows(as_numbers(raw, NUMBERS), None), NOTES, others)
+
+
+def _decoded(path: Path) -> Any:
+    try:
+        data = read_bytes(path)
+        try:
+            return msgspec.json.decode(data)
+        except msgspec.DecodeError:
+            if b"\n" not in data.strip():
+                raise
+            return msgspec.json.Decoder().decode_lines(data)
+    except (msgspec.DecodeError, OSError, EOFError, RecursionError, UnicodeDecodeError) as error:
+        raise BadInputError(f"{path}: not whole JSON ({first_line(error)}); fetch it again") from None
+
+
+def _tickers(value: Any, others: Counter[str]) -> Iterator[dict[str, Any]]:
+    """The tickers in a decoded value; objects that name an instrument and are none are counted."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _tickers(each, others)
+    elif isinstance(value, dict):
+        inside = [value[name] for name in _ENVELOPES if name in value]
+        if _is_ticker(value):
+            yield value
+        elif inside:
+            for each in inside:
+                yield from _tickers(each, others)
+        elif "instrument_name" in value:
+            others["message that is no ticker"] += 1
+        else:
+            yield from _by_name(value, others)
+
+
+def _by_name(value: dict[str, Any], others: Counter[str]) -> Iterator[dict[str, Any]]:
+    """Tickers in a map from each instrument's name."""
+    for each in value.values():
+        if isinstance(each, dict) and "instrument_name" in each:
+            yield from _tickers(each, others)
+
+
+def _is_ticker(value: dict[str, Any]) -> bool:
+    return {"instrument_name", "mark_price"} <= value.keys() and ("best_bid_price" in value or "bid_price" in value)
+
+
+def _field(ticker: dict[str, Any], name: str) -> Any:
+    value = ticker.get(name)
+    return ticker.get(_SUMMARY_NAMES.get(name, name)) if value is None else value
+
+
+def _cell(ticker: dict[str, Any], name: str) -> str | None:
+    """A number as text, as a table would have it; an expired contract's `estimated_delivery_price` is a word."""
+    value = _field(ticker, name)
+    if value is None or (name == "index_price" and isinstance(value, str)):
+        return None
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
