@@ -70,9 +70,9 @@ def _record(events: Iterable[AnyEvent], reference: ReferenceData, folder: Path) 
 
     from flatbook.domain.events import ChainQuotes, TradePrint
     from flatbook.store.importers.recording import Recording, write
-    from flatbook.store.tables import CHAIN, FUNDING, INDEX, TRADES, Table
+    from flatbook.store.tables import CHAIN, FUNDING, INDEX, QUOTES, TRADES, Table
 
-    rows: dict[str, list[dict[str, Any]]] = {"index": [], "trade": [], "chain": [], "funding": []}
+    rows: dict[str, list[dict[str, Any]]] = {"index": [], "top": [], "trade": [], "chain": [], "funding": []}
     for event in events:
         fields = msgspec.structs.asdict(event)
         kind = str(type(event).__struct_config__.tag)
@@ -93,6 +93,7 @@ def _record(events: Iterable[AnyEvent], reference: ReferenceData, folder: Path) 
     recording = Recording(
         "simulated market",
         index=frame(INDEX, "index"),
+        quotes=frame(QUOTES, "top"),
         trades=frame(TRADES, "trade"),
         chain=frame(CHAIN, "chain"),
         funding=frame(FUNDING, "funding"),

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from flatbook.domain import events
-from flatbook.domain.events import AnyEvent, ChainQuotes, Delivery, Event, Fill, QuoteRow, TradePrint
+from flatbook.domain.events import AnyEvent, ChainQuotes, Delivery, Event, Fill, QuoteRow, TopOfBook, TradePrint
 
 CLOCKS = {"exch_ts_ns": 1_743_359_100_000_000_000, "local_ts_ns": 1_743_359_100_000_000_001}
 FILL = Fill(
@@ -72,3 +72,15 @@ def test_every_event_has_its_own_tag_and_is_one_of_any_event() -> None:
     tags = {kind.__struct_config__.tag for kind in defined}
     assert len(tags) == len(defined)
     assert None not in tags
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "mark", "mid"),
+    [(99.0, 101.0, 98.0, 100.0), (math.nan, 101.0, 98.0, 98.0), (99.0, math.nan, 98.0, 98.0)],
+)
+def test_a_book_with_one_side_is_worth_its_mark(bid: float, ask: float, mark: float, mid: float) -> None:
+    top = TopOfBook(
+        **CLOCKS, instrument="BTC-PERPETUAL", bid=bid, ask=ask, bid_amount=1.0, ask_amount=1.0, mark_price=mark
+    )
+    assert top.mid == mid
+    assert math.isnan(msgspec.structs.replace(top, ask=math.nan, mark_price=math.nan).mid)

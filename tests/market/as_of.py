@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import numpy as np
 
-from flatbook.domain.events import AnyEvent, ChainQuotes, Delivery, IndexTick, QuoteRow, TradePrint
+from flatbook.domain.events import AnyEvent, ChainQuotes, Delivery, IndexTick, QuoteRow, TopOfBook, TradePrint
 
 
 def another_future(events: Sequence[AnyEvent], after_ns: int, seed: int = 0) -> list[AnyEvent]:
@@ -21,6 +21,10 @@ def _altered(event: AnyEvent, rng: np.random.Generator) -> AnyEvent:
     match event:
         case IndexTick() | Delivery():
             return msgspec.structs.replace(event, price_usd=event.price_usd * factor)
+        case TopOfBook():
+            return msgspec.structs.replace(
+                event, bid=event.bid * factor, ask=event.ask * factor, mark_price=event.mark_price * factor
+            )
         case TradePrint():
             return msgspec.structs.replace(
                 event,

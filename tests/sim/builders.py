@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from flatbook.domain.events import AnyEvent, ChainQuotes, Event, IndexTick, QuoteRow, TradePrint
+from flatbook.domain.events import AnyEvent, ChainQuotes, Event, IndexTick, QuoteRow, TopOfBook, TradePrint
 from flatbook.domain.intents import OrderIntent, Purpose, TimeInForce
 from flatbook.domain.units import NS_PER_SECOND, parse_utc
 from flatbook.engine.effects import Effects, Order, QuoteChanges
@@ -56,6 +56,15 @@ def chain(seconds: float, *names: str) -> ChainQuotes:
     nan = float("nan")
     rows = tuple(QuoteRow(name, nan, nan, nan, nan, nan, nan) for name in names)
     return ChainQuotes(exch_ts_ns=at(seconds), local_ts_ns=at(seconds), underlying="BTC", rows=rows)
+
+
+def top(seconds: float, bid: float = 80_007.5, ask: float = 80_008.5, name: str = PERPETUAL) -> TopOfBook:
+    """A contract's best prices, amounts and mark unknown."""
+    nan = float("nan")
+    return TopOfBook(
+        exch_ts_ns=at(seconds), local_ts_ns=at(seconds), instrument=name, bid=bid, ask=ask, bid_amount=nan,
+        ask_amount=nan, mark_price=nan,
+    )  # fmt: skip
 
 
 def quote(row: int, bid: tuple[int, int] | None, ask: tuple[int, int] | None) -> QuoteChanges:

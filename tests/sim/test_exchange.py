@@ -16,6 +16,7 @@ from flatbook.domain.events import (
     MarketEvent,
     OrderAccepted,
     OrderRejected,
+    TopOfBook,
     TradePrint,
 )
 from flatbook.domain.units import NS_PER_DAY, NS_PER_MINUTE, parse_utc
@@ -37,6 +38,7 @@ from .builders import (
     run,
     terms,
     together,
+    top,
     trade,
 )
 
@@ -321,3 +323,33 @@ def test_the_same_seed_gives_the_same_answers() -> None:
     assert first == again != other
     ids = [fill.trade_id for fill in only(first, Fill)]
     assert len(set(ids)) == len(ids) > 150
+
+
+def test_a_hedge_meets_the_perpetual_at_its_recorded_premium() -> None:
+    events: list[MarketEvent] = [index(0), top(1, 80_399.5, 80_400.5), index(2, 40_000.0), index(3, 40_000.0)]
+    hedge = once(events[2], lambda now_ns: Effects(now_ns, orders=(order("h0", 1, 41_000.0, 10),)))
+    heard = run(venue(events), hedge)
+    assert only(heard, TopOfBook) == [events[1]]
+    (fill,) = only(heard, Fill)
+    assert fill.price_ticks * 0.5 == pytest.approx(40_000.0 * 1.005, rel=2e-4)
+    assert fill.price_ticks * 0.5 > 40_000.0 * 1.005
+
+
+def test_a_top_without_prices_and_one_of_a_dated_future_move_no_perpetual() -> None:
+    nan = float("nan")
+    events: list[MarketEvent] = [
+        index(0), top(1, nan, nan), top(1, 81_000.0, 81_001.0, "BTC-27JUN25"), index(2), index(3)
+    ]  # fmt: skip
+    hedge = once(events[3], lambda now_ns: Effects(now_ns, orders=(order("h0", 1, 81_000.0, 10),)))
+    (fill,) = only(run(venue(events), hedge), Fill)
+    assert fill.price_ticks * 0.5 == pytest.approx(80_000.0, rel=2e-4)
+
+
+def test_a_dated_future_that_was_only_quoted_is_delivered() -> None:
+    events: list[MarketEvent] = [index(0), top(1, 80_000.0, 80_001.0, "BTC-1APR25"), moved(index(0), EIGHT + 1)]
+    (delivery,) = only(run(venue(events)), Delivery)
+    assert delivery.expiry_ns == EIGHT
+
+
+def moved(event: IndexTick, ts_ns: int) -> IndexTick:
+    return replace(event, exch_ts_ns=ts_ns, local_ts_ns=ts_ns)

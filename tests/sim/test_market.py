@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -19,6 +20,7 @@ from flatbook.domain.events import (
     FundingRate,
     IndexTick,
     OrderRejected,
+    TopOfBook,
     TradePrint,
 )
 from flatbook.domain.instruments import parse_name
@@ -191,6 +193,23 @@ def test_funding_is_the_rule_on_the_premium_of_the_hours_before() -> None:
     rates = np.clip(np.maximum(0.00025, premium) + np.minimum(-0.00025, premium), -0.005, 0.005)
     assert (funding.instrument, funding.hours) == (PERPETUAL, 8.0)
     assert funding.rate == pytest.approx(rates.mean(), rel=1e-12)
+
+
+def test_the_perpetuals_top_follows_its_premium_and_comes_no_oftener_than_asked() -> None:
+    heard = run(market(0.2, parameters=SLOW))
+    tops = only(heard, TopOfBook)
+    moments = np.array([event.exch_ts_ns for event in tops])
+    assert np.diff(moments).min() >= SLOW.top_every_s * NS_PER_SECOND
+    assert len(tops) > 100
+    ticks = {tick.exch_ts_ns: tick.price_usd for tick in only(heard, IndexTick)}
+    premium = world(0.2).minute_at(moments // NS_PER_MINUTE * NS_PER_MINUTE).premium
+    for event, expected in zip(tops, premium, strict=True):
+        mid = ticks[event.exch_ts_ns] * (1 + expected)
+        assert event.instrument == PERPETUAL
+        assert event.bid < mid < event.ask
+        assert event.mark_price == pytest.approx(mid, abs=0.01)
+        assert event.ask - event.bid < 2.1e-4 * mid
+    assert all((a.bid, a.ask) != (b.bid, b.ask) for a, b in pairwise(tops)), "sent only where it changed"
 
 
 def test_the_same_seed_and_answers_give_the_same_events() -> None:

@@ -81,6 +81,18 @@ def test_a_round_trip_always_costs() -> None:
     assert sold < INDEX < bought
 
 
+@given(st.floats(20_000, 200_000), st.floats(-30, 30))
+def test_what_is_shown_is_the_touch_on_the_grid_rounded_outward(index_usd: float, premium_bp: float) -> None:
+    market = PerpetualMarket(PerpetualTerms())
+    market.premium_of[PERPETUAL] = premium_bp * 1e-4
+    bid, ask = (ticks * BTC.tick_size for ticks in market.shown_ticks(BTC, index_usd))
+    for side, shown in ((-1, bid), (1, ask)):
+        touch = market.touch_usd(PERPETUAL, index_usd, side)
+        assert -1e-6 <= side * (shown - touch) < BTC.tick_size
+    assert bid < market.mid_usd(PERPETUAL, index_usd) < ask
+    assert market.mid_usd("ETH-PERPETUAL", index_usd) == index_usd, "another's premium is its own"
+
+
 def test_linear_contracts_count_their_size_in_coins() -> None:
     linear = REFERENCE.instrument("BTC_USDC-PERPETUAL")
     terms = PerpetualTerms(half_spread_bp=0, impact_memory_s=0)

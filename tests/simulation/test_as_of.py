@@ -58,7 +58,7 @@ def test_another_future_the_same_past(
     change: Callable[[pl.DataFrame], pl.DataFrame],
 ) -> None:
     session = Path(shutil.copytree(morning, tmp_path / "session"))
-    for table in ("index", "trades", "chain", "funding"):
+    for table in ("index", "quotes", "trades", "chain", "funding"):
         path = session / f"{table}.parquet"
         frame = pl.read_parquet(path)
         is_past = pl.col("local_ts_ns") < NOW_NS

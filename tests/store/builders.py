@@ -39,6 +39,14 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "forward_usd": NAN,
     },
     "funding": {"instrument": "BTC-PERPETUAL", "rate": 0.0001, "hours": 8.0},
+    "quotes": {
+        "instrument": "BTC-PERPETUAL",
+        "bid": 84_001.0,
+        "ask": 84_002.0,
+        "bid_amount": 10_000.0,
+        "ask_amount": NAN,
+        "mark_price": 84_001.25,
+    },
 }
 
 

@@ -17,6 +17,7 @@ from .builders import CALL, PUT, T0, write_session
 
 _GOOD: dict[str, Sequence[Mapping[str, Any]]] = {
     "index": [{"at": 0}, {"at": 1}],
+    "quotes": [{"at": 2}],
     "trades": [{"at": 2}],
     "chain": [{"at": 3}],
     "funding": [{"at": 4}],
@@ -44,7 +45,7 @@ def test_a_sound_session_has_nothing_to_say(tmp_path: Path, reference: Reference
     report = check_session(directory, reference)
     assert report.findings == ()
     assert report.is_usable
-    assert report.rows == {"instruments": 1, "index": 2, "trades": 1, "chain": 1, "funding": 1}
+    assert report.rows == {"instruments": 1, "index": 2, "quotes": 1, "trades": 1, "chain": 1, "funding": 1}
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,8 @@ def test_a_sound_session_has_nothing_to_say(tmp_path: Path, reference: Reference
         ),
         ({"chain": [{"at": 3}, {"at": 3}]}, "chain", Severity.WARNING, "rows that repeat another's underlying", 1),
         ({"chain": [{"at": 3, "bid": 0.07}]}, "chain", Severity.WARNING, "crossed quote", 1),
+        ({"quotes": [{"at": 2, "bid": 85_000.0}]}, "quotes", Severity.WARNING, "crossed top of book", 1),
+        ({"quotes": [{"at": 2, "ask": 0.0}]}, "quotes", Severity.UNUSABLE, "ask is 0.0", 1),
         ({"trades": [{"at": 2, "instrument": "X"}]}, "trades", Severity.WARNING, "trade of an unknown instrument", 1),
         (
             {"trades": [{"at": 2, "index_usd": 84_001.0}]},
@@ -120,6 +123,7 @@ def test_absent_tables_are_told_by_what_they_cost(tmp_path: Path, reference: Ref
         "index": Severity.UNUSABLE,
         "trades": Severity.WARNING,
         "chain": Severity.NOTE,
+        "quotes": Severity.NOTE,
         "funding": Severity.NOTE,
         "instruments": Severity.NOTE,
     }
@@ -143,6 +147,7 @@ def test_the_recorded_tape_is_usable_and_its_oddities_are_these(recorded: Sessio
     assert report.is_usable
     assert report.digest == recorded.digest
     assert [(finding.severity, finding.table, finding.count) for finding in report.findings] == [
+        (Severity.NOTE, "quotes", 1),
         (Severity.NOTE, "funding", 1),
         (Severity.NOTE, "trades", 5),
         (Severity.NOTE, "session.toml", 9),

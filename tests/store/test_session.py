@@ -1,5 +1,6 @@
 """A session gives its events once each, in local-time order, and its digest names its bytes."""
 
+import math
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flatbook.domain.errors import BadInputError
-from flatbook.domain.events import ChainQuotes, FundingRate, IndexTick, TradePrint
+from flatbook.domain.events import ChainQuotes, FundingRate, IndexTick, TopOfBook, TradePrint
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_SECOND, parse_utc
 from flatbook.store.session import META_FILE, Session, open_session
@@ -26,9 +27,10 @@ def test_events_carry_their_rows(tmp_path: Path, reference: ReferenceData) -> No
         index=[{"at": 1, "price_usd": 84_001.5}],
         trades=[{"at": 2, "instrument": PUT, "taker_side": -1, "amount": 2.5, "off_book": True, "trade_id": "77"}],
         funding=[{"at": 3}],
+        quotes=[{"at": 3.5, "exch_ts_ns": T0 + 7}],
         chain=[{"at": 4, "exch_ts_ns": T0}, {"at": 4, "exch_ts_ns": T0 + 9, "instrument": PUT, "bid": 0.01}],
     )
-    index, trade, funding, chain = open_session(directory).market_events(*_ALWAYS, reference)
+    index, trade, funding, top, chain = open_session(directory).market_events(*_ALWAYS, reference)
     second = T0 + NS_PER_SECOND
     assert index == IndexTick(exch_ts_ns=second, local_ts_ns=second, underlying="BTC", price_usd=84_001.5)
     assert trade == TradePrint(
@@ -46,16 +48,20 @@ def test_events_carry_their_rows(tmp_path: Path, reference: ReferenceData) -> No
     )
     assert isinstance(funding, FundingRate)
     assert (funding.instrument, funding.rate, funding.hours) == ("BTC-PERPETUAL", 0.0001, 8.0)
+    assert isinstance(top, TopOfBook)
+    assert (top.exch_ts_ns, top.local_ts_ns, top.instrument) == (T0 + 7, T0 + 3_500_000_000, "BTC-PERPETUAL")
+    assert (top.bid, top.ask, top.bid_amount, top.mark_price) == (84_001.0, 84_002.0, 10_000.0, 84_001.25)
+    assert math.isnan(top.ask_amount)
     assert isinstance(chain, ChainQuotes)
     assert (chain.local_ts_ns, chain.exch_ts_ns) == (T0 + 4 * NS_PER_SECOND, T0 + 9)
     assert [(row.instrument, row.bid, row.ask_iv) for row in chain.rows] == [(CALL, 0.05, 0.55), (PUT, 0.01, 0.55)]
 
 
-def test_at_equal_times_index_funding_trade_chain(tmp_path: Path, reference: ReferenceData) -> None:
+def test_at_equal_times_index_top_funding_trade_chain(tmp_path: Path, reference: ReferenceData) -> None:
     same = [{"at": 7}]
-    directory = write_session(tmp_path / "s", chain=same, trades=same, index=same, funding=same)
+    directory = write_session(tmp_path / "s", chain=same, trades=same, index=same, funding=same, quotes=same)
     events = open_session(directory).market_events(*_ALWAYS, reference)
-    assert [type(event) for event in events] == [IndexTick, FundingRate, TradePrint, ChainQuotes]
+    assert [type(event) for event in events] == [IndexTick, TopOfBook, FundingRate, TradePrint, ChainQuotes]
 
 
 @settings(max_examples=40, deadline=None)

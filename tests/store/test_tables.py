@@ -7,7 +7,18 @@ import polars as pl
 import pytest
 
 from flatbook.domain.errors import BadInputError
-from flatbook.store.tables import CHAIN, FUNDING, INDEX, TABLES, TRADES, Table, faults, read_columns, read_table
+from flatbook.store.tables import (
+    CHAIN,
+    FUNDING,
+    INDEX,
+    QUOTES,
+    TABLES,
+    TRADES,
+    Table,
+    faults,
+    read_columns,
+    read_table,
+)
 
 from .builders import NAN, T0, rows
 
@@ -18,7 +29,7 @@ def _written(directory: Path, table: Table, *changes: dict[str, Any]) -> Path:
 
 
 def test_sound_rows_come_back_as_they_are(tmp_path: Path) -> None:
-    for table in (INDEX, TRADES, CHAIN, FUNDING):
+    for table in (INDEX, QUOTES, TRADES, CHAIN, FUNDING):
         made = rows(table, {"at": 1}, {"at": 1}, {"at": 2})
         made.write_parquet(tmp_path / table.file_name)
         assert read_table(tmp_path, table).equals(made)

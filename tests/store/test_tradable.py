@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from flatbook.domain.reference import ReferenceData
-from flatbook.store.tables import CHAIN, TRADES
-from flatbook.store.tradable import known_instruments, tradable_chain, tradable_trades
+from flatbook.store.tables import CHAIN, QUOTES, TRADES
+from flatbook.store.tradable import known_instruments, tradable_chain, tradable_quotes, tradable_trades
 
 from .builders import CALL, NAN, PUT, rows
 
@@ -51,3 +51,23 @@ def test_locked_and_one_sided_quotes_are_not_crossed(reference: ReferenceData, c
     counted: Counter[str] = Counter()
     assert tradable_chain(rows(CHAIN, change), reference, counted).height == 1
     assert not counted
+
+
+def test_tops_of_books_by_reason(reference: ReferenceData) -> None:
+    tops = rows(
+        QUOTES,
+        {"bid": NAN},
+        {"instrument": "BTC-25APR25", "bid": NAN, "ask": NAN},
+        {"instrument": "BTC_USDC", "bid": 84_002.0},
+        {"bid": 84_002.5},
+        {"instrument": CALL},
+        {"instrument": "BTC-PERP"},
+    )
+    counted: Counter[str] = Counter()
+    kept = tradable_quotes(tops, reference, counted)
+    assert kept["instrument"].to_list() == ["BTC-PERPETUAL", "BTC-25APR25", "BTC_USDC"]
+    assert counted == {
+        "crossed top of book": 1,
+        "top of book of an option": 1,
+        "top of book of an unknown instrument": 1,
+    }

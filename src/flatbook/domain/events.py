@@ -3,8 +3,11 @@
 Each carries two clocks: `exch_ts_ns`, when the venue says it happened, and `local_ts_ns`, when we learn of it. The
 engine lives on the local clock. An event, once made, is history: nothing changes it.
 
-At equal local time the order is: index, funding, settlement, delivery, fills and acknowledgements, trades, chains.
+At equal local time the order is: index, tops of books, funding, settlement, delivery, fills and acknowledgements,
+trades, chains.
 """
+
+import math
 
 import msgspec
 
@@ -21,6 +24,27 @@ class IndexTick(Event, frozen=True, kw_only=True, tag="index"):
 
     underlying: str
     price_usd: float
+
+
+class TopOfBook(Event, frozen=True, kw_only=True, tag="top"):
+    """The best prices of a contract that is not an option: a perpetual, a dated future, spot.
+
+    Prices are in quote currency per coin, amounts in coins, or USD for inverse contracts; `mark_price` is the venue's.
+    Each is NaN where it is not known, a price and its amount also where nobody quotes that side.
+    """
+
+    instrument: str
+    bid: float
+    ask: float
+    bid_amount: float
+    ask_amount: float
+    mark_price: float
+
+    @property
+    def mid(self) -> float:
+        """Half-way between the sides, the mark where one is missing; NaN where that is too."""
+        mid = 0.5 * (self.bid + self.ask)
+        return self.mark_price if math.isnan(mid) else mid
 
 
 class TradePrint(Event, frozen=True, kw_only=True, tag="trade"):
@@ -128,7 +152,7 @@ class OrderCancelled(Event, frozen=True, kw_only=True, tag="cancelled"):
     reason: str
 
 
-MarketEvent = IndexTick | TradePrint | ChainQuotes | FundingRate | DailySettlement | Delivery
+MarketEvent = IndexTick | TopOfBook | TradePrint | ChainQuotes | FundingRate | DailySettlement | Delivery
 """Events that are the same for every maker: what a session records."""
 
 OrderEvent = Fill | OrderAccepted | OrderRejected | OrderCancelled

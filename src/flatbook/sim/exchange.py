@@ -4,6 +4,7 @@ Nothing we do moves the tape. Block and combo prints pass by and fill nothing. S
 UTC the perpetuals' session ends, and every expiry seen is delivered at the index's average over the half hour before.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 
 from flatbook.domain.errors import BadInputError, UnknownInstrumentError
@@ -13,6 +14,7 @@ from flatbook.domain.events import (
     FundingRate,
     IndexTick,
     MarketEvent,
+    TopOfBook,
     TradePrint,
 )
 from flatbook.domain.instruments import Kind, parse_name
@@ -95,9 +97,18 @@ class RecordedVenue:
                     self._notice(row.instrument)
         elif isinstance(event, FundingRate):
             self._notice(event.instrument)
+        elif isinstance(event, TopOfBook):
+            self._notice(event.instrument)
+            self._follow(event)
         else:
             return
         self._gateway.publish(event)
+
+    def _follow(self, event: TopOfBook) -> None:
+        """From here on our hedges meet the perpetual at its recorded premium; the spread stays that of the terms."""
+        index_usd = self._gateway.index_usd.get(event.instrument.split("-")[0].split("_")[0])
+        if event.instrument in self._perpetuals and index_usd is not None and not math.isnan(event.mid):
+            self._gateway.perpetual.premium_of[event.instrument] = event.mid / index_usd - 1
 
     def _match(self, event: TradePrint) -> None:
         """Meets a print with our quote; a price between ticks, as of a liquidation, counts as the tick it reached."""

@@ -116,7 +116,9 @@ class Gateway:
         """Prices in USD of those of `names` whose index has been seen, by name."""
         bases = {name: name.split("-")[0].split("_")[0] for name in sorted(names)}
         return {
-            name: self.perpetual.mid_usd(self.index_usd[base]) for name, base in bases.items() if base in self.index_usd
+            name: self.perpetual.mid_usd(name, self.index_usd[base])
+            for name, base in bases.items()
+            if base in self.index_usd
         }
 
     def deliver_before(self, exch_ns: int) -> Iterator[AnyEvent]:

@@ -16,24 +16,26 @@ from flatbook.domain.events import (
     OrderAccepted,
     OrderCancelled,
     OrderRejected,
+    TopOfBook,
     TradePrint,
 )
 
 NEVER_NS = 2**63 - 1
 """A time that does not come."""
 
-_ANSWER = 4
+_ANSWER = 5
 _RANK: dict[type[Event], int] = {
     IndexTick: 0,
-    FundingRate: 1,
-    DailySettlement: 2,
-    Delivery: 3,
+    TopOfBook: 1,
+    FundingRate: 2,
+    DailySettlement: 3,
+    Delivery: 4,
     Fill: _ANSWER,
     OrderAccepted: _ANSWER,
     OrderRejected: _ANSWER,
     OrderCancelled: _ANSWER,
-    TradePrint: 5,
-    ChainQuotes: 6,
+    TradePrint: 6,
+    ChainQuotes: 7,
 }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.domain.errors import BadInputError, ConfigurationError
-from flatbook.domain.events import AnyEvent, FundingRate, IndexTick
+from flatbook.domain.events import AnyEvent, FundingRate, IndexTick, TopOfBook
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND, NS_PER_YEAR
 from flatbook.engine.effects import Effects
@@ -51,6 +51,7 @@ class MarketParameters:
     index_every_s   seconds between index ticks; divides a minute
     slice_every_s   seconds between chain quotes of one expiry, the expiries taking turns; a multiple of the above
     chain_every_s   seconds between chain quotes of all of them; a multiple of `slice_every_s`
+    top_every_s     least seconds between tops of the perpetual's book, each sent where it changed
     """
 
     world: WorldParameters = field(default_factory=WorldParameters)
@@ -60,6 +61,7 @@ class MarketParameters:
     index_every_s: int = 1
     slice_every_s: int = 10
     chain_every_s: int = 60
+    top_every_s: int = 5
 
     def __post_init__(self) -> None:
         if self.index_every_s < 1 or self.slice_every_s % self.index_every_s or self.chain_every_s % self.slice_every_s:
@@ -115,6 +117,9 @@ class SimulatedVenue:
         self._clock = SettlementClock()
         self._next_arrival = 0
         self._funded_ns = start_ns
+        self._perpetual = reference.instrument(PERPETUAL)
+        self._shown_ticks = (0, 0)
+        self._show_ns = start_ns
 
     @property
     def informed_trades(self) -> frozenset[str]:
@@ -156,7 +161,8 @@ class SimulatedVenue:
         yield from gateway.close()
 
     def _tick(self, step: int, now_ns: int, index_usd: float) -> None:
-        """What the venue does on a tick, in the order of `domain.events`: index, funding, settlement, then quotes."""
+        """What the venue does on a tick, in the order of `domain.events`: index, the perpetual's top, funding,
+        settlement, then quotes."""
         clocks = Clocks(now_ns, self._line.local_ns(now_ns))
         self._clock.tick(UNDERLYING, now_ns, index_usd)
         gateway = self._gateway
@@ -167,6 +173,8 @@ class SimulatedVenue:
         if seconds % 60 == 0:
             gateway.perpetual.premium = float(self._stage.world.minute_at(np.array([now_ns])).premium[0])
         gateway.tick(UNDERLYING, index_usd, now_ns)
+        if now_ns >= self._show_ns:
+            self._show_perpetual(clocks, index_usd)
         if now_ns % FUNDING_NS == 0 and step:
             self._pay_funding(clocks)
         if now_ns >= self._clock.next_ns:
@@ -175,6 +183,27 @@ class SimulatedVenue:
             self._open_hour(now_ns, index_usd)
         if seconds % self.parameters.slice_every_s == 0:
             self._publish_chain(clocks, seconds)
+
+    def _show_perpetual(self, clocks: Clocks, index_usd: float) -> None:
+        """Sends the top of the perpetual's book where it is another than the one sent last."""
+        shown = self._gateway.perpetual.shown_ticks(self._perpetual, index_usd)
+        if shown == self._shown_ticks:
+            return
+        self._shown_ticks = shown
+        self._show_ns = clocks.exch_ns + self.parameters.top_every_s * NS_PER_SECOND
+        bid, ask = (ticks * self._perpetual.tick_size for ticks in shown)
+        self._gateway.publish(
+            TopOfBook(
+                exch_ts_ns=clocks.exch_ns,
+                local_ts_ns=clocks.local_ns,
+                instrument=PERPETUAL,
+                bid=bid,
+                ask=ask,
+                bid_amount=math.nan,
+                ask_amount=math.nan,
+                mark_price=round(self._gateway.perpetual.mid_usd(PERPETUAL, index_usd), 2),
+            )
+        )
 
     def _pay_funding(self, clocks: Clocks) -> None:
         """Funding accrues by the minute at the rate of its premium, and is paid every eight hours."""

@@ -91,7 +91,7 @@ class OrderDesk:
     def tick(self, underlying: str, index_usd: float, clocks: Callable[[], Clocks]) -> Iterator[OrderEvent]:
         """Fills what rests where the index has brought the market's other side to it."""
         for resting in [held for held in self._resting if held.instrument.contract.base == underlying]:
-            best = self._market.touch_usd(index_usd, resting.side)
+            best = self._market.touch_usd(resting.instrument.name, index_usd, resting.side)
             if resting.side * (resting.limit_ticks * resting.instrument.tick_size - best) >= 0:
                 self._resting.remove(resting)
                 yield self._cashier.fill(
@@ -112,7 +112,7 @@ class OrderDesk:
         left_lots = intent.size_lots - done.size_lots
         rests = intent.time_in_force is TimeInForce.GTC
         if done.size_lots == 0 and not rests:
-            best = self._market.touch_usd(index_usd, intent.side)
+            best = self._market.touch_usd(instrument.name, index_usd, intent.side)
             limit = intent.limit_ticks * instrument.tick_size
             yield _rejected(order.order_id, f"nothing to take at {limit:g}: best is {best:.2f} before impact", clocks)
             return

@@ -66,26 +66,36 @@ class _Pressure:
 
 
 class PerpetualMarket:
-    """The perpetuals of a venue: prices from the index, and the memory of our own impact."""
+    """The perpetuals of a venue: prices from the index, and the memory of our own impact.
+
+    `premium` is that of every perpetual (a fraction of its index) but those with their own in `premium_of`, by name.
+    """
 
     def __init__(self, terms: PerpetualTerms) -> None:
         self.terms = terms
         self.premium = terms.premium_bp * BASIS_POINT
+        self.premium_of: dict[str, float] = {}
         self._pressure: dict[tuple[str, int], _Pressure] = {}
 
-    def mid_usd(self, index_usd: float) -> float:
+    def mid_usd(self, name: str, index_usd: float) -> float:
         """The perpetual's mid in USD."""
-        return index_usd * (1 + self.premium)
+        return index_usd * (1 + self.premium_of.get(name, self.premium))
 
-    def touch_usd(self, index_usd: float, side: int) -> float:
+    def touch_usd(self, name: str, index_usd: float, side: int) -> float:
         """The best price a taker of `side` meets (+1: the ask), USD."""
-        return self.mid_usd(index_usd) * (1 + side * self.terms.half_spread_bp * BASIS_POINT)
+        return self.mid_usd(name, index_usd) * (1 + side * self.terms.half_spread_bp * BASIS_POINT)
+
+    def shown_ticks(self, instrument: Instrument, index_usd: float) -> tuple[int, int]:
+        """The best bid and ask as the venue shows them: on the grid, rounded outward."""
+        bid, ask = (self.touch_usd(instrument.name, index_usd, side) / instrument.tick_size for side in (-1, 1))
+        steps = instrument.spec.ticks
+        return floor_tick(steps, bid), ceil_tick(steps, ask)
 
     def take(
         self, instrument: Instrument, side: int, size_lots: int, limit_ticks: int, index_usd: float, now_ns: int
     ) -> Execution:
         """Trades up to `size_lots` at once, as many as `limit_ticks` allows, at a price rounded against us."""
-        mid_usd = self.mid_usd(index_usd)
+        mid_usd = self.mid_usd(instrument.name, index_usd)
         lot_usd = instrument.lot_size if instrument.is_reciprocal else instrument.lot_size * mid_usd
         limit_cost = side * (limit_ticks * instrument.tick_size / mid_usd - 1)
         pressure = self._relaxed(instrument.name, side, now_ns)

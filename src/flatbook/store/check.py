@@ -13,8 +13,8 @@ from flatbook.domain.errors import BadInputError
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_MINUTE, format_utc
 from flatbook.store.session import open_session
-from flatbook.store.tables import CHAIN, INDEX, INSTRUMENTS, TABLES, TRADES, faults, read_columns
-from flatbook.store.tradable import tradable_chain, tradable_trades
+from flatbook.store.tables import CHAIN, INDEX, INSTRUMENTS, QUOTES, TABLES, TRADES, faults, read_columns
+from flatbook.store.tradable import tradable_chain, tradable_quotes, tradable_trades
 
 TRADE_GAP_NS = 30 * NS_PER_MINUTE
 INDEX_GAP_NS = 5 * NS_PER_MINUTE
@@ -96,6 +96,7 @@ def _absent(path: Path) -> Iterator[Finding]:
         "index": (Severity.UNUSABLE, "Nothing says where the underlying is: no quote can be priced."),
         "trades": (Severity.WARNING, "Nobody trades: resting quotes are never filled."),
         "chain": (Severity.NOTE, "No quotes of others: the surface is fitted to traded vols alone."),
+        "quotes": (Severity.NOTE, "No price of the perpetual: it is valued, and hedged with, at the index."),
         "funding": (Severity.NOTE, "The perpetual carries no funding: its P&L part is nil."),
         "instruments": (Severity.NOTE, "Instruments become known with their first row."),
     }
@@ -128,6 +129,10 @@ def _oddities(name: str, frame: pl.DataFrame, reference: ReferenceData) -> Itera
     elif name == CHAIN.name:
         set_aside = Counter()
         tradable_chain(frame, reference, set_aside)
+        yield from _set_aside(name, set_aside)
+    elif name == QUOTES.name:
+        set_aside = Counter()
+        tradable_quotes(frame, reference, set_aside)
         yield from _set_aside(name, set_aside)
     elif name == INDEX.name:
         meaning = "The index stands still in the hole: quotes grow stale, then jump when it is over."
@@ -186,7 +191,8 @@ def _index_behind_trades(trades: pl.DataFrame, index: pl.DataFrame) -> Iterator[
 
 
 def _known_too_early(frames: dict[str, pl.DataFrame]) -> Iterator[Finding]:
-    named = [frames[name].select("instrument", "local_ts_ns") for name in (TRADES.name, CHAIN.name) if name in frames]
+    tables = (QUOTES.name, TRADES.name, CHAIN.name)
+    named = [frames[name].select("instrument", "local_ts_ns") for name in tables if name in frames]
     if not named:
         return
     first = pl.concat(named).group_by("instrument").agg(pl.col("local_ts_ns").min())

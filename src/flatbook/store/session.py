@@ -2,7 +2,7 @@
 
     session.toml         where it comes from, its licence, span, clocks and units, what was set aside
     instruments.parquet  every instrument and when it was first seen
-    index.parquet  trades.parquet  chain.parquet  funding.parquet      any of them; see `tables`
+    index.parquet  quotes.parquet  trades.parquet  chain.parquet  funding.parquet      any of them; see `tables`
 
 Columns are read and checked in bulk; an event is made when it is asked for.
 """
@@ -21,11 +21,19 @@ import numpy as np
 import polars as pl
 
 from flatbook.domain.errors import BadInputError
-from flatbook.domain.events import ChainQuotes, FundingRate, IndexTick, MarketEvent, QuoteRow, TradePrint
+from flatbook.domain.events import (
+    ChainQuotes,
+    FundingRate,
+    IndexTick,
+    MarketEvent,
+    QuoteRow,
+    TopOfBook,
+    TradePrint,
+)
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import parse_utc
-from flatbook.store.tables import CHAIN, FUNDING, INDEX, INSTRUMENTS, TABLES, TRADES, read_table
-from flatbook.store.tradable import tradable_chain, tradable_trades
+from flatbook.store.tables import CHAIN, FUNDING, INDEX, INSTRUMENTS, QUOTES, TABLES, TRADES, read_table
+from flatbook.store.tradable import tradable_chain, tradable_quotes, tradable_trades
 
 META_FILE = "session.toml"
 _ROWS_AT_ONCE = 8_192
@@ -58,6 +66,7 @@ class _Tables:
     """The rows of a session that can become events, in local-time order each."""
 
     index: pl.DataFrame
+    quotes: pl.DataFrame
     funding: pl.DataFrame
     trades: pl.DataFrame
     chain: pl.DataFrame
@@ -102,6 +111,7 @@ class Session:
         tables = self._load(reference)
         streams: list[tuple[pl.DataFrame, Callable[[pl.DataFrame], Iterator[MarketEvent]]]] = [
             (tables.index, _index_ticks),
+            (tables.quotes, _tops_of_book),
             (tables.funding, _funding_rates),
             (tables.trades, _trade_prints),
             (tables.chain, _chain_quotes),
@@ -113,6 +123,7 @@ class Session:
             self.set_aside.clear()
             tables = _Tables(
                 index=read_table(self.path, INDEX),
+                quotes=tradable_quotes(read_table(self.path, QUOTES), reference, self.set_aside),
                 funding=read_table(self.path, FUNDING),
                 trades=tradable_trades(read_table(self.path, TRADES), reference, self.set_aside),
                 chain=_snapshots(tradable_chain(read_table(self.path, CHAIN), reference, self.set_aside)),
@@ -180,6 +191,20 @@ def _rows(frame: pl.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
 def _index_ticks(frame: pl.DataFrame) -> Iterator[IndexTick]:
     for exch, local, underlying, price in _rows(frame, *INDEX.names):
         yield IndexTick(exch_ts_ns=exch, local_ts_ns=local, underlying=underlying, price_usd=price)
+
+
+def _tops_of_book(frame: pl.DataFrame) -> Iterator[TopOfBook]:
+    for exch, local, instrument, bid, ask, bid_amount, ask_amount, mark in _rows(frame, *QUOTES.names):
+        yield TopOfBook(
+            exch_ts_ns=exch,
+            local_ts_ns=local,
+            instrument=instrument,
+            bid=bid,
+            ask=ask,
+            bid_amount=bid_amount,
+            ask_amount=ask_amount,
+            mark_price=mark,
+        )
 
 
 def _funding_rates(frame: pl.DataFrame) -> Iterator[FundingRate]:

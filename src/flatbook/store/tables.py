@@ -120,7 +120,22 @@ FUNDING = Table(
     key=("instrument", "local_ts_ns"),
 )
 
-TABLES = {table.name: table for table in (INSTRUMENTS, INDEX, TRADES, CHAIN, FUNDING)}
+QUOTES = Table(
+    "quotes",
+    {
+        **_CLOCKS,
+        "instrument": _TEXT,
+        "bid": _positive(optional=True),
+        "ask": _positive(optional=True),
+        "bid_amount": _positive(optional=True),
+        "ask_amount": _positive(optional=True),
+        "mark_price": _positive(optional=True),
+    },
+    key=("instrument", "local_ts_ns"),
+)
+"""Top of book, one row an update, of perpetuals, dated futures and spot; `amount` as in the trades table."""
+
+TABLES = {table.name: table for table in (INSTRUMENTS, INDEX, QUOTES, TRADES, CHAIN, FUNDING)}
 
 
 def read_table(directory: Path, table: Table) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from flatbook.domain.errors import UnknownInstrumentError
+from flatbook.domain.instruments import Kind
 from flatbook.domain.reference import Instrument, ReferenceData
 
 _MULTIPLE_TOLERANCE = 1e-3
@@ -56,12 +57,31 @@ def tradable_chain(chain: pl.DataFrame, reference: ReferenceData, set_aside: Cou
     return keep_sound(chain.with_columns(reason=reason), set_aside)[chain.columns]
 
 
+def tradable_quotes(quotes: pl.DataFrame, reference: ReferenceData, set_aside: Counter[str]) -> pl.DataFrame:
+    """`quotes` without rows of unknown instruments, of options, and with a bid above the ask, counted.
+
+    An option's best prices belong to the chain, which has their vols.
+    """
+    known = known_instruments(quotes["instrument"].unique(), reference)
+    options = [name for name, instrument in known.items() if instrument.contract.kind is Kind.OPTION]
+    reason = (
+        pl.when(~pl.col("instrument").is_in(list(known)))
+        .then(pl.lit("top of book of an unknown instrument"))
+        .when(pl.col("instrument").is_in(options))
+        .then(pl.lit("top of book of an option"))
+        .when(_above("bid", "ask"))
+        .then(pl.lit("crossed top of book"))
+    )
+    return keep_sound(quotes.with_columns(reason=reason), set_aside)[quotes.columns]
+
+
 def crossed() -> pl.Expr:
     """Whether a chain row's bid is above its ask, in price or vol; never where one of the two is NaN."""
-    both_prices = pl.col("bid").is_not_nan() & pl.col("ask").is_not_nan()
-    both_vols = pl.col("bid_iv").is_not_nan() & pl.col("ask_iv").is_not_nan()
-    in_price = both_prices & (pl.col("bid") > pl.col("ask"))
-    return in_price | (both_vols & (pl.col("bid_iv") > pl.col("ask_iv")))
+    return _above("bid", "ask") | _above("bid_iv", "ask_iv")
+
+
+def _above(bid: str, ask: str) -> pl.Expr:
+    return pl.col(bid).is_not_nan() & pl.col(ask).is_not_nan() & (pl.col(bid) > pl.col(ask))
 
 
 def _contract_table(names: Iterable[str], reference: ReferenceData) -> pl.DataFrame:

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flatbook.domain.events import ChainQuotes, IndexTick
+from flatbook.domain.events import ChainQuotes, IndexTick, TopOfBook
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import parse_utc
 from flatbook.store.importers import import_session
@@ -56,6 +56,28 @@ def test_one_run(tmp_path: Path, reference: ReferenceData) -> None:
     assert (call.bid, call.ask, call.mark_iv, call.forward_usd) == (0.112, 0.1145, 0.58, 78_938.0)
     assert (put.instrument, put.ask) == ("BTC-6FEB26-70000-P", 0.0001)
     assert put.bid != put.bid
+
+
+def test_candles_beside_the_table_are_marks_known_with_their_run(tmp_path: Path, reference: ReferenceData) -> None:
+    start_ns = parse_utc(_START)
+    _table({}).write_parquet(tmp_path / "chain.parquet")
+    (tmp_path / "perpetuals.csv").write_text(
+        "snapshot_timestamp_ms,instrument_name,candle_price_timestamp_ms,candle_price_used\n"
+        f"{start_ns // 10**6},BTC-PERPETUAL,{start_ns // 10**6 - 2_172},78950.5\n"
+        f"{start_ns // 10**6},ETH-PERPETUAL,,\n"
+    )
+    (tmp_path / "futures.csv").write_text(
+        "snapshot_timestamp_ms,futures_instrument_name,term_candle_price_timestamp_ms,term_candle_price_used\n"
+        f"{start_ns // 10**6},BTC-27MAR26,{start_ns // 10**6 - 2_172},79400.0\n"
+    )
+    meta = import_session(tmp_path, tmp_path / "out", reference)
+    assert meta.set_aside == {"candle without a time or a price": 1}
+    _, _, perpetual, future = open_session(tmp_path / "out").market_events(0, 2**62, reference)
+    known_ns = (start_ns // 10**6 + 1) * 10**6 + RUN_LENGTH_NS
+    for event, name, price in ((perpetual, "BTC-PERPETUAL", 78_950.5), (future, "BTC-27MAR26", 79_400.0)):
+        assert isinstance(event, TopOfBook)
+        assert (event.instrument, event.mark_price, event.mid) == (name, price, price)
+        assert (event.exch_ts_ns, event.local_ts_ns) == (known_ns - RUN_LENGTH_NS - 2_173_000_000, known_ns)
 
 
 def test_a_fortnight_of_both_coins(tape_folder: Path, tmp_path: Path, reference: ReferenceData) -> None:

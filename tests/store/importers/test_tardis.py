@@ -1,11 +1,12 @@
 """Tardis CSV types: both clocks kept, other venues left out, the index heard of before its trade."""
 
+import math
 from pathlib import Path
 
 import pytest
 
 from flatbook.domain.errors import BadInputError
-from flatbook.domain.events import ChainQuotes, IndexTick, TradePrint
+from flatbook.domain.events import ChainQuotes, IndexTick, TopOfBook, TradePrint
 from flatbook.domain.reference import ReferenceData
 from flatbook.store.importers import import_session
 from flatbook.store.session import open_session
@@ -59,8 +60,18 @@ def test_three_types_become_one_session(download: Path, tmp_path: Path, referenc
         "trade without a side, or a price and size above zero": 1,
     }
     events = list(open_session(tmp_path / "out").market_events(0, 2**62, reference))
-    assert [type(event) for event in events] == [TradePrint, IndexTick, ChainQuotes, ChainQuotes, TradePrint, IndexTick]
-    perpetual, index, first, second, trade, _ = events
+    assert [type(event) for event in events] == [
+        TradePrint, IndexTick, TopOfBook, TopOfBook, ChainQuotes, ChainQuotes, TradePrint, IndexTick, TopOfBook
+    ]  # fmt: skip
+    perpetual, index, mark, future, first, second, trade, *_ = events
+    assert isinstance(mark, TopOfBook)
+    assert isinstance(future, TopOfBook)
+    assert [(top.instrument, top.mark_price) for top in (mark, future)] == [
+        ("BTC-PERPETUAL", 9_750.0),
+        ("BTC-26JUN20", 9_760.0),
+    ]
+    assert math.isnan(mark.bid)
+    assert mark.mid == 9_750.0
     assert isinstance(trade, TradePrint)
     assert (trade.exch_ts_ns, trade.local_ts_ns) == (1_591_574_400_000_000_000, 1_591_574_400_300_000_000)
     assert (trade.trade_id, trade.taker_side, trade.price, trade.size_lots) == ("77", -1, 0.021, 25)
@@ -84,6 +95,28 @@ def test_no_bid_is_nan_in_price_and_vol(download: Path, tmp_path: Path, referenc
     assert one_sided["bid"] != one_sided["bid"]
     assert one_sided["bid_iv"] != one_sided["bid_iv"]
     assert (one_sided["ask"], one_sided["ask_iv"]) == (0.0005, 0.583)
+
+
+def test_quotes_are_tops_of_books_and_an_options_are_not(tmp_path: Path, reference: ReferenceData) -> None:
+    path = tmp_path / "q.csv"
+    path.write_text(
+        "exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount\n"
+        "deribit,BTC-PERPETUAL,1591574400000000,1591574400200000,18640,9751.5,9751,10000\n"
+        "deribit,BTC-PERPETUAL,1591574401000000,1591574401200000,18640,9751.5,,\n"
+        "deribit,BTC-9JUN20-9875-P,1591574401000000,1591574401200000,15.2,0.0235,0.0205,15.1\n"
+        "deribit,BTC-26JUN20,1591574402000000,1591574402200000,10,9751.5,9752,10\n"
+    )
+    meta = import_session(path, tmp_path / "out", reference)
+    assert meta.set_aside == {"crossed top of book": 1, "top of book of an option": 1}
+    both, one = open_session(tmp_path / "out").market_events(0, 2**62, reference)
+    assert isinstance(both, TopOfBook)
+    assert (both.exch_ts_ns, both.local_ts_ns) == (1_591_574_400_000_000_000, 1_591_574_400_200_000_000)
+    assert (both.bid, both.ask, both.bid_amount, both.ask_amount) == (9_751.0, 9_751.5, 10_000.0, 18_640.0)
+    assert both.mid == 9_751.25
+    assert isinstance(one, TopOfBook)
+    assert (one.ask, one.ask_amount) == (9_751.5, 18_640.0)
+    assert math.isnan(one.bid)
+    assert math.isnan(one.mid)
 
 
 def test_stamps_in_another_unit_are_refused(tmp_path: Path, reference: ReferenceData) -> None:

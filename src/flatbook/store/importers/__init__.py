@@ -30,10 +30,11 @@ def import_session(
     found = recognise(place)
     if found.of(Format.SCREENER_TRADES, Format.SCREENER_CHAIN):
         recording = deribit_screener.read(found, place, reference, keep_file_order=keep_file_order)
-    elif found.of(Format.TARDIS_TRADES, Format.TARDIS_CHAIN):
+    elif found.of(Format.TARDIS_TRADES, Format.TARDIS_CHAIN, Format.TARDIS_QUOTES):
         recording = tardis.read(found, reference)
     elif tables := found.of(Format.CHAIN_TABLE):
-        recording = chain_table.read(tables, reference)
+        candles = found.of(Format.CHAIN_PERPETUALS), found.of(Format.CHAIN_FUTURES)
+        recording = chain_table.read(tables, reference, *candles)
     else:
         raise BadInputError(f"{place}: no recording we know; recognised by columns are {'; '.join(Format)}")
     return write(recording, out, licence)

@@ -19,8 +19,11 @@ class Format(StrEnum):
     FUNDING_DECIMAL = "funding history, rate as a decimal"
     TARDIS_TRADES = "Tardis trades"
     TARDIS_CHAIN = tardis.NAME
+    TARDIS_QUOTES = "Tardis quotes"
     TARDIS_TICKER = "Tardis derivative_ticker"
     CHAIN_TABLE = bulk_table.NAME
+    CHAIN_PERPETUALS = "perpetual candles beside a Deribit chain table"
+    CHAIN_FUTURES = "dated futures' candles beside a Deribit chain table"
 
 
 _COLUMNS: dict[Format, frozenset[str]] = {
@@ -33,8 +36,15 @@ _COLUMNS: dict[Format, frozenset[str]] = {
     Format.FUNDING_DECIMAL: frozenset({"Symbol", "Date", "Funding Rate"}),
     Format.TARDIS_TRADES: tardis.IDENTITY | {"id", "side", "price", "amount"},
     Format.TARDIS_CHAIN: tardis.NEEDS,
+    Format.TARDIS_QUOTES: tardis.IDENTITY | {"bid_price", "ask_price", "bid_amount", "ask_amount"},
     Format.TARDIS_TICKER: tardis.IDENTITY | {"index_price", "mark_price", "funding_rate"},
     Format.CHAIN_TABLE: bulk_table.NEEDS,
+    Format.CHAIN_PERPETUALS: frozenset(
+        {"snapshot_timestamp_ms", "instrument_name", "candle_price_timestamp_ms", "candle_price_used"}
+    ),
+    Format.CHAIN_FUTURES: frozenset(
+        {"snapshot_timestamp_ms", "futures_instrument_name", "term_candle_price_timestamp_ms", "term_candle_price_used"}
+    ),
 }
 _SUFFIXES = (".parquet", ".csv", ".csv.gz")
 

@@ -14,7 +14,7 @@ from flatbook.domain.instruments import parse_name
 from flatbook.domain.units import format_utc
 from flatbook.store.atomic import new_directory
 from flatbook.store.session import META_FILE, SessionMeta, Span
-from flatbook.store.tables import CHAIN, FUNDING, INDEX, INSTRUMENTS, TRADES, Table, faults
+from flatbook.store.tables import CHAIN, FUNDING, INDEX, INSTRUMENTS, QUOTES, TRADES, Table, faults
 from flatbook.store.toml_text import to_toml
 
 _NS_PER_MS = 1_000_000
@@ -26,6 +26,7 @@ class Recording:
 
     importer: str
     index: pl.DataFrame = field(default_factory=lambda: empty(INDEX))
+    quotes: pl.DataFrame = field(default_factory=lambda: empty(QUOTES))
     trades: pl.DataFrame = field(default_factory=lambda: empty(TRADES))
     chain: pl.DataFrame = field(default_factory=lambda: empty(CHAIN))
     funding: pl.DataFrame = field(default_factory=lambda: empty(FUNDING))
@@ -66,6 +67,7 @@ def write(recording: Recording, out: Path, licence: str) -> SessionMeta:
 def _tables(recording: Recording) -> dict[Table, pl.DataFrame]:
     events = {
         INDEX: recording.index,
+        QUOTES: recording.quotes,
         TRADES: recording.trades,
         CHAIN: recording.chain,
         FUNDING: recording.funding,

@@ -1,8 +1,9 @@
-"""Tardis CSV types of Deribit: trades, options_chain, derivative_ticker. Both clocks, in microseconds UTC.
+"""Tardis CSV types of Deribit: trades, quotes, options_chain, derivative_ticker. Both clocks, in microseconds UTC.
 
 Vols are in percent, prices in the instrument's quote currency (coin for inverse options), 0 or empty where there is no
 quote. Each options_chain row updates one instrument; its `underlying_price` is the expiry's forward. The index comes
-with derivative_ticker. Trades do not say whether they were blocks.
+with derivative_ticker, and so do marks of perpetuals and futures; their best prices with quotes. Trades do not say
+whether they were blocks.
 """
 
 from collections import Counter
@@ -16,8 +17,14 @@ from flatbook.store.chains.tardis import VENUE, check_microseconds
 from flatbook.store.importers.formats import Format, Recognised
 from flatbook.store.importers.recording import Recording
 from flatbook.store.source_table import divided, quoted, read_rows
-from flatbook.store.tables import CHAIN, INDEX, TRADES
-from flatbook.store.tradable import keep_sound, known_instruments, tradable_chain, tradable_trades
+from flatbook.store.tables import CHAIN, INDEX, QUOTES, TRADES
+from flatbook.store.tradable import (
+    keep_sound,
+    known_instruments,
+    tradable_chain,
+    tradable_quotes,
+    tradable_trades,
+)
 
 NAME = "Tardis CSV"
 _CLOCKS = {
@@ -35,13 +42,17 @@ _NOTES = (
     "Block trades are not marked in this source: every trade counts as book flow.",
     "Each chain row is an update of one instrument. Funding is not taken: the ticker's rate accrues continuously.",
 )
+_SIDES = {"": "price", "_amount": "amount"}
+_PRICES = ("bid", "ask", "bid_amount", "ask_amount")
 
 
 def read(found: Recognised, reference: ReferenceData) -> Recording:
     """The Tardis files of `found` as one recording; rows of other venues are set aside and counted."""
     recording = Recording(NAME, clocks=_CLOCKS, units=_UNITS, notes=list(_NOTES))
-    recording.inputs = found.of(Format.TARDIS_TRADES, Format.TARDIS_CHAIN, Format.TARDIS_TICKER)
-    recording.index = _index(found.of(Format.TARDIS_TICKER), reference, recording.set_aside)
+    recording.inputs = found.of(Format.TARDIS_TRADES, Format.TARDIS_CHAIN, Format.TARDIS_QUOTES, Format.TARDIS_TICKER)
+    ticker = _rows(found.of(Format.TARDIS_TICKER), ("index_price", "mark_price"), reference, recording.set_aside)
+    recording.index = _index(ticker)
+    recording.quotes = _quotes(found.of(Format.TARDIS_QUOTES), ticker, reference, recording.set_aside)
     recording.trades = _trades(found.of(Format.TARDIS_TRADES), recording.index, reference, recording.set_aside)
     recording.chain = _chain(found.of(Format.TARDIS_CHAIN), reference, recording.set_aside)
     return recording
@@ -75,14 +86,36 @@ def _rows(
     ).sort("local_ts_ns", maintain_order=True)
 
 
-def _index(paths: list[Path], reference: ReferenceData, set_aside: Counter[str]) -> pl.DataFrame:
-    rows = _rows(paths, ("index_price",), reference, set_aside)
-    if rows is None:
+def _index(ticker: pl.DataFrame | None) -> pl.DataFrame:
+    if ticker is None:
         return pl.DataFrame(schema=INDEX.schema)
-    ticks = rows.select("exch_ts_ns", "local_ts_ns", "underlying", price_usd=_number("index_price"))
+    ticks = ticker.select("exch_ts_ns", "local_ts_ns", "underlying", price_usd=_number("index_price"))
     sound = ticks.filter(pl.col("price_usd") > 0)
     # Every contract's ticker repeats the coin's one index: only its changes are news.
     return sound.filter(pl.col("price_usd").ne_missing(pl.col("price_usd").shift().over("underlying")))
+
+
+def _quotes(
+    paths: list[Path], ticker: pl.DataFrame | None, reference: ReferenceData, set_aside: Counter[str]
+) -> pl.DataFrame:
+    """Best prices, and marks where they or the index changed, of what is not an option."""
+    nothing = pl.lit(float("nan"))
+    parts = []
+    tops = _rows(paths, ("bid_price", "ask_price", "bid_amount", "ask_amount"), reference, set_aside)
+    if tops is not None:
+        sides = {f"{side}{what}": quoted(f"{side}_{kind}") for side in ("bid", "ask") for what, kind in _SIDES.items()}
+        parts.append(tops.with_columns(mark_price=nothing, **sides))
+    if ticker is not None:
+        marked = ticker.with_columns(mark_price=quoted("mark_price"), **dict.fromkeys(_PRICES, nothing))
+        # A mark that stands still while the index moves is news of its premium.
+        news = pl.any_horizontal(
+            pl.col(name).ne_missing(pl.col(name).shift().over("instrument")) for name in ("mark_price", "index_price")
+        )
+        parts.append(marked.filter(pl.col("mark_price").is_not_nan() & news))
+    if not parts:
+        return pl.DataFrame(schema=QUOTES.schema)
+    rows = pl.concat([part.select(QUOTES.names) for part in parts]).sort("local_ts_ns", maintain_order=True)
+    return tradable_quotes(rows, reference, set_aside)
 
 
 def _trades(paths: list[Path], index: pl.DataFrame, reference: ReferenceData, set_aside: Counter[str]) -> pl.DataFrame:
