@@ -4,10 +4,10 @@ A file is Parquet, gzip or plain text by its first bytes, never by its name.
 """
 
 import gzip
-import io
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import polars as pl
 
@@ -15,6 +15,7 @@ from flatbook.domain.errors import BadInputError
 
 _PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
 _LONGEST_HEADER = 1 << 20
+_BATCH = 1 << 24
 
 
 def header(path: Path) -> list[str]:
@@ -25,7 +26,8 @@ def header(path: Path) -> list[str]:
     try:
         if _begins_with(path, _PARQUET):
             return list(pl.read_parquet_schema(path))
-        return pl.read_csv(io.BytesIO(_first_bytes(path)), n_rows=0).columns
+        with _opened(path) as file:
+            return pl.read_csv(file.readline(_LONGEST_HEADER), n_rows=0).columns
     except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error) as error:
         raise BadInputError(f"{path}: cannot read its columns ({first_line(error)}); fetch the file again") from None
 
@@ -44,14 +46,43 @@ def read_rows(path: Path, columns: Iterable[str], *, as_text: bool = False) -> p
         raise BadInputError(f"{path}: not a whole file ({first_line(error)}); fetch it again") from None
 
 
+def read_batches(path: Path, columns: Iterable[str]) -> Iterator[pl.DataFrame]:
+    """`columns` of a file too large to hold, all as text: CSV some 100,000 rows at a time, Parquet whole.
+
+    Errors      BadInputError where the file is not whole
+    """
+    names = list(columns)
+    if _begins_with(path, _PARQUET):
+        yield read_rows(path, names).select(pl.all().cast(pl.String))
+        return
+    places = {name: place for place, name in enumerate(header(path)) if name in names}
+    try:
+        with _opened(path) as file:
+            file.readline()
+            while block := file.read(_BATCH):
+                text = block + file.readline()
+                cells = pl.read_csv(text, has_header=False, columns=list(places.values()), infer_schema=False)
+                yield cells.rename(dict(zip(cells.columns, places, strict=True)))
+    except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error) as error:
+        raise BadInputError(f"{path}: not a whole file ({first_line(error)}); fetch it again") from None
+
+
 def is_json(path: Path) -> bool:
-    """Whether the file's text, unpacked where it is gzip, begins as JSON does."""
-    return _first_bytes(path).lstrip()[:1] in (b"{", b"[")
+    """Whether the file's text begins as JSON does.
+
+    Errors      BadInputError where it cannot be read
+    """
+    try:
+        with _opened(path) as file:
+            return file.read(_LONGEST_HEADER).lstrip()[:1] in (b"{", b"[")
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadInputError(f"{path}: cannot be read ({first_line(error)}); fetch the file again") from None
 
 
 def read_bytes(path: Path) -> bytes:
     """The whole file, unpacked where it is gzip."""
-    return gzip.decompress(path.read_bytes()) if _begins_with(path, _GZIP) else path.read_bytes()
+    with _opened(path) as file:
+        return file.read()
 
 
 def divided(column: pl.Expr, by: float) -> pl.Expr:
@@ -78,7 +109,6 @@ def _begins_with(path: Path, magic: bytes) -> bool:
         return file.read(len(magic)) == magic
 
 
-def _first_bytes(path: Path) -> bytes:
-    """The first line of the text, unpacked where it is gzip."""
-    with gzip.open(path, "rb") if _begins_with(path, _GZIP) else path.open("rb") as file:
-        return file.readline(_LONGEST_HEADER)
+def _opened(path: Path) -> BinaryIO:
+    """The file's bytes, unpacked where it is gzip."""
+    return cast(BinaryIO, gzip.open(path, "rb")) if _begins_with(path, _GZIP) else path.open("rb")

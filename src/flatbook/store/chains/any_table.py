@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from flatbook.domain.errors import BadInputError
-from flatbook.store.chains.numbers import as_numbers, unless_zero, utc_text_to_ns
+from flatbook.store.chains.numbers import UNREADABLE, as_numbers, unless_zero, utc_text_to_ns
 from flatbook.store.chains.quotes import Quotes, quote_rows
 from flatbook.store.source_table import divided, read_rows
 
@@ -76,7 +76,7 @@ def read(path: Path, columns: Iterable[str]) -> Quotes:
         numbers,
         ts_ns=_time_ns(named["ts_ns"]),
         instrument=pl.col("instrument").cast(pl.String).str.strip_chars(),
-        unreadable=pl.col("unreadable"),
+        reason=UNREADABLE,
         **({"run": pl.col("run").cast(pl.String)} if "run" in found else {}),
         **({"mark": pl.col("mark")} if "mark" in found else {}),
         **values,
@@ -100,7 +100,7 @@ def _is_percent(vols: pl.Series) -> bool:
 
 def _time_ns(clock: pl.Series) -> pl.Expr:
     if clock.dtype.is_temporal():
-        return pl.col("ts_ns").cast(pl.Datetime("ns")).cast(pl.Int64)
+        return pl.col("ts_ns").dt.epoch("ns")
     whole = clock.cast(pl.Int64, strict=False)
     if whole.null_count() > clock.null_count():
         return utc_text_to_ns("ts_ns")

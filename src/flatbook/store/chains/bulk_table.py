@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from flatbook.store.chains.beside import tables_beside
-from flatbook.store.chains.numbers import read_numbers, unless_zero, utc_text_to_ns
+from flatbook.store.chains.numbers import UNREADABLE, read_numbers, unless_zero, utc_text_to_ns
 from flatbook.store.chains.quotes import Quotes, quote_rows
 
 NAME = "Deribit chain table"
@@ -47,7 +47,7 @@ def read_table(path: Path) -> pl.DataFrame:
         mark_iv=unless_zero("implied_volatility"),
         forward_usd=unless_zero("underlying"),
         index_usd=unless_zero("index_price"),
-        unreadable=pl.col("unreadable"),
+        reason=UNREADABLE,
     )
 
 
@@ -67,5 +67,5 @@ def _candles(path: Path, time: str, name: str, price: str) -> pl.DataFrame:
         ts_ns=utc_text_to_ns(time),
         instrument=pl.col(name),
         mark=unless_zero(price),
-        unreadable=pl.col("unreadable"),
+        reason=UNREADABLE,
     )

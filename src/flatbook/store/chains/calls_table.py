@@ -9,7 +9,14 @@ from pathlib import Path
 import polars as pl
 
 from flatbook.domain.units import NS_PER_HOUR
-from flatbook.store.chains.numbers import from_percent, read_numbers, unless_zero, utc_text_to_ns, where_quoted
+from flatbook.store.chains.numbers import (
+    UNREADABLE,
+    from_percent,
+    read_numbers,
+    unless_zero,
+    utc_text_to_ns,
+    where_quoted,
+)
 from flatbook.store.chains.quotes import Quotes, quote_rows
 
 NAME = "table of calls"
@@ -40,7 +47,7 @@ def read(path: Path) -> Quotes:
         ask_iv=where_quoted(from_percent("ask_iv"), "best_ask_price"),
         mark_iv=from_percent("mark_iv"),
         forward_usd=unless_zero("Coin_Price"),
-        unreadable=pl.col("unreadable"),
+        reason=UNREADABLE,
     )
     return Quotes(rows, _NOTES)
 

@@ -58,13 +58,13 @@ class ChainFile:
         """
         name = self._named(underlying)
         history = self.histories[name]
-        first_ns, last_ns = int(history.times_ns[0]), int(history.times_ns[-1])
+        first_ns, last_ns = history.span_ns
         found = history.at(last_ns if ts_ns is None else ts_ns)
-        if found is None or not found.instrument:
-            asked = format_utc(ts_ns if ts_ns is not None else last_ns)
+        if found is None:
+            asked = format_utc(last_ns if ts_ns is None else ts_ns)
             raise BadInputError(
                 f"{self.path}: no chain of {name} at or before {asked}; "
-                f"it has {len(history.times_ns)} from {format_utc(first_ns)} to {format_utc(last_ns)}"
+                f"it reaches from {format_utc(first_ns)} to {format_utc(last_ns)}; ask for a time in it"
             )
         return found
 

@@ -1,6 +1,7 @@
 """The chains of one underlying over time: whole snapshots, or single updates whose state is asked for."""
 
 from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,11 @@ _COLUMNS = (
 
 class History(Protocol):
     """The chains of one underlying, settled in one currency. `times_ns` rises; there is a snapshot at each."""
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """The first and the last time that something is known of."""
+        ...
 
     @property
     def times_ns(self) -> Ints:
@@ -44,6 +50,11 @@ class RunHistory:
         self._times_ns: Ints = sizes["taken_ns"].to_numpy()
 
     @property
+    def span_ns(self) -> tuple[int, int]:
+        """The first and the last snapshot."""
+        return int(self._times_ns[0]), int(self._times_ns[-1])
+
+    @property
     def times_ns(self) -> Ints:
         """When each was taken."""
         return self._times_ns
@@ -60,36 +71,64 @@ class RunHistory:
 
 
 class UpdateHistory:
-    """Single updates, each all that is known of its instrument; listed is the state after the last.
+    """Single updates; listed is the state after the last.
 
-    Rows as of `RunHistory`, unsound ones among them, told by their `reason`: they end what stood before them.
+    `batches` gives rows by time, anew each time it is asked: as of `RunHistory`, unsound ones among them, told by
+    their `reason`, for they end what stood before them. `standing` is the last row of each instrument.
     """
 
-    def __init__(self, rows: pl.DataFrame) -> None:
-        self._rows = rows.sort("ts_ns", maintain_order=True)
-        self._clock: Ints = self._rows["ts_ns"].to_numpy()
+    def __init__(
+        self, pair: str, batches: Callable[[], Iterator[pl.DataFrame]], first_ns: int, standing: pl.DataFrame
+    ) -> None:
+        self._pair = pair
+        self._batches = batches
+        self._last = _state(standing.filter(pl.col("pair") == pair))
+        self._last_ns = int(standing.filter(pl.col("pair") == pair)["ts_ns"].to_numpy().max())
+        self._first_ns = first_ns
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """The first and the last update."""
+        return self._first_ns, self._last_ns
 
     @property
     def times_ns(self) -> Ints:
-        """When the last update came."""
-        return self._clock[-1:]
+        """When the last update came; none where it left no option."""
+        return np.array([] if self._last is None else [self._last.ts_ns], dtype=np.int64)
 
     def snapshot(self, number: int) -> ChainSnapshot:
         """The state after the last update."""
         assert number == 0
-        last = self.at(int(self._clock[-1]))
-        assert last is not None
-        return last
+        assert self._last is not None
+        return self._last
 
     def at(self, ts_ns: int) -> ChainSnapshot | None:
         """The last sound row of each instrument that had not expired, as of the last update by `ts_ns`."""
-        count = bisect_right(self._clock, ts_ns)
-        if not count:
-            return None
-        taken_ns = int(self._clock[count - 1])
-        stands = self._rows[:count].unique("instrument", keep="last")
-        alive = pl.col("expiry_ns").is_null() | (pl.col("expiry_ns") > taken_ns)
-        return _snapshot(stands.filter(pl.col("reason").is_null() & alive).sort(*_ORDER), taken_ns)
+        if ts_ns >= self._last_ns:
+            return self._last
+        standing: pl.DataFrame | None = None
+        for rows in self._batches():
+            due = rows.filter((pl.col("pair") == self._pair) & (pl.col("ts_ns") <= ts_ns))
+            standing = latest(standing, due)
+            if (rows["ts_ns"] > ts_ns).any():
+                break
+        return _state(standing) if standing is not None else None
+
+
+def latest(standing: pl.DataFrame | None, rows: pl.DataFrame) -> pl.DataFrame:
+    """The last row of each instrument, of what stood and what came after."""
+    every = rows if standing is None else pl.concat([standing, rows])
+    return every.unique("instrument", keep="last")
+
+
+def _state(standing: pl.DataFrame) -> ChainSnapshot | None:
+    """The chain of the rows that stand; None where no option is left of them."""
+    if standing.is_empty():
+        return None
+    taken_ns = int(standing["ts_ns"].to_numpy().max())
+    alive = pl.col("expiry_ns").is_null() | (pl.col("expiry_ns") > taken_ns)
+    sound = standing.filter(pl.col("reason").is_null() & alive)
+    return _snapshot(sound.sort(*_ORDER), taken_ns) if sound.filter(is_option()).height else None
 
 
 def _snapshot(rows: pl.DataFrame, taken_ns: int) -> ChainSnapshot:

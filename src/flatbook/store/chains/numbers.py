@@ -14,14 +14,23 @@ _CAPS_PERCENT = (500.0, 999.0)
 
 
 def read_numbers(path: Path, texts: Iterable[str], numbers: Iterable[str]) -> pl.DataFrame:
-    """Columns `texts` and `numbers` of a table, the latter as of `as_numbers`, null all down where the table lacks one.
+    """Columns `texts` and `numbers` of a table, the latter as of `with_numbers`.
 
     Errors      BadInputError where the file is not whole
     """
     wanted, have = list(numbers), set(header(path))
-    raw = read_rows(path, [*texts, *(name for name in wanted if name in have)], as_text=True)
-    lacking = [pl.lit(None, pl.Float64).alias(name) for name in wanted if name not in have]
-    return as_numbers(raw.with_columns(lacking), wanted)
+    return with_numbers(read_rows(path, [*texts, *(name for name in wanted if name in have)], as_text=True), wanted)
+
+
+def with_numbers(frame: pl.DataFrame, numbers: Iterable[str]) -> pl.DataFrame:
+    """`frame` with columns `numbers` as of `as_numbers`, null all down where it lacks one."""
+    wanted = list(numbers)
+    lacking = [pl.lit(None, pl.Float64).alias(name) for name in wanted if name not in frame.columns]
+    return as_numbers(frame.with_columns(lacking), wanted)
+
+
+UNREADABLE = pl.when("unreadable").then(pl.lit("unreadable number"))
+"""The reason of a row that `as_numbers` could not read."""
 
 
 def as_numbers(frame: pl.DataFrame, columns: Iterable[str]) -> pl.DataFrame:

@@ -4,9 +4,8 @@ A row is one instrument's quotes at one time: an option, or a future or perpetua
 cannot be used is left out under one reason, the first that holds.
 """
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -21,11 +20,11 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "instrument": pl.String,
     **dict.fromkeys(("bid", "ask", "mark", "bid_size", "ask_size"), pl.Float64),
     **dict.fromkeys(("bid_iv", "ask_iv", "mark_iv", "forward_usd", "index_usd"), pl.Float64),
-    "unreadable": pl.Boolean,
+    "reason": pl.String,
 }
 """`run` names the snapshot that a row belongs to, null where the file does not say. Prices are in the instrument's own
 currency (coin for inverse options, USD for futures), vols decimal; NaN where there is none; a mark may be 0.
-`unreadable` is whether a cell that should be a number is none."""
+`reason` is why a reader leaves a row out, null where it does not."""
 
 BESIDE_TOLERANCE_NS = 10 * NS_PER_MINUTE
 """How far the quotes of a file beside may be from the snapshot that they are joined to."""
@@ -36,31 +35,37 @@ _TRADED = (Kind.OPTION, Kind.FUTURE, Kind.PERPETUAL)
 
 @dataclass(frozen=True, slots=True)
 class Quotes:
-    """What a reader made of a file.
+    """What a reader made of a file that holds one chain or many.
 
-    rows        `SCHEMA`, in the file's order
+    rows        `SCHEMA`, in the file's order; where no row has a `run`, they are found out
     notes       what was assumed, a sentence each
-    left_out    rows that did not even become quotes, by reason
     beside      futures and perpetuals of other files, joined by run; `SCHEMA`
     beside_note what to say of them where any is joined
-    is_updates  each row replaces its instrument's last one; where False, a missing `run` is found out
     """
 
     rows: pl.DataFrame
     notes: tuple[str, ...] = ()
-    left_out: Counter[str] = field(default_factory=Counter)
     beside: pl.DataFrame | None = None
     beside_note: str = ""
-    is_updates: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Updates:
+    """What a reader makes of a file of updates, each of them all that is known of its instrument from then on.
+
+    batches     gives the rows of `SCHEMA` anew each time it is asked, in the order of time
+    """
+
+    batches: Callable[[], Iterator[pl.DataFrame]]
+    notes: tuple[str, ...] = ()
 
 
 def quote_rows(frame: pl.DataFrame, **columns: pl.Expr) -> pl.DataFrame:
     """`frame` as rows of `SCHEMA`, each column as given; NaN, or null where it is no number, for what is not."""
     nothing = {name: pl.lit(float("nan") if name in _NUMBERS else None) for name in SCHEMA}
-    made = nothing | {"unreadable": pl.lit(value=False)} | columns
-    return frame.select(made[name].cast(dtype).alias(name) for name, dtype in SCHEMA.items()).with_columns(
-        pl.col(*_NUMBERS).fill_null(float("nan"))
-    )
+    made = nothing | columns
+    typed = frame.with_columns(made[name].cast(dtype).alias(name) for name, dtype in SCHEMA.items())
+    return typed.select(*SCHEMA).with_columns(pl.col(*_NUMBERS).fill_null(float("nan")))
 
 
 def with_contracts(rows: pl.DataFrame) -> pl.DataFrame:
@@ -98,7 +103,7 @@ def is_option() -> pl.Expr:
 
 
 def fault() -> pl.Expr:
-    """Why a row of `with_contracts` cannot be used, null where it can.
+    """Why a row of `with_contracts` cannot be used, null where it can: the reader's reason first.
 
     Besides them it reads `beside` (whether it came from a file beside) and `taken_ns`, its snapshot's time.
     """
@@ -111,14 +116,14 @@ def fault() -> pl.Expr:
         "unknown instrument": pl.col("kind").is_null(),
         "neither option, future nor perpetual": ~pl.col("kind").is_in([str(kind) for kind in _TRADED]),
         "row of no snapshot": pl.col("taken_ns").is_null(),
-        "unreadable number": pl.col("unreadable"),
         "negative price or vol": pl.any_horizontal(pl.col(name) < 0 for name in _NUMBERS),
         "crossed quote": crossed(),
         "future or perpetual of another time": pl.col("beside") & (off_ns > BESIDE_TOLERANCE_NS),
         "expired when the snapshot was taken": pl.col("expiry_ns") <= pl.col("taken_ns"),
         "no quote and no mark": nothing,
     }
-    return pl.coalesce(pl.when(holds).then(pl.lit(reason)).otherwise(None) for reason, holds in reasons.items())
+    found = (pl.when(holds).then(pl.lit(reason)) for reason, holds in reasons.items())
+    return pl.coalesce("reason", *found)
 
 
 def _contracts(names: Iterable[str]) -> dict[str, ContractName]:

@@ -1,18 +1,19 @@
 """From a path to its chains: the format, its rows, and which of them are used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import polars as pl
+import numpy as np
 
 from flatbook.domain.errors import BadInputError
 from flatbook.store.chains import any_table, bulk_table, calls_table, screener, tardis, ticker_json, tickers, vol_table
 from flatbook.store.chains.chain_file import ChainFile
-from flatbook.store.chains.quotes import Quotes
-from flatbook.store.chains.sift import sift
+from flatbook.store.chains.quotes import Quotes, Updates
+from flatbook.store.chains.sift import Sifted, sift
 from flatbook.store.source_table import header, is_json
 
+_UPDATES = "Its rows are no passes over a chain: a snapshot is the last row of each instrument at or before its time."
 _VOLS = ("bid_iv", "ask_iv", "mark_iv")
 _LEAST_VOL, _LARGEST_VOL = 0.03, 10.0
 """Between them lies the median vol of any chain: 3 % and 1,000 %."""
@@ -23,7 +24,7 @@ class _Layout(NamedTuple):
 
     name: str
     needs: frozenset[str]
-    read: Callable[[Path], Quotes]
+    read: Callable[[Path], Quotes | Updates]
     without: frozenset[str] = frozenset()
 
 
@@ -46,16 +47,17 @@ def read_chains(path: Path) -> ChainFile:
     if not path.is_file():
         raise BadInputError(f"{path}: no such file; give a chain file")
     name, quotes = _read(path)
-    _check_vols(path, name, quotes.rows)
     sifted = sift(quotes)
     if not sifted.histories:
         why = ", ".join(f"{count:,} {reason}" for reason, count in sorted(sifted.left_out.items())) or "it has no row"
         raise BadInputError(f"{path}: {name}, and no option in it is usable ({why})")
-    notes = (*quotes.notes, quotes.beside_note) if sifted.joined else quotes.notes
-    return ChainFile(path, name, sifted.taken, dict(sorted(sifted.left_out.items())), notes, sifted.histories)
+    notes = (*quotes.notes, *_notes(quotes, sifted))
+    file = ChainFile(path, name, sifted.taken, dict(sorted(sifted.left_out.items())), notes, sifted.histories)
+    _check_vols(file, quotes)
+    return file
 
 
-def _read(path: Path) -> tuple[str, Quotes]:
+def _read(path: Path) -> tuple[str, Quotes | Updates]:
     if is_json(path):
         return ticker_json.NAME, ticker_json.read(path)
     columns = header(path)
@@ -70,11 +72,25 @@ def _read(path: Path) -> tuple[str, Quotes]:
     )
 
 
-def _check_vols(path: Path, name: str, rows: pl.DataFrame) -> None:
+def _notes(quotes: Quotes | Updates, sifted: Sifted) -> Iterator[str]:
+    if isinstance(quotes, Quotes):
+        if sifted.joined:
+            yield quotes.beside_note
+        if sifted.in_updates:
+            yield _UPDATES
+
+
+def _check_vols(file: ChainFile, quotes: Quotes | Updates) -> None:
     """A unit that is not what the format says shows in the median of a whole column."""
     for column in _VOLS:
-        middle = rows[column].drop_nans().median()
-        if isinstance(middle, float) and not _LEAST_VOL < middle < _LARGEST_VOL:
+        if isinstance(quotes, Quotes):
+            stated = quotes.rows[column].to_numpy()
+        else:
+            stated = np.concatenate([getattr(snapshot, column) for snapshot in file.snapshots] or [np.empty(0)])
+        quoted = stated[np.isfinite(stated)]
+        middle = float(np.median(quoted)) if quoted.size else _LEAST_VOL
+        if not _LEAST_VOL <= middle <= _LARGEST_VOL:
             raise BadInputError(
-                f"{path}: {name}, and the median {column} would be {middle:.4g}; it is not in the unit of that format"
+                f"{file.path}: {file.format}, and the median {column} would be {middle:.4g}; "
+                "it is not in the unit of that format"
             )

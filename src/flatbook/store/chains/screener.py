@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from flatbook.store.chains.numbers import minute_end, read_numbers
+from flatbook.store.chains.numbers import UNREADABLE, minute_end, read_numbers
 from flatbook.store.chains.quotes import Quotes, is_option, quote_rows, with_contracts
 from flatbook.store.source_table import divided
 
@@ -96,7 +96,7 @@ def _quotes(rows: pl.DataFrame, rate: float) -> pl.DataFrame:
         ts_ns=pl.col("ts_ns"),
         instrument=pl.col("symbol"),
         index_usd=pl.lit(rate),
-        unreadable=pl.col("unreadable"),
+        reason=UNREADABLE,
         **{side: unless_negative(coin_price(side, rate), f"{side}_price_usd") for side in sides},
         **{f"{side}_iv": unless_negative(vol(side), f"{side}_iv") for side in sides},
     )

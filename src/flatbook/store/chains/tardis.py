@@ -4,14 +4,15 @@ Vols are percent, prices in the instrument's quote currency (coin for inverse op
 quote; `underlying_price` is the expiry's forward. There is no index.
 """
 
-from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
 from flatbook.domain.errors import BadInputError
-from flatbook.store.chains.numbers import from_percent, read_numbers, unless_zero, where_quoted
-from flatbook.store.chains.quotes import Quotes, quote_rows
+from flatbook.store.chains.numbers import UNREADABLE, from_percent, unless_zero, where_quoted, with_numbers
+from flatbook.store.chains.quotes import Updates, quote_rows
+from flatbook.store.source_table import header, read_batches
 
 NAME = "Tardis options_chain"
 VENUE = "deribit"
@@ -19,6 +20,7 @@ IDENTITY = frozenset({"exchange", "symbol", "timestamp", "local_timestamp"})
 NEEDS = IDENTITY | {"bid_price", "ask_price", "bid_iv", "ask_iv", "mark_iv", "underlying_price"}
 _PRICES = ("bid_price", "ask_price", "mark_price", "bid_amount", "ask_amount")
 _NUMBERS = (*_PRICES, "bid_iv", "ask_iv", "mark_iv", "underlying_price")
+_CLOCK = "local_timestamp"
 _EARLIEST_US, _LATEST_US = 10**14, 10**17
 """Stamps outside (the years 1973 and 5138) are not in microseconds."""
 
@@ -28,18 +30,34 @@ _NOTES = (
 )
 
 
-def read(path: Path) -> Quotes:
-    """The file's rows of the venue that we know.
+def read(path: Path) -> Updates:
+    """The file's rows, read anew for each question: a day of all options has tens of millions.
 
-    Errors      BadInputError where its times are not in microseconds
+    Errors      (while it is read) BadInputError where times are not in microseconds, or fall
     """
-    raw = read_numbers(path, ("exchange", "symbol", "local_timestamp"), _NUMBERS)
-    clock = pl.col("local_timestamp").cast(pl.Int64, strict=False)
-    ours = check_microseconds(path, raw.with_columns(clock), "local_timestamp").filter(pl.col("exchange") == VENUE)
-    rows = quote_rows(
-        ours,
-        ts_ns=pl.col("local_timestamp") * 1_000,
-        instrument=pl.col("symbol"),
+    have = set(header(path))
+    return Updates(lambda: _batches(path, [name for name in _NUMBERS if name in have]), _NOTES)
+
+
+def _batches(path: Path, numbers: list[str]) -> Iterator[pl.DataFrame]:
+    last = 0
+    for text in read_batches(path, ("exchange", "symbol", _CLOCK, *numbers)):
+        raw = with_numbers(text.with_columns(pl.col(_CLOCK).cast(pl.Int64, strict=False)), _NUMBERS)
+        clock = check_microseconds(path, raw, _CLOCK)[_CLOCK]
+        if clock.is_empty():
+            continue
+        if clock[0] < last or not clock.is_sorted():
+            raise BadInputError(f"{path}: {_CLOCK} falls after {last}; sort the file by it, as Tardis delivers it")
+        last = clock[-1]
+        yield _quotes(raw)
+
+
+def _quotes(raw: pl.DataFrame) -> pl.DataFrame:
+    elsewhere = pl.when(pl.col("exchange") != VENUE).then(pl.lit("row of another venue"))
+    return quote_rows(
+        raw,
+        ts_ns=pl.col(_CLOCK) * 1_000,
+        instrument=pl.when(pl.col("exchange") == VENUE).then("symbol"),
         bid=unless_zero("bid_price"),
         ask=unless_zero("ask_price"),
         mark=pl.col("mark_price"),
@@ -49,10 +67,8 @@ def read(path: Path) -> Quotes:
         ask_iv=where_quoted(from_percent("ask_iv"), "ask_price"),
         mark_iv=from_percent("mark_iv"),
         forward_usd=unless_zero("underlying_price"),
-        unreadable=pl.col("unreadable"),
+        reason=pl.coalesce(elsewhere, UNREADABLE),
     )
-    others = Counter({"row of another venue": raw.height - ours.height})
-    return Quotes(rows, _NOTES, +others, is_updates=True)
 
 
 def check_microseconds(path: Path, frame: pl.DataFrame, *clocks: str) -> pl.DataFrame:

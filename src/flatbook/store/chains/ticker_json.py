@@ -1,10 +1,10 @@
 """Deribit's tickers as JSON: a list, a map by name, a reply or messages of its API, or one of these a line.
 
 A ticker is an object that names an instrument and has a mark price and a bid, wherever it stands; what get_order_book,
-get_book_summary_by_currency and the ticker channel give are tickers too. Other messages are counted.
+get_book_summary_by_currency and the ticker channel give are tickers too. Other objects that name an instrument are
+counted.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import polars as pl
 
 from flatbook.domain.errors import BadInputError
 from flatbook.store.chains.numbers import as_numbers
-from flatbook.store.chains.quotes import Quotes
+from flatbook.store.chains.quotes import Quotes, quote_rows
 from flatbook.store.chains.tickers import NOTES, NUMBERS, ticker_rows
 from flatbook.store.source_table import first_line, read_bytes
 
@@ -35,8 +35,8 @@ def read(path: Path) -> Quotes:
 
     Errors      BadInputError where it is no JSON, or holds no ticker
     """
-    others: Counter[str] = Counter()
-    tickers = list(_tickers(_decoded(path), others))
+    messages = list(_about_instruments(_decoded(path)))
+    tickers = [message for message in messages if _is_ticker(message)]
     if not tickers:
         raise BadInputError(
             f"{path}: JSON without a ticker (an object with instrument_name, mark_price and best_bid_price); "
@@ -51,7 +51,9 @@ def read(path: Path) -> Quotes:
         },
         schema={"instrument_name": pl.String, "timestamp": pl.Int64, **dict.fromkeys(NUMBERS, pl.String)},
     )
-    return Quotes(ticker_rows(as_numbers(raw, NUMBERS), None), NOTES, others)
+    rows = ticker_rows(as_numbers(raw, NUMBERS), None)
+    others = pl.DataFrame({"instrument": [str(each["instrument_name"]) for each in messages if not _is_ticker(each)]})
+    return Quotes(pl.concat([rows, quote_rows(others, reason=pl.lit("message that is no ticker"))]), NOTES)
 
 
 def _decoded(path: Path) -> Any:
@@ -67,29 +69,19 @@ def _decoded(path: Path) -> Any:
         raise BadInputError(f"{path}: not whole JSON ({first_line(error)}); fetch it again") from None
 
 
-def _tickers(value: Any, others: Counter[str]) -> Iterator[dict[str, Any]]:
-    """The tickers in a decoded value; objects that name an instrument and are none are counted."""
+def _about_instruments(value: Any) -> Iterator[dict[str, Any]]:
+    """The objects in a decoded value that name an instrument: in lists, in the API's envelopes, in maps by name."""
     if isinstance(value, list):
         for each in value:
-            yield from _tickers(each, others)
+            yield from _about_instruments(each)
     elif isinstance(value, dict):
         inside = [value[name] for name in _ENVELOPES if name in value]
-        if _is_ticker(value):
+        if "instrument_name" in value:
             yield value
         elif inside:
-            for each in inside:
-                yield from _tickers(each, others)
-        elif "instrument_name" in value:
-            others["message that is no ticker"] += 1
+            yield from _about_instruments(inside)
         else:
-            yield from _by_name(value, others)
-
-
-def _by_name(value: dict[str, Any], others: Counter[str]) -> Iterator[dict[str, Any]]:
-    """Tickers in a map from each instrument's name."""
-    for each in value.values():
-        if isinstance(each, dict) and "instrument_name" in each:
-            yield from _tickers(each, others)
+            yield from (each for each in value.values() if isinstance(each, dict) and "instrument_name" in each)
 
 
 def _is_ticker(value: dict[str, Any]) -> bool:

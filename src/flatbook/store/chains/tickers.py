@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from flatbook.store.chains.beside import tables_beside
-from flatbook.store.chains.numbers import from_percent, ms_to_ns, read_numbers, unless_zero, where_quoted
+from flatbook.store.chains.numbers import UNREADABLE, from_percent, ms_to_ns, read_numbers, unless_zero, where_quoted
 from flatbook.store.chains.quotes import Quotes, quote_rows
 from flatbook.store.source_table import header
 
@@ -56,7 +56,7 @@ def ticker_rows(raw: pl.DataFrame, run: str | None) -> pl.DataFrame:
         mark_iv=from_percent("mark_iv"),
         forward_usd=unless_zero("underlying_price"),
         index_usd=unless_zero("index_price"),
-        unreadable=pl.col("unreadable"),
+        reason=UNREADABLE,
     )
 
 

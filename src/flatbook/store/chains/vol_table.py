@@ -8,7 +8,6 @@ and all strikes of an expiry give the same one, if T is right. That tells when w
 then, the forwards of each expiry differ least.
 """
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from scipy.special import ndtri
 
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_YEAR
 from flatbook.market.chain_snapshot import Floats, Ints
-from flatbook.store.chains.numbers import from_percent, read_numbers, utc_text_to_ns
+from flatbook.store.chains.numbers import UNREADABLE, from_percent, read_numbers, utc_text_to_ns
 from flatbook.store.chains.quotes import Quotes, quote_rows, with_contracts
 
 NAME = "table of vols and deltas"
@@ -52,24 +51,14 @@ def read(path: Path) -> Quotes:
         bid_iv=from_percent("bid_iv"),
         ask_iv=from_percent("ask_iv"),
         mark_iv=from_percent("mark_iv"),
-        unreadable=pl.col("unreadable"),
+        reason=UNREADABLE,
     ).with_columns(raw["delta"])
-    fresh, repeated = _without_repeats(vols)
-    parts = [_solved(rows) for rows in fresh.partition_by("run", maintain_order=True)]
-    rows = pl.concat(parts) if parts else fresh
-    return Quotes(rows.drop("delta"), _NOTES, +Counter({_REPEATED: repeated}))
-
-
-def _without_repeats(vols: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    kept, before, repeated = [vols.clear()], vols.clear(), 0
+    parts, before = [vols.clear()], vols.clear()
     for rows in vols.partition_by("run", maintain_order=True):
         stated = rows.drop("run", "ts_ns").sort("instrument")
-        if stated.equals(before):
-            repeated += rows.height
-        else:
-            kept.append(rows)
+        parts.append(rows.with_columns(reason=pl.lit(_REPEATED)) if stated.equals(before) else _solved(rows))
         before = stated
-    return pl.concat(kept), repeated
+    return Quotes(pl.concat(parts).drop("delta"), _NOTES)
 
 
 def _solved(rows: pl.DataFrame) -> pl.DataFrame:
