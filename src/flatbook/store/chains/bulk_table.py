@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from flatbook.store.chains.beside import tables_beside
-from flatbook.store.chains.numbers import UNREADABLE, read_numbers, unless_zero, utc_text_to_ns
+from flatbook.store.chains.numbers import NS_PER_MS, UNREADABLE, ms_to_ns, read_numbers, unless_zero, utc_text_to_ns
 from flatbook.store.chains.quotes import Quotes, quote_rows
 
 NAME = "Deribit chain table"
@@ -17,8 +17,11 @@ NEEDS = frozenset(
     {"timestamp", "instrument_name", "bid_price", "ask_price", "underlying", "implied_volatility", "index_price"}
 )
 _NUMBERS = ("bid_price", "ask_price", "mark_price", "underlying", "implied_volatility", "index_price")
-_PERPETUALS = frozenset({"obs_datetime", "instrument_name", "perp_futures_mark_price"})
-_FUTURES = frozenset({"timestamp", "futures_instrument_name", "term_mark_price_final"})
+PERPETUALS = ("snapshot_timestamp_ms", "instrument_name", "candle_price_timestamp_ms", "candle_price_used")
+FUTURES = (
+    *("snapshot_timestamp_ms", "futures_instrument_name", "term_candle_price_timestamp_ms", "term_candle_price_used"),
+)
+"""Of candles beside a table: the run's start, the contract, the time and the price of the candle's nearer end."""
 
 _NOTES = (
     "A snapshot's time is the start of the collector's run: prices and forwards are of then, vols and the index up to "
@@ -30,16 +33,21 @@ _CANDLES = "The mark of a perpetual or future is the nearer of open and close of
 
 def read(path: Path) -> Quotes:
     """The table, with the perpetual's and futures' candles of tables beside it."""
-    beside, names = _beside(path)
-    return Quotes(read_table(path), _NOTES, beside=beside, beside_note=_CANDLES.format(" and ".join(names)))
+    candles = [
+        (table, columns) for columns in (PERPETUALS, FUTURES) for table in tables_beside(path, frozenset(columns))
+    ]
+    beside = pl.concat([_candles(table, *columns) for table, columns in candles]) if candles else None
+    note = _CANDLES.format(" and ".join(table.name for table, _ in candles))
+    return Quotes(read_table(path), _NOTES, beside, note)
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """The table's rows alone, a run named by its start."""
+    """The table's rows alone, a run named by the millisecond of its start."""
+    start_ns = utc_text_to_ns("timestamp")
     return quote_rows(
         read_numbers(path, ("timestamp", "instrument_name"), _NUMBERS),
-        run=pl.col("timestamp"),
-        ts_ns=utc_text_to_ns("timestamp"),
+        run=(start_ns // NS_PER_MS).cast(pl.String),
+        ts_ns=start_ns,
         instrument=pl.col("instrument_name"),
         bid=unless_zero("bid_price"),
         ask=unless_zero("ask_price"),
@@ -51,20 +59,11 @@ def read_table(path: Path) -> pl.DataFrame:
     )
 
 
-def _beside(path: Path) -> tuple[pl.DataFrame | None, list[str]]:
-    tables = {}
-    for table in tables_beside(path, _PERPETUALS):
-        tables[table.name] = _candles(table, "obs_datetime", "instrument_name", "perp_futures_mark_price")
-    for table in tables_beside(path, _FUTURES):
-        tables[table.name] = _candles(table, "timestamp", "futures_instrument_name", "term_mark_price_final")
-    return (pl.concat(tables.values()), list(tables)) if tables else (None, [])
-
-
-def _candles(path: Path, time: str, name: str, price: str) -> pl.DataFrame:
+def _candles(path: Path, run: str, name: str, time: str, price: str) -> pl.DataFrame:
     return quote_rows(
-        read_numbers(path, (time, name), (price,)),
-        run=pl.col(time),
-        ts_ns=utc_text_to_ns(time),
+        read_numbers(path, (run, name, time), (price,)),
+        run=pl.col(run).cast(pl.String),
+        ts_ns=ms_to_ns(time),
         instrument=pl.col(name),
         mark=unless_zero(price),
         reason=UNREADABLE,

@@ -8,7 +8,7 @@ import polars as pl
 from flatbook.domain.units import NS_PER_MINUTE
 from flatbook.store.source_table import divided, header, read_rows
 
-_NS_PER_MS = 1_000_000
+NS_PER_MS = 1_000_000
 _CAPS_PERCENT = (500.0, 999.0)
 """What the venue's solver states where it finds no vol: 500 until 2021, 999 later."""
 
@@ -71,7 +71,7 @@ def where_quoted(vol: pl.Expr, price: str) -> pl.Expr:
 
 def ms_to_ns(column: str) -> pl.Expr:
     """Milliseconds since 1970 as nanoseconds."""
-    return pl.col(column).cast(pl.Int64, strict=False) * _NS_PER_MS
+    return pl.col(column).cast(pl.Int64, strict=False) * NS_PER_MS
 
 
 def utc_text_to_ns(column: str) -> pl.Expr:

@@ -89,7 +89,7 @@ def _sound(rows: pl.DataFrame, reference: ReferenceData, recording: Recording) -
         .then(pl.lit("quote without a time"))
         .when(~pl.col("instrument").is_in(list(known)).fill_null(value=False))
         .then(pl.lit("quote of an unknown instrument"))
-        .when(pl.col("unreadable"))
+        .when(pl.col("reason").is_not_null())
         .then(pl.lit("quote with a number that is none"))
         .when(pl.any_horizontal(pl.col(name) < 0 for name in _NUMBERS))
         .then(pl.lit("quote with a negative price or vol"))

@@ -39,12 +39,8 @@ _COLUMNS: dict[Format, frozenset[str]] = {
     Format.TARDIS_QUOTES: tardis.IDENTITY | {"bid_price", "ask_price", "bid_amount", "ask_amount"},
     Format.TARDIS_TICKER: tardis.IDENTITY | {"index_price", "mark_price", "funding_rate"},
     Format.CHAIN_TABLE: bulk_table.NEEDS,
-    Format.CHAIN_PERPETUALS: frozenset(
-        {"snapshot_timestamp_ms", "instrument_name", "candle_price_timestamp_ms", "candle_price_used"}
-    ),
-    Format.CHAIN_FUTURES: frozenset(
-        {"snapshot_timestamp_ms", "futures_instrument_name", "term_candle_price_timestamp_ms", "term_candle_price_used"}
-    ),
+    Format.CHAIN_PERPETUALS: frozenset(bulk_table.PERPETUALS),
+    Format.CHAIN_FUTURES: frozenset(bulk_table.FUTURES),
 }
 _SUFFIXES = (".parquet", ".csv", ".csv.gz")
 
