@@ -8,7 +8,7 @@ instruments, by which they are told from a stream of single updates.
 import numpy as np
 import polars as pl
 
-_LEAST_SHARED = 0.5
+_LEAST_SHARED = 0.8
 """Of a pass' instruments, the median share that the next pass has again."""
 
 
