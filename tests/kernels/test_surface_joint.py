@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from flatbook.kernels import implied, surface_joint, surface_joint_plain, svi
+from flatbook.kernels import implied, surface_joint, surface_joint_plain, svi, svi_plain
 from flatbook.kernels.surface_joint import SURFACE_CODES, SURFACE_SIZE
 
 Floats = NDArray[np.float64]
@@ -134,6 +134,18 @@ def test_check_sees_each_kind_of_arbitrage() -> None:
     assert least_gap[2] == pytest.approx(0.01, abs=1e-6)
     surface_joint.check_surface(np.array([steep_wing, flat_wing]), least_g[:2], least_gap[:2])
     assert least_gap[1] == -math.inf
+
+
+@pytest.mark.parametrize("module", [surface_joint, surface_joint_plain], ids=["kernel", "plain"])
+def test_check_sees_arbitrage_beside_a_bend_sharper_than_its_grid(module: ModuleType) -> None:
+    deviation = 0.3
+    b, rho, m, s = 0.5 * deviation, -0.4, -1.1 * deviation, 1e-5 * deviation
+    sharp = np.array([[deviation**2 - b * (math.hypot(m, s) - rho * m), b, rho, m, s]])
+    beside = m + deviation * np.array([-6e-3, -4e-3, -3e-3])
+    assert svi_plain.durrleman(sharp[0], beside).min() < -1e-3
+    least_g, least_gap = np.empty(1), np.empty(1)
+    module.check_surface(sharp, least_g, least_gap)
+    assert least_g[0] < -1e-3
 
 
 def test_a_bad_expiry_does_not_stop_the_others() -> None:

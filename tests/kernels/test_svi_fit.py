@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from flatbook.kernels import svi, svi_fit, svi_fit_plain
+from flatbook.kernels import svi, svi_fit, svi_fit_plain, svi_plain
 
 Floats = NDArray[np.float64]
 
@@ -171,6 +171,25 @@ def test_the_butterfly_penalty_removes_the_arbitrage_of_vogt() -> None:
     assert svi.durrleman_min(VOGT, -1.5, 1.5, 2001) < -0.03
     assert svi.durrleman_min(free[:5].copy(), -1.5, 1.5, 2001) >= 0.0
     assert free[5] < 0.01
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["kernel", "plain"])
+@pytest.mark.parametrize("shape", [(0.78, -0.44, -1.8, 1.2), (0.82, -0.69, -1.3, 0.7), (0.95, 0.4, 1.6, 1.4)])
+def test_a_dip_of_the_density_between_the_points_of_its_penalty_is_removed_too(
+    shape: tuple[float, float, float, float], plain: bool
+) -> None:
+    deviation, years = 0.03, 0.002
+    slope, rho, centre, bend = shape
+    b, m, s = slope * deviation, centre * deviation, bend * deviation
+    quoted = np.array([deviation**2 - b * (math.hypot(m, s) - rho * m), b, rho, m, s])
+    far = deviation * np.linspace(-60.0, 60.0, 100_001)
+    assert svi_plain.durrleman(quoted, far).min() < -1e-3
+    k = np.linspace(-2.5, 2.5, 11) * deviation
+    mid = smile(quoted, k, years)
+    code, out = fit(k, mid - 0.02, mid + 0.02, mid, mid_weight=0.2, butterfly_weight=0.3, years=years, plain=plain)
+    assert code == "converged"
+    assert svi_plain.durrleman(out[:5], far).min() >= 0.0
+    assert out[5] < 1e-3
 
 
 def test_a_warm_start_takes_fewer_steps() -> None:

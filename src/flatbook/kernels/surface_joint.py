@@ -37,12 +37,15 @@ from flatbook.kernels.surface_joint_plain import (
     SURFACE_CODES,
     SURFACE_SIZE,
 )
-from flatbook.kernels.svi import butterfly_free, deviation_of, durrleman, sinh_grid, total_variance
+from flatbook.kernels.svi import deviation_of, least_durrleman, sinh_grid, total_variance
 from flatbook.kernels.svi_columns import append_prior, cold_start, open_wings, pack_quotes, typical_deviation
 from flatbook.kernels.svi_fit_plain import (
     BAD_INPUT,
     BUTTERFLY_LEFT,
+    BUTTERFLY_MARGIN,
     BUTTERFLY_POINTS,
+    BUTTERFLY_RAISE,
+    BUTTERFLY_RESERVE,
     BUTTERFLY_ROUNDS,
     CONVERGED,
     MIN_SLOPE,
@@ -216,16 +219,18 @@ def _refit(
     """Search from `out[:5]` with `extra` columns beside the quotes, until the density is positive: the result code."""
     x, columns = to_box(out), int(kept[_COLUMNS]) + extra
     drawn_to = (kept[_OPEN_P], kept[_OPEN_C])
-    butterfly, code = BUTTERFLY_SHARE * math.sqrt(kept[_WEIGHT2]), 0
+    butterfly, margin, code = BUTTERFLY_SHARE * math.sqrt(kept[_WEIGHT2]), BUTTERFLY_MARGIN, 0
+    k_lo, k_hi, deviation = kept[_K_LO], kept[_K_HI], kept[_DEVIATION]
     for _ in range(BUTTERFLY_ROUNDS):
-        frame = frame_of(kept[_WEIGHT2], kept[_K_LO], kept[_K_HI], kept[_DEVIATION], years, least, drawn_to, butterfly)
+        frame = frame_of(kept[_WEIGHT2], k_lo, k_hi, deviation, years, least, drawn_to, butterfly, margin)
         x, steps, code = search(x, table, columns, years, frame, damping, work)
         damping = WARM
         to_raw(x, out)
         out[6] += steps
-        if butterfly_free(out, kept[_DEVIATION], grid):
+        if least_durrleman(out, deviation, grid) >= BUTTERFLY_RESERVE:
             break
         butterfly *= 10.0
+        margin *= BUTTERFLY_RAISE
     return code
 
 
@@ -352,7 +357,7 @@ def _join(i: int, standing: Ints, stands: int, kept: Floats, years: Floats, grid
         code = CALENDAR_LEFT
     if code == CALENDAR_LEFT:
         out[i, 0], out[i, 1], out[i, 2], out[i, 8] = a, b, rho, 0.0
-    elif least_g_on(out[i], grid) < 0.0:
+    elif least_durrleman(out[i], deviation_of(out[i]), grid) < 0.0:
         code = BUTTERFLY_LEFT
     return code
 
@@ -441,22 +446,6 @@ def _curve(params: Floats, k: float) -> tuple[float, float, float]:
     return a + b * (rho * y + radius), b * (rho + y / radius), b * s * s / (radius * radius * radius)
 
 
-@compiled
-def least_g_on(params: Floats, grid: Floats) -> float:
-    """Least g over the grid, in the slice's own standard deviations."""
-    unit = deviation_of(params)
-    least = math.inf
-    for j in range(grid.size):
-        least = min(least, _g(params, unit * grid[j]))
-    return least
-
-
-@inlined
-def _g(params: Floats, k: float) -> float:
-    w, dw, d2w = _curve(params, k)
-    return durrleman(w, dw, d2w, k)
-
-
 @kernel(Arg.IN_2D, Arg.OUT, Arg.OUT, plain=surface_joint_plain.check_surface)
 def check_surface(params: Floats, least_g: Floats, least_calendar_gap: Floats) -> None:
     """Fill each slice's least Durrleman g, and the least rise of total variance since the last known slice before it.
@@ -471,7 +460,7 @@ def check_surface(params: Floats, least_g: Floats, least_calendar_gap: Floats) -
         least_g[i] = least_calendar_gap[i] = np.nan
         if not math.isfinite(params[i, 0]):
             continue
-        least_g[i] = least_g_on(params[i], grid)
+        least_g[i] = least_durrleman(params[i], deviation_of(params[i]), grid)
         if near >= 0:
             flatter = _is_flatter(params[near], params[i])
             least_calendar_gap[i] = -math.inf if flatter else least_gap(params[near], params[i], grid)

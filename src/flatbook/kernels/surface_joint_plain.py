@@ -12,7 +12,7 @@ from flatbook.kernels import svi_fit_plain
 from flatbook.kernels.svi_fit_plain import (
     BAD_INPUT,
     BUTTERFLY_LEFT,
-    BUTTERFLY_POINTS,
+    BUTTERFLY_RESERVE,
     BUTTERFLY_ROUNDS,
     CONVERGED,
     FIT_CODES,
@@ -23,7 +23,7 @@ from flatbook.kernels.svi_fit_plain import (
     raw,
     solve,
 )
-from flatbook.kernels.svi_plain import CHECK_END, GRID_END, MIN_VARIANCE, sinh_grid
+from flatbook.kernels.svi_plain import CHECK_END, GRID_END, MIN_VARIANCE, least_durrleman, sinh_grid
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -106,7 +106,7 @@ def check_surface(params: Floats, least_g: Floats, least_calendar_gap: Floats) -
     least_g[:] = least_calendar_gap[:] = np.nan
     known = [i for i in range(len(params)) if np.isfinite(params[i, 0])]
     for near, i in zip([-1, *known], known, strict=False):
-        least_g[i] = np.min(_g(params[i], _deviation(params[i]) * sinh_grid(FINE_POINTS, CHECK_END)))
+        least_g[i] = _least_g(params[i])
         if near >= 0:
             flatter = _is_flatter(params[near], params[i])
             least_calendar_gap[i] = -np.inf if flatter else _least_gap(params[near], params[i])
@@ -118,9 +118,9 @@ def _refit(one: _Slice, quotes: Quotes) -> None:
         solution = solve(quotes, at)
         at = np.asarray(solution.x, dtype=np.float64)
         one.steps += int(solution.nfev)
-        if quotes.least_g(at, 4 * BUTTERFLY_POINTS) >= 0.0:
+        if quotes.least_g(at) >= BUTTERFLY_RESERVE:
             break
-        quotes = replace(quotes, butterfly_weight=10.0 * quotes.butterfly_weight)
+        quotes = quotes.sterner()
     one.params = raw(at)
 
 
@@ -185,7 +185,7 @@ def _join(one: _Slice, standing: list[_Slice]) -> int:
     if code == CALENDAR_LEFT or lift > MOST_LIFT:
         return CALENDAR_LEFT
     one.params, one.lift = params, lift
-    return BUTTERFLY_LEFT if np.min(_g(params, _deviation(params) * sinh_grid(FINE_POINTS, CHECK_END))) < 0.0 else code
+    return BUTTERFLY_LEFT if _least_g(params) < 0.0 else code
 
 
 def _variance(raw: Floats, k: Floats) -> Floats:
@@ -222,8 +222,5 @@ def _least_gap(near: Floats, far: Floats) -> float:
     return min(least, float(np.min(asymptotes - _variance(near, at_ends))))
 
 
-def _g(raw: Floats, k: Floats) -> Floats:
-    _, b, rho, m, s = raw
-    radius = np.hypot(k - m, s)
-    w, dw, d2w = _variance(raw, k), b * (rho + (k - m) / radius), b * s * s / radius**3
-    return np.asarray((1.0 - 0.5 * k * dw / w) ** 2 - 0.25 * dw**2 * (1.0 / w + 0.25) + 0.5 * d2w)
+def _least_g(raw: Floats) -> float:
+    return least_durrleman(raw, _deviation(raw), sinh_grid(FINE_POINTS, CHECK_END))

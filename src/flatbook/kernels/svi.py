@@ -21,6 +21,9 @@ from flatbook.kernels.jit import Arg, compiled, inlined, kernel
 
 Floats = NDArray[np.float64]
 
+_GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
+_GOLDEN_STEPS = 20  # an interval's width falls 15,000 times; its least g, by the square of that
+
 
 @kernel(Arg.IN, Arg.IN, Arg.OUT, plain=svi_plain.svi_total_variance)
 def svi_total_variance(params: Floats, k: Floats, out: Floats) -> None:
@@ -84,15 +87,10 @@ def durrleman(w: float, dw: float, d2w: float, k: float) -> float:
 @kernel(Arg.IN, Arg.FLOAT, Arg.FLOAT, Arg.INT, plain=svi_plain.durrleman_min)
 def durrleman_min(params: Floats, k_lo: float, k_hi: float, n: int) -> float:
     """Least g over n >= 2 equally spaced points of [k_lo, k_hi]; below 0 the slice has butterfly arbitrage there."""
-    a, b, rho, m, s = params[0], params[1], params[2], params[3], params[4]
     least = math.inf
     step = (k_hi - k_lo) / (n - 1)
     for i in range(n):
-        k = k_lo + i * step
-        y = k - m
-        radius = math.sqrt(y * y + s * s)
-        w = a + b * (rho * y + radius)
-        g = durrleman(w, b * (rho + y / radius), b * s * s / (radius * radius * radius), k)
+        g = durrleman_at(params, k_lo + i * step)
         if not g >= least:
             least = g
     return least
@@ -113,21 +111,60 @@ def deviation_of(params: Floats) -> float:
     return math.sqrt(max(total_variance(params, 0.0), svi_plain.MIN_VARIANCE))
 
 
-@compiled
-def butterfly_free(params: Floats, deviation: float, grid: Floats) -> bool:
-    """Whether g >= 0 at `deviation` times every point of the grid; for callers inside kernels."""
+@inlined
+def durrleman_at(params: Floats, k: float) -> float:
+    """g of raw parameters."""
     a, b, rho, m, s = params[0], params[1], params[2], params[3], params[4]
-    negative = 0
+    y = k - m
+    radius = math.sqrt(y * y + s * s)
+    per_radius = 1.0 / radius
+    curl = s * per_radius
+    return durrleman(a + b * (rho * y + radius), b * (rho + y * per_radius), b * curl * curl * per_radius, k)
+
+
+@compiled
+def least_durrleman(params: Floats, deviation: float, grid: Floats) -> float:
+    """Least g at `deviation` times the points of a grid, and between them where it is close to 0; inside kernels.
+
+    A slice that bends more sharply than the grid is looked at around its bend, too, on the bend's own scale.
+    """
+    least = _least_around(params, 0.0, deviation, grid)
+    if params[4] < svi_plain.SHARP_BEND * deviation:
+        bend = sinh_grid(svi_plain.BEND_POINTS, deviation / params[4])
+        least = min(least, _least_around(params, params[3], params[4], bend))
+    return least
+
+
+@compiled
+def _least_around(params: Floats, centre: float, unit: float, grid: Floats) -> float:
+    least = math.inf
     for i in range(grid.size):
-        k = deviation * grid[i]
-        y = k - m
-        radius = math.sqrt(y * y + s * s)
-        per_radius = 1.0 / radius
-        w = a + b * (rho * y + radius)
-        curl = s * per_radius
-        g = durrleman(w, b * (rho + y * per_radius), b * curl * curl * per_radius, k)
-        negative += 0 if g >= 0.0 else 1
-    return negative == 0
+        least = min(least, durrleman_at(params, centre + unit * grid[i]))
+    if not least < svi_plain.CLOSE_G:
+        return least
+    for i in range(1, grid.size - 1):
+        lo, at, hi = centre + unit * grid[i - 1], centre + unit * grid[i], centre + unit * grid[i + 1]
+        g = durrleman_at(params, at)
+        if g < svi_plain.CLOSE_G and g <= durrleman_at(params, lo) and g <= durrleman_at(params, hi):
+            least = min(least, _least_between(params, lo, hi))
+    return least
+
+
+@compiled
+def _least_between(params: Floats, lo: float, hi: float) -> float:
+    """Least g of an interval with one dip, by golden section."""
+    left, right = hi - _GOLDEN * (hi - lo), lo + _GOLDEN * (hi - lo)
+    g_left, g_right = durrleman_at(params, left), durrleman_at(params, right)
+    for _ in range(_GOLDEN_STEPS):
+        if g_left < g_right:
+            hi, right, g_right = right, left, g_left
+            left = hi - _GOLDEN * (hi - lo)
+            g_left = durrleman_at(params, left)
+        else:
+            lo, left, g_left = left, right, g_right
+            right = lo + _GOLDEN * (hi - lo)
+            g_right = durrleman_at(params, right)
+    return min(g_left, g_right)
 
 
 @kernel(Arg.IN, Arg.IN, Arg.FLOAT, Arg.FLOAT, Arg.INT, plain=svi_plain.calendar_gap)

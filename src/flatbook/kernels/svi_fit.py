@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 
 from flatbook.kernels import svi_fit_plain
 from flatbook.kernels.jit import Arg, compiled, kernel
-from flatbook.kernels.svi import butterfly_free, sinh_grid
+from flatbook.kernels.svi import least_durrleman, sinh_grid
 from flatbook.kernels.svi_columns import append_prior, cold_start, open_wings, pack_quotes, typical_deviation
 from flatbook.kernels.svi_fit_plain import (
     BAD_INPUT,
     BUTTERFLY_LEFT,
+    BUTTERFLY_MARGIN,
     BUTTERFLY_POINTS,
+    BUTTERFLY_RAISE,
+    BUTTERFLY_RESERVE,
     BUTTERFLY_ROUNDS,
     CONVERGED,
     FIT_CODES,
@@ -203,24 +206,25 @@ def _fit(
     is_warm = math.isfinite(start[0])
     x = to_box(start) if is_warm else cold_start(table, columns, years)
     deviation = typical_deviation(table, columns)
-    weight2, wings = squared_weight(table, used), open_wings(prior, prior_weight, deviation)
+    weight2, wings, margin = squared_weight(table, used), open_wings(prior, prior_weight, deviation), BUTTERFLY_MARGIN
     flat = (MIN_SLOPE, MIN_SLOPE)
-    frame = frame_of(weight2, k_lo, k_hi, deviation, years, flat, wings, butterfly_weight)
+    frame = frame_of(weight2, k_lo, k_hi, deviation, years, flat, wings, butterfly_weight, margin)
     x, steps, code = search(x, table, columns, years, frame, WARM if is_warm else COLD, work)
     to_raw(x, out)
     if butterfly_weight > 0.0:
         grid = sinh_grid(4 * BUTTERFLY_POINTS, GRID_END)
-        free = butterfly_free(out, deviation, grid)
+        least_g = least_durrleman(out, deviation, grid)
         for _ in range(BUTTERFLY_ROUNDS):
-            if free:
+            if least_g >= BUTTERFLY_RESERVE:
                 break
             butterfly_weight *= 10.0
-            frame = frame_of(weight2, k_lo, k_hi, deviation, years, flat, wings, butterfly_weight)
+            margin *= BUTTERFLY_RAISE
+            frame = frame_of(weight2, k_lo, k_hi, deviation, years, flat, wings, butterfly_weight, margin)
             x, more, code = search(x, table, columns, years, frame, WARM, work)
             steps += more
             to_raw(x, out)
-            free = butterfly_free(out, deviation, grid)
-        code = code if free else BUTTERFLY_LEFT
+            least_g = least_durrleman(out, deviation, grid)
+        code = code if least_g >= 0.0 else BUTTERFLY_LEFT
     out[5] = rms_outside(x, table, used, years)
     out[6] = steps
     return code

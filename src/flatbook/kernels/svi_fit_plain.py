@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
 
+from flatbook.kernels import svi_plain
 from flatbook.kernels.svi_plain import GRID_END, MIN_VARIANCE, sinh_grid
 
 Floats = NDArray[np.float64]
@@ -30,8 +31,14 @@ PRIOR_NODES: Final = (-2.5, -1.0, 0.0, 1.0, 2.5)
 """Where the ridge holds a slice to its prior, in standard deviations of the prior at the money."""
 
 BUTTERFLY_POINTS: Final = 96
-BUTTERFLY_MARGIN: Final = 1e-3
 BUTTERFLY_ROUNDS: Final = 4
+BUTTERFLY_MARGIN: Final = 1e-3
+"""What is asked of g at its points. It grows by BUTTERFLY_RAISE from round to round, for g dips between them too."""
+
+BUTTERFLY_RAISE: Final = 3.0
+BUTTERFLY_RESERVE: Final = 1e-4
+"""What a slice's least g is left with for the lift that may follow; it may be 0 when no round is left."""
+
 STEEPEST: Final = 4.0
 """Slope of the steepest wing, in standard deviations: far strikes without quotes say nothing against a steeper one."""
 
@@ -61,6 +68,7 @@ class Quotes:
     drawn_to: Floats
     wing_weight: float
     butterfly_weight: float = 0.0
+    butterfly_margin: float = BUTTERFLY_MARGIN
     least_slopes: tuple[float, float] = (0.0, 0.0)
 
     def with_bands(self, k: Floats, lo: Floats, hi: Floats, weight: Floats) -> Quotes:
@@ -84,19 +92,22 @@ class Quotes:
         wings = self.wing_weight * (at[:2] - self.drawn_to) / self.deviation
         rows = [self.weight * excess, pull, wings]
         if self.butterfly_weight > 0.0:
-            short = np.minimum(self.g(at, BUTTERFLY_POINTS) - BUTTERFLY_MARGIN, 0.0)
+            short = np.minimum(self.g(at, BUTTERFLY_POINTS) - self.butterfly_margin, 0.0)
             rows.append(self.butterfly_weight * short / np.sqrt(BUTTERFLY_POINTS))
         return np.concatenate(rows)
 
     def g(self, at: Floats, n: int) -> Floats:
         """Durrleman's g on n points far into the wings."""
-        k = self.deviation * sinh_grid(n, GRID_END)
-        w, dw, d2w = _curve(at, k)
-        return (1.0 - 0.5 * k * dw / w) ** 2 - 0.25 * dw**2 * (1.0 / w + 0.25) + 0.5 * d2w
+        return svi_plain.durrleman(raw(at), self.deviation * sinh_grid(n, GRID_END))
 
-    def least_g(self, at: Floats, n: int) -> float:
-        """Least of `g`."""
-        return float(np.min(self.g(at, n)))
+    def least_g(self, at: Floats) -> float:
+        """Least of g on four times as many points, and between them."""
+        return svi_plain.least_durrleman(raw(at), self.deviation, sinh_grid(4 * BUTTERFLY_POINTS, GRID_END))
+
+    def sterner(self) -> Quotes:
+        """The same with more asked of the density."""
+        margin = BUTTERFLY_RAISE * self.butterfly_margin
+        return replace(self, butterfly_weight=10.0 * self.butterfly_weight, butterfly_margin=margin)
 
     def rms_outside(self, at: Floats, used: int) -> float:
         """Weighted root mean square of the distance of the first `used` from their bands, in vol."""
@@ -128,13 +139,13 @@ def fit_slice(
     quotes = replace(quotes, butterfly_weight=butterfly_weight)
     solution = best_of_starts(quotes, start)
     for _ in range(BUTTERFLY_ROUNDS):
-        if quotes.butterfly_weight <= 0.0 or quotes.least_g(solution.x, 4 * BUTTERFLY_POINTS) >= 0.0:
+        if quotes.butterfly_weight <= 0.0 or quotes.least_g(solution.x) >= BUTTERFLY_RESERVE:
             break
-        quotes = replace(quotes, butterfly_weight=10.0 * quotes.butterfly_weight)
+        quotes = quotes.sterner()
         solution = solve(quotes, solution.x)
     out[:5] = raw(solution.x)
     out[5:] = quotes.rms_outside(solution.x, used), solution.nfev, used
-    if butterfly_weight > 0.0 and quotes.least_g(solution.x, 4 * BUTTERFLY_POINTS) < 0.0:
+    if butterfly_weight > 0.0 and quotes.least_g(solution.x) < 0.0:
         return BUTTERFLY_LEFT
     return CONVERGED if solution.status > 0 else OUT_OF_ITERATIONS
 

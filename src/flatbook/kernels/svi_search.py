@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from flatbook.kernels.jit import compiled, inlined
 from flatbook.kernels.svi_fit_plain import (
-    BUTTERFLY_MARGIN,
     BUTTERFLY_POINTS,
     CONVERGED,
     MIN_S,
@@ -43,8 +42,8 @@ class Frame(NamedTuple):
 
     The quoted range of k: the centre m stays within its width of it. The standard deviation of the log forward by the
     quotes near the money: the slice's scale. The least and the greatest slope of each wing. The slopes that wings are
-    drawn to where quotes leave them open, and the weight of that; and the weight of the condition that Durrleman's g
-    is not negative out to GRID_END deviations, 0 for none.
+    drawn to where quotes leave them open, and the weight of that; and the weight of the condition on Durrleman's g out
+    to GRID_END deviations, 0 for none, and the least g that it asks for.
     """
 
     k_lo: float
@@ -58,6 +57,7 @@ class Frame(NamedTuple):
     drawn_to_c: float
     wing_weight: float
     butterfly_weight: float
+    butterfly_margin: float
 
 
 # Rows of what is asked: log-moneyness; ends of the band, infinite where absent; mid, 0 where absent; squared weights of
@@ -134,6 +134,7 @@ def frame_of(
     least: Wings,
     drawn_to: Wings,
     butterfly_weight: float,
+    butterfly_margin: float,
 ) -> Frame:
     """The frame of quotes whose squared weights sum to `weight2`: no wing steeper than STEEPEST deviations."""
     steepest = min(STEEPEST * deviation, 2.0)
@@ -149,6 +150,7 @@ def frame_of(
         drawn_to[1],
         WING_SHARE * deviation * math.sqrt(weight2 / years),
         butterfly_weight,
+        butterfly_margin,
     )
 
 
@@ -308,7 +310,7 @@ def _ask_for_shape(table: Floats, quotes: int, frame: Frame) -> int:
     for i in range(quotes + 2, columns):
         at = 2.0 * (i - quotes - 2) / (BUTTERFLY_POINTS - 1) - 1.0
         table[K, i] = frame.deviation * math.sinh(math.asinh(GRID_END) * at)
-        table[LO, i] = BUTTERFLY_MARGIN
+        table[LO, i] = frame.butterfly_margin
         table[W2, i] = w2
     return columns
 
