@@ -132,6 +132,20 @@ def test_theta_up_to_the_next_fixing() -> None:
     assert value(contract).measures.theta == pytest.approx(slope, rel=1e-3)
 
 
+@pytest.mark.parametrize("average", ["arithmetic", "geometric"])
+def test_theta_of_an_average_under_way(average: str) -> None:
+    """A day later with spot where it is: more of the average is taken, at the spot."""
+    shared: dict[str, Cell] = {"style": "asian", "right": "call", "strike": 100.0, "average": average, "fixings": 0}
+    market: dict[str, Cell] = {"spot": 100.0, "vol": 0.5, "rate": 0.0, "carry": 0.0}
+    day, elapsed, so_far = 1e-5, 0.1, 105.0
+    share = day / (elapsed + day)
+    later = so_far * (1 - share) + 100.0 * share if average == "arithmetic" else so_far ** (1 - share) * 100.0**share
+    now: dict[str, Cell] = {"years": 0.4, "elapsed_years": elapsed, "average_so_far": so_far}
+    then: dict[str, Cell] = {"years": 0.4 - day, "elapsed_years": elapsed + day, "average_so_far": later}
+    here, moved = (parse_contract(shared | market | cells) for cells in (now, then))
+    assert value(here).measures.theta == pytest.approx((price(moved) - price(here)) / day, rel=1e-3)
+
+
 @given(
     room_below=st.floats(0.0, 10.0),
     room_above=st.floats(0.0, 10.0).filter(lambda room: room > 0.01),

@@ -81,10 +81,11 @@ class Barrier:
     is_down: bool
     is_in: bool
     rebate: float
+    was_hit: bool = False
 
     def touched(self, spot: float) -> bool:
-        """Whether `spot` is at or beyond the level."""
-        return spot <= self.level if self.is_down else spot >= self.level
+        """Whether it was hit before, or `spot` is at or beyond the level."""
+        return self.was_hit or (spot <= self.level if self.is_down else spot >= self.level)
 
     @property
     def live_spots(self) -> tuple[float, float]:

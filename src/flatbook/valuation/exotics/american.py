@@ -8,8 +8,9 @@ from typing import Any
 
 from flatbook.valuation.contracts import Contract
 from flatbook.valuation.exotics.quantlib import ANY_TIME, FlatMarket, npv, plain_payoff, ql, with_engine
-from flatbook.valuation.exotics.reprice import ANYWHERE, Interval, Point, Repricer, point_of
+from flatbook.valuation.exotics.reprice import ANYWHERE, Interval, Repricer
 from flatbook.valuation.exotics.stencil import SPOT_REACH, spot_step
+from flatbook.valuation.point import Point, point_of
 
 EXACT = "qdfp"
 

@@ -6,11 +6,14 @@ so these few moments are ours, and its engines are the witness in the tests.
 The average of what is still open is taken as lognormal: exactly so when geometric, by its first two moments when
 arithmetic (Levy 1992 for a continuous average, Turnbull and Wakeman 1991 for a discrete one). What is already fixed
 moves the strike: with a share w still open, w max(A_open - K*, 0) and K* = (K - (1 - w) A_fixed) / w.
+
+Vol may have a term structure: two prices of an average share the variance up to the earlier one.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +21,8 @@ from numpy.typing import NDArray
 
 from flatbook.valuation.contracts import AsianTerms, Contract
 from flatbook.valuation.exotics.quantlib import EngineError, black_value
-from flatbook.valuation.exotics.reprice import Interval, Point, Repricer
+from flatbook.valuation.exotics.reprice import Interval, Repricer
+from flatbook.valuation.point import Point
 
 Floats = NDArray[np.float64]
 
@@ -33,6 +37,13 @@ class Lognormal(NamedTuple):
     log_variance: float
 
 
+VolTo = Callable[[Floats], Floats]
+"""Vols to times in years from when a contract's `years` are counted, in the shape of the times."""
+
+_VarianceTo = Callable[[Floats], Floats]
+"""Total variance to times in years from some moment."""
+
+
 class _Window(NamedTuple):
     """What is left of an average at some moment, times in years from then."""
 
@@ -43,16 +54,26 @@ class _Window(NamedTuple):
     fixings: Floats  # times of the open fixings; empty for a continuous average
 
 
-def asian(contract: Contract) -> Repricer:
-    """A call or put on the average, paid at expiry."""
+def asian(contract: Contract, vol_to: VolTo | None = None) -> Repricer:
+    """A call or put on the average, paid at expiry.
+
+    With `vol_to`, vols are its, moved by as much as the point's vol is from the contract's.
+    """
     terms = contract.terms
     assert isinstance(terms, AsianTerms)
     method = "geometric average" if terms.is_geometric else "two moments"
     schedule = _schedule(contract, terms)
 
     def at(point: Point) -> float:
+        def variance_to(times: Floats) -> Floats:
+            if vol_to is None:
+                return point.vol**2 * times
+            vol = vol_to(times + point.passed) + (point.vol - contract.asset.vol)
+            return np.asarray(vol * vol * times)
+
         window = _window(contract, terms, schedule, point.passed)
-        average = _geometric(window, point) if terms.is_geometric else _arithmetic(window, point)
+        averaged = _geometric if terms.is_geometric else _arithmetic
+        average = averaged(window, point, variance_to)
         discount = math.exp(-point.rate * (contract.years - point.passed))
         if terms.is_geometric:
             return _on_product(contract, window, average, discount)
@@ -74,16 +95,17 @@ def discrete_average(forwards: Floats, variances: Floats) -> Lognormal:
     return Lognormal(mean, math.log1p(variance / mean**2))
 
 
-def continuous_average(spot: float, vol: float, carry: float, start: float, end: float) -> Lognormal:
+def continuous_average(spot: float, variance_to: _VarianceTo, carry: float, start: float, end: float) -> Lognormal:
     """The arithmetic average of the price over [start, end], matched in its first two moments.
 
-    Gauss–Legendre over the triangle of pairs s < u instead of Levy's closed form, which divides by the carry.
+    `variance_to` gives the total log-variance to times. Gauss–Legendre over the triangle of pairs s < u instead of
+    Levy's closed form, which divides by the carry and knows one vol.
     """
     later = start + (end - start) * _UNIT_NODES
     earlier = start + np.outer(later - start, _UNIT_NODES)
     forwards = spot * np.exp(carry * later)
     mean = float(_UNIT_WEIGHTS @ forwards)
-    inner = (spot * np.exp(carry * earlier) * np.expm1(vol * vol * earlier)) @ _UNIT_WEIGHTS
+    inner = (spot * np.exp(carry * earlier) * np.expm1(variance_to(earlier))) @ _UNIT_WEIGHTS
     variance = 2.0 * float(_UNIT_WEIGHTS @ (forwards * _UNIT_NODES * inner))
     return Lognormal(mean, math.log1p(variance / mean**2))
 
@@ -110,7 +132,8 @@ def _window(contract: Contract, terms: AsianTerms, schedule: Floats, passed: flo
         share = open_fixings.size / terms.fixings
         return _Window(share, terms.average_so_far, 0.0, end, open_fixings - passed)
     start = terms.first_fixing_years or 0.0
-    waited = max(passed - start, 0.0)
+    # An average under way is smooth in time on both sides of now: earlier, less of it was taken at today's spot.
+    waited = passed if terms.elapsed_years > 0.0 else max(passed - start, 0.0)
     elapsed = terms.elapsed_years + waited
     if elapsed <= 0.0:
         return _Window(1.0, math.nan, max(start - passed, 0.0), end, schedule)
@@ -129,25 +152,27 @@ def _blend(terms: AsianTerms, spot: float, waited: float, elapsed: float) -> flo
     return terms.average_so_far * (1.0 - share) + spot * share
 
 
-def _arithmetic(window: _Window, point: Point) -> Lognormal:
+def _arithmetic(window: _Window, point: Point, variance_to: _VarianceTo) -> Lognormal:
     times = window.fixings
     if times.size:
-        return discrete_average(point.spot * np.exp(point.carry * times), point.vol**2 * times)
-    return continuous_average(point.spot, point.vol, point.carry, window.start, window.end)
+        return discrete_average(point.spot * np.exp(point.carry * times), variance_to(times))
+    return continuous_average(point.spot, variance_to, point.carry, window.start, window.end)
 
 
-def _geometric(window: _Window, point: Point) -> Lognormal:
+def _geometric(window: _Window, point: Point, variance_to: _VarianceTo) -> Lognormal:
     """The geometric average of the open part, exactly."""
-    drift, times = point.carry - 0.5 * point.vol**2, window.fixings
+    times = window.fixings
     if times.size:
-        mean_time = float(times.mean())
-        # sum of min(t_i, t_j) over all pairs, for sorted times
-        shared = float(times @ (2.0 * np.arange(times.size, 0, -1) - 1.0)) / times.size**2
+        variances = variance_to(times)
+        mean_time, mean_variance = float(times.mean()), float(variances.mean())
+        # the variance to the earlier of each pair, for sorted times
+        shared = float(variances @ (2.0 * np.arange(times.size, 0, -1) - 1.0)) / times.size**2
     else:
-        length = window.end - window.start
-        mean_time, shared = window.start + length / 2.0, window.start + length / 3.0
-    variance = point.vol**2 * shared
-    return Lognormal(point.spot * math.exp(drift * mean_time + 0.5 * variance), variance)
+        variances = variance_to(window.start + (window.end - window.start) * _UNIT_NODES)
+        mean_time, mean_variance = 0.5 * (window.start + window.end), float(_UNIT_WEIGHTS @ variances)
+        shared = 2.0 * float((_UNIT_WEIGHTS * (1.0 - _UNIT_NODES)) @ variances)
+    log_mean = point.carry * mean_time - 0.5 * mean_variance
+    return Lognormal(point.spot * math.exp(log_mean + 0.5 * shared), shared)
 
 
 def _on_sum(contract: Contract, window: _Window, average: Lognormal, discount: float) -> float:

@@ -27,7 +27,8 @@ from flatbook.valuation.exotics.quantlib import (
     ql,
     with_engine,
 )
-from flatbook.valuation.exotics.reprice import ANYWHERE, Interval, Point, Repricer
+from flatbook.valuation.exotics.reprice import ANYWHERE, Interval, Repricer
+from flatbook.valuation.point import Point
 
 Value = Callable[[Point], float]
 

@@ -18,9 +18,10 @@ import numpy as np
 
 from flatbook.valuation.contracts import Asset, Contract
 from flatbook.valuation.exotics.quantlib import EngineError
-from flatbook.valuation.exotics.reprice import ANYWHERE, Point, Repricer, pair_of, point_of
+from flatbook.valuation.exotics.reprice import ANYWHERE, Repricer
 from flatbook.valuation.exotics.stencil import SPOT_REACH, Floats, Nodes, nodes_around, spot_step
 from flatbook.valuation.measures import Measures, SecondAsset
+from flatbook.valuation.point import Point, pair_of, point_of
 
 _VOL_STEP = 0.02
 _TIME_STEP = 0.01

@@ -6,7 +6,8 @@ import math
 
 from flatbook.valuation.contracts import Contract, LookbackTerms
 from flatbook.valuation.exotics.quantlib import AT_EXPIRY, FlatMarket, npv, option_type, ql, with_engine
-from flatbook.valuation.exotics.reprice import Point, Repricer
+from flatbook.valuation.exotics.reprice import Repricer
+from flatbook.valuation.point import Point
 
 _NODES = (-3, -2, -1, 1, 2, 3)
 _STEP_SHARE = 0.02

@@ -34,7 +34,8 @@ from flatbook.valuation.exotics.quantlib import (
     ql,
     with_engine,
 )
-from flatbook.valuation.exotics.reprice import ANYWHERE, Point, Repricer
+from flatbook.valuation.exotics.reprice import ANYWHERE, Repricer
+from flatbook.valuation.point import Point
 
 
 class _TwoMarkets:

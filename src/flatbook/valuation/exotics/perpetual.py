@@ -13,7 +13,8 @@ import numpy as np
 from flatbook.kernels.black import black
 from flatbook.valuation.contracts import Contract, EverlastingTerms, PerpetualTerms
 from flatbook.valuation.exotics.quantlib import EngineError
-from flatbook.valuation.exotics.reprice import Point, Repricer
+from flatbook.valuation.exotics.reprice import Repricer
+from flatbook.valuation.point import Point
 
 _SMALLEST_WEIGHT = 1e-17
 _MOST_EXPIRIES = 1_000_000

@@ -27,8 +27,9 @@ from flatbook.valuation.exotics.pairs import (
 )
 from flatbook.valuation.exotics.perpetual import everlasting, perpetual
 from flatbook.valuation.exotics.quantlib import EngineError
-from flatbook.valuation.exotics.reprice import Repricer, point_of
+from flatbook.valuation.exotics.reprice import Repricer
 from flatbook.valuation.measures import Measures, SecondAsset
+from flatbook.valuation.point import point_of
 
 _PRICERS: Final[dict[Style, Callable[[Contract], Repricer]]] = {
     Style.AMERICAN: american,
@@ -72,7 +73,7 @@ def price(contract: Contract) -> float:
 
     Errors      EngineError where no engine gives a number
     """
-    with _in_range():
+    with in_range():
         return repricer(contract).at(point_of(contract))
 
 
@@ -81,11 +82,17 @@ def value(contract: Contract) -> Valuation:
 
     Errors      EngineError where no engine gives a price
     """
-    with _in_range():
+    with in_range():
         pricer = repricer(contract)
+    return measured(contract, pricer)
+
+
+def measured(contract: Contract, pricer: Repricer) -> Valuation:
+    """As `value`, by a repricer of the contract."""
+    with in_range():
         found = pricer.at(point_of(contract))
     try:
-        with _in_range():
+        with in_range():
             return Valuation(measure(contract, pricer), measure_second(contract, pricer), pricer.method)
     except EngineError:
         # The price stands, and a neighbour that the differences need is beyond the engine.
@@ -99,11 +106,11 @@ def implied_vol(contract: Contract, quoted: float) -> float:
 
     Errors      BadInputError when no vol, or more than one, gives the price
     """
-    with _in_range():
+    with in_range():
         pricer, base = repricer(contract), point_of(contract)
 
     def excess(vol: float) -> float:
-        with _in_range():
+        with in_range():
             return pricer.at(base._replace(vol=vol)) - quoted
 
     found = _crossings(excess)
@@ -116,7 +123,7 @@ def implied_vol(contract: Contract, quoted: float) -> float:
 
 
 @contextmanager
-def _in_range() -> Iterator[None]:
+def in_range() -> Iterator[None]:
     """Numbers too large or too small for a float end as an EngineError, not as a warning or another error."""
     try:
         with np.errstate(all="ignore"):

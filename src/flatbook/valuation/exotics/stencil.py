@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.valuation.contracts import Contract
-from flatbook.valuation.exotics.reprice import Interval, Point
+from flatbook.valuation.exotics.reprice import Interval
+from flatbook.valuation.point import Point
 
 Floats = NDArray[np.float64]
 
