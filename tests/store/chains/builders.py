@@ -19,7 +19,7 @@ MINUTE_MS = 60_000
 
 Change = Mapping[str, Any]
 
-BULK: Change = {
+BULK: dict[str, Any] = {
     "timestamp": T0,
     "instrument_name": CALL,
     "underlying": 96_000.0,
@@ -29,7 +29,7 @@ BULK: Change = {
     "implied_volatility": 0.5,
     "index_price": 95_000.0,
 }
-TICKER: Change = {
+TICKER: dict[str, Any] = {
     "instrument_name": CALL,
     "timestamp": T0_MS,
     "best_bid_price": 0.1,
@@ -43,7 +43,7 @@ TICKER: Change = {
     "underlying_price": 96_000.0,
     "index_price": 95_000.0,
 }
-TARDIS: Change = {
+TARDIS: dict[str, Any] = {
     "exchange": "deribit",
     "symbol": CALL,
     "timestamp": T0_MS * 1_000,
