@@ -15,6 +15,7 @@ from flatbook.domain.errors import BadInputError
 
 _PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
 _LONGEST_HEADER = 1 << 20
+_OPENING = 1 << 12
 _BATCH = 1 << 24
 
 
@@ -74,7 +75,7 @@ def is_json(path: Path) -> bool:
     """
     try:
         with _opened(path) as file:
-            return file.read(_LONGEST_HEADER).lstrip()[:1] in (b"{", b"[")
+            return file.read(_OPENING).lstrip()[:1] in (b"{", b"[")
     except (OSError, EOFError, zlib.error) as error:
         raise BadInputError(f"{path}: cannot be read ({first_line(error)}); fetch the file again") from None
 
