@@ -1,0 +1,135 @@
+"""Baldacci, Bergault and Guéant: a book of options on one underlying, hedged in delta, whose state is its total vega.
+
+With every vega held constant over a short horizon, and one factor of vol that is paid no premium, the value of a book
+depends on its vega V alone:
+
+    dv/dt + V drift - γ/2 ω² V² + sum over options and sides of z H((v(V) - v(V ± z vega)) / z) = 0,    v = 0 at the end
+
+and no side is quoted whose fill would lead beyond the bound on V. The paper's ξ, of the variance ν, is 2 ω here, for
+ω = ξ/2 is how much sqrt(ν) moves; its a_P and a_Q are a drift of (a_P - a_Q) / (2 sqrt(ν)).
+
+Source      B. Baldacci, P. Bergault, O. Guéant (2021), "Algorithmic market making for options", Quantitative Finance
+            21(1), arXiv 1907.12433, eq. 4
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.integrate import solve_ivp
+
+from flatbook.decide.baselines.intensity import (
+    Distances,
+    Floats,
+    Intensity,
+    require_not_negative,
+    require_positive,
+)
+from flatbook.domain.errors import BadInputError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VegaBook:
+    """The options, and what their vol does.
+
+    vega            (n,) price per unit of vol, a contract
+    size            (n,) contracts a quote
+    fills           of a quote, each parameter (n,) or one number
+    vol_of_vol      ω, of the vol itself, per square root of time
+    risk_aversion   γ, per unit of P&L; expected P&L less γ/2 of its variance is what counts
+    vega_bound      the book's total vega stays within it, either way
+    vol_drift       the dealer's own view: how fast vol rises beyond what its price allows for, per unit of time
+
+    Domain      vega 0 or more, vol_drift any, all else above 0
+    """
+
+    vega: Floats
+    size: Floats
+    fills: Intensity
+    vol_of_vol: float
+    risk_aversion: float
+    vega_bound: float
+    vol_drift: float = 0.0
+
+    def __post_init__(self) -> None:
+        what = "vega book"
+        require_not_negative(what, vega=self.vega)
+        require_positive(what, size=self.size, vol_of_vol=self.vol_of_vol)
+        require_positive(what, risk_aversion=self.risk_aversion, vega_bound=self.vega_bound)
+        if self.vega.shape != self.size.shape or self.vega.ndim != 1:
+            raise BadInputError(
+                f"{what}: vega has shape {self.vega.shape} and size {self.size.shape}: both must be (n,)"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VegaValue:
+    """v on an even grid of the book's vega, and between its points linearly."""
+
+    vega: Floats
+    value: Floats
+
+    def at(self, vega: Floats | float) -> Floats:
+        """v of a book of that vega."""
+        return np.asarray(np.interp(vega, self.vega, self.value))
+
+
+def solve(book: VegaBook, time_left: float, points: int = 401, tolerance: float = 1e-6) -> VegaValue:
+    """v `time_left` before the horizon.
+
+    Domain      points odd, that a flat book is one of them; tolerance of v, relative to its size
+    """
+    require_positive("vega book", time_left=time_left)
+    if points < 3 or points % 2 == 0:
+        raise BadInputError(f"vega book: a grid of {points} points must have an odd number of them, 3 or more")
+    grid = np.linspace(-book.vega_bound, book.vega_bound, points)
+    cost = 0.5 * book.risk_aversion * (book.vol_of_vol * grid) ** 2 - book.vol_drift * grid
+    sides = [_Reach.of(book, grid, side) for side in (1, -1)]
+
+    def gain(_: float, value: Floats) -> Floats:
+        rate = -cost
+        for reach in sides:
+            price = (value[:, None] - reach.value(value)) / book.size
+            rate += np.where(reach.within, book.fills.hamiltonian(price), 0.0) @ book.size
+        return rate
+
+    scale = float(np.abs(gain(0.0, np.zeros(points))).max()) * time_left
+    found = solve_ivp(gain, (0.0, time_left), np.zeros(points), method="RK23", rtol=1e-12, atol=tolerance * scale)
+    return VegaValue(grid, found.y[:, -1])
+
+
+def distances(book: VegaBook, value: VegaValue, vega: float) -> Distances:
+    """Each option's quotes when the book's total vega is `vega`: the distances that attain H.
+
+    Shapes      (n,) each
+    """
+    sides = []
+    for side in (1, -1):
+        after = vega + side * book.size * book.vega
+        price = (value.at(vega) - value.at(after)) / book.size
+        sides.append(np.where(_within(after, book.vega_bound), book.fills.best_distance(price), np.inf))
+    return Distances(*sides)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reach:
+    """Where a fill of each option leads from each point of the grid; (points, n)."""
+
+    within: NDArray[np.bool_]
+    left: NDArray[np.intp]
+    share: Floats
+
+    @classmethod
+    def of(cls, book: VegaBook, grid: Floats, side: int) -> "_Reach":
+        after = grid[:, None] + side * book.size * book.vega
+        place = np.clip((after - grid[0]) / (grid[1] - grid[0]), 0.0, len(grid) - 1.0)
+        left = np.minimum(place.astype(np.intp), len(grid) - 2)
+        return cls(_within(after, book.vega_bound), left, place - left)
+
+    def value(self, value: Floats) -> Floats:
+        below = value[self.left]
+        return np.asarray(below + self.share * (value[self.left + 1] - below))
+
+
+def _within(vega: Floats, bound: float) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(vega) <= bound * (1.0 + 1e-12))
