@@ -152,7 +152,8 @@ def test_options_of_equal_greeks_lean_alike() -> None:
     market, values = chain()
     twin = ChainValues()
     twin.copy_from(values)
-    twin.loading[9] = twin.loading[4]
+    for column in (twin.greeks, twin.moneyness, twin.forward_usd):
+        column[..., 9] = column[..., 4]
     asked = heavy_book()
     made = make_quotes(BY_RISK, FLOW, market, twin, asked, np.ones(values.rows, np.bool_))
     assert made.bid_inventory_coin[9] == made.bid_inventory_coin[4] != made.bid_inventory_coin[8]

@@ -33,7 +33,7 @@ def test_a_hedge_brings_delta_to_the_bands_edge_by_an_order_that_ends_at_once() 
     maker, _, effects = loaded(hedging=BAND)
     (order,) = effects.orders
     intent = order.intent
-    delta_usd = float(maker.state.exposure[0])
+    delta_usd = float(maker.state.book.exposure[0])
     assert delta_usd > 8_000
     assert (intent.instrument, intent.side) == ("BTC-PERPETUAL", -1)
     assert intent.size_lots == int((delta_usd - 8_000) / 10)

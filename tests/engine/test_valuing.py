@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from flatbook.risk.loss_stop import Stage
-from flatbook.valuation.inventory import greeks_usd
 from flatbook.valuation.scenarios import ShockGrid, scenario_pnl_usd, worst_loss_usd
 from tests.market.builders import at
 
@@ -19,10 +18,11 @@ def test_the_books_risk_is_that_of_its_inventory_on_the_chain_now() -> None:
     state = maker.state
     assert state.values.ts_ns == at(2)
     assert state.values.index_usd == 80_500.0
-    np.testing.assert_array_equal(state.exposure, state.inventory.exposure(state.values))
-    gamma, vega, _ = greeks_usd(state.inventory, state.values)
+    measured = state.inventory.measure(state.values)
+    np.testing.assert_array_equal(state.book.exposure, measured.exposure)
+    gamma, vega = measured.gamma_1pct_usd, measured.vega_usd_per_vol_pt
     assert (state.risk.gamma_1pct_usd, state.risk.vega_usd) == (gamma, vega)
-    assert state.risk.delta_coin == pytest.approx(state.exposure[0] / 80_500)
+    assert state.risk.delta_coin == pytest.approx(state.book.exposure[0] / 80_500)
     assert gamma < 0 > vega
 
 

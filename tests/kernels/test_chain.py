@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -11,11 +12,22 @@ from flatbook.kernels import svi
 from flatbook.kernels.black import inverse, price_full
 from flatbook.kernels.chain import (
     FACTORS,
+    FOLDED,
+    PRIMITIVES,
+    TOTALS,
     WING,
     charge_rows,
     charge_rows_plain,
+    expose_book,
+    expose_book_plain,
+    fold_curvature,
+    fold_curvature_plain,
+    fold_gradient,
+    fold_gradient_plain,
     load_factors,
     load_factors_plain,
+    map_factors,
+    map_factors_plain,
     spread_slots,
     spread_slots_plain,
 )
@@ -41,10 +53,33 @@ def random_slots(seed: int, slots: int) -> tuple[Floats, Floats, Floats]:
     return INDEX * rng.uniform(0.9, 1.1, slots), years, smiles
 
 
+def runs(slot: Ints) -> tuple[Ints, Ints, Ints]:
+    """Rows by slot, in some order within one; where each slot begins; and which slot that is."""
+    order = np.lexsort((np.random.default_rng(0).random(len(slot)), slot)).astype(np.int64)
+    first = np.flatnonzero(np.diff(slot[order], prepend=-1, append=-1)).astype(np.int64)
+    return order, first, slot[order][first[:-1]]
+
+
 def spread(twin: Twin, slot: Ints, strike: Floats, slots: tuple[Floats, Floats, Floats]) -> list[Floats]:
+    forward, years, smiles = slots
+    order, first, run_slot = runs(slot)
     columns = [np.empty(len(slot)) for _ in range(4)]
-    twin(slot, strike, *slots, *columns)
+    twin(order, first, run_slot, strike[order], np.vstack([forward, years, smiles.T]), *columns)
     return columns
+
+
+def factor_map(years: Floats, twin: Twin = map_factors) -> Floats:
+    """The map of slots that are `years` from expiry."""
+    made = np.empty((len(years), PRIMITIVES * FACTORS))
+    twin(TENOR_YEARS, years, made)
+    return made
+
+
+def loadings(years: Floats, forward: Floats, moneyness: Floats, greeks: Floats, twin: Twin = load_factors) -> Floats:
+    """Loadings of rows that are each an expiry of their own."""
+    loading = np.empty((len(years), FACTORS))
+    twin(INDEX, np.arange(len(years)), factor_map(years), forward, moneyness, greeks, loading)
+    return loading
 
 
 @settings(deadline=None)
@@ -100,10 +135,9 @@ def random_rows(seed: int, rows: int) -> tuple[Floats, Floats, Floats, Floats]:
 @settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 60))
 def test_loadings_agree_with_the_plain_twin(seed: int, rows: int) -> None:
-    inputs = random_rows(seed, rows)
-    fast, plain = np.empty((rows, FACTORS)), np.empty((rows, FACTORS))
-    load_factors(INDEX, TENOR_YEARS, *inputs, fast)
-    load_factors_plain(INDEX, TENOR_YEARS, *inputs, plain)
+    forward, years, moneyness, greeks = random_rows(seed, rows)
+    np.testing.assert_allclose(factor_map(years), factor_map(years, map_factors_plain), rtol=1e-12, atol=1e-13)
+    fast, plain = (loadings(years, forward, moneyness, greeks, twin) for twin in (load_factors, load_factors_plain))
     np.testing.assert_allclose(fast, plain, rtol=1e-9, atol=1e-6)
 
 
@@ -119,8 +153,7 @@ def test_loadings_are_the_slopes_of_an_option_bought_with_coin() -> None:
 
     greeks = np.empty((11, 1))
     price_full(np.full(1, forward), np.full(1, strike), np.full(1, vol), np.full(1, years), np.ones(1), greeks)
-    loading = np.empty((1, FACTORS))
-    load_factors(INDEX, TENOR_YEARS, np.full(1, forward), np.full(1, years), np.zeros(1), greeks, loading)
+    loading = loadings(np.full(1, years), np.full(1, forward), np.zeros(1), greeks)
     h = 1e-4
     slope = (held_usd(1 + h, 0.0) - held_usd(1 - h, 0.0)) / (2 * h)
     bend = (held_usd(1 + h, 0.0) - 2 * held_usd(1.0, 0.0) + held_usd(1 - h, 0.0)) / (h * h)
@@ -135,8 +168,7 @@ def test_vega_is_shared_between_the_two_tenors_around_and_nothing_is_lost() -> N
     greeks = np.zeros((11, n))
     greeks[3] = 40.0
     z = np.linspace(-4.0, 4.0, n)
-    loading = np.empty((n, FACTORS))
-    load_factors(INDEX, TENOR_YEARS, np.full(n, 1.02 * INDEX), days / 365, z, greeks, loading)
+    loading = loadings(days / 365, np.full(n, 1.02 * INDEX), z, greeks)
     level, skew, convexity = (loading[:, 2 + kind :: 3] for kind in range(3))
     vega = 40.0 / 1.02
     np.testing.assert_allclose(level.sum(axis=1), vega)
@@ -149,38 +181,92 @@ def test_vega_is_shared_between_the_two_tenors_around_and_nothing_is_lost() -> N
     np.testing.assert_allclose(convexity, level * held * held)
 
 
-def random_charge(seed: int, rows: int) -> tuple[Floats, Floats, Floats, Floats]:
-    """Loadings, a book's exposure, the curvature of a convex R, and sizes."""
-    rng = np.random.default_rng(seed)
-    root = rng.normal(0.0, 1e-3, (FACTORS, FACTORS))
-    return (
-        rng.normal(0.0, 50.0, (rows, FACTORS)),
-        rng.normal(0.0, 1e3, FACTORS),
-        root @ root.T,
-        rng.uniform(0.1, 9, rows),
-    )
+@dataclass
+class Book:
+    """A chain in some expiries, what is held of it, and a convex R."""
+
+    seed: int
+    rows: int
+    slots: int = 5
+
+    def __post_init__(self) -> None:
+        rng = np.random.default_rng(self.seed)
+        self.slot = rng.integers(0, self.slots, self.rows)
+        years = np.exp(rng.uniform(math.log(1 / 8760), 0.5, self.slots))
+        self.forward, _, self.moneyness, self.greeks = random_rows(self.seed, self.rows)
+        self.map = factor_map(years)
+        root = rng.normal(0.0, 1e-3, (FACTORS, FACTORS))
+        self.curvature, self.exposure = root @ root.T, rng.normal(0.0, 1e3, FACTORS)
+        self.held = np.rint(rng.normal(0.0, 5.0, self.rows)) * (rng.random(self.rows) < 0.4)
+        self.size = float(rng.uniform(0.1, 9.0))
+
+    def loading(self) -> Floats:
+        made = np.empty((self.rows, FACTORS))
+        load_factors(INDEX, self.slot, self.map, self.forward, self.moneyness, self.greeks, made)
+        return made
+
+    def folded(self, plain: bool = False) -> Floats:
+        made = np.empty((FOLDED, self.slots))
+        (fold_gradient_plain if plain else fold_gradient)(self.map, self.curvature @ self.exposure, made)
+        (fold_curvature_plain if plain else fold_curvature)(self.map, self.curvature, made)
+        return made
+
+    def charges(self, plain: bool = False) -> tuple[Floats, Floats]:
+        shift, width = np.empty(self.rows), np.empty(self.rows)
+        twin = charge_rows_plain if plain else charge_rows
+        inputs = (self.forward, self.moneyness, self.greeks)
+        twin(INDEX, *runs(self.slot), self.folded(plain), *inputs, self.size, shift, width)
+        return shift, width
+
+    def exposed(self, twin: Twin = expose_book) -> tuple[Floats, Floats]:
+        exposure, totals = np.empty(FACTORS), np.empty(len(TOTALS))
+        inputs = (self.slot, self.map, self.forward, self.moneyness, self.greeks, self.held)
+        twin(INDEX, *inputs, exposure, totals)
+        return exposure, totals
+
+
+books = st.builds(Book, st.integers(0, 10_000), st.integers(0, 40))
 
 
 @settings(deadline=None)
-@given(st.integers(0, 10_000), st.integers(0, 40))
-def test_charges_agree_with_the_plain_twin(seed: int, rows: int) -> None:
-    loading, exposure, curvature, size = random_charge(seed, rows)
-    fast, plain = (np.empty(rows), np.empty(rows)), (np.empty(rows), np.empty(rows))
-    charge_rows(loading, curvature @ exposure, curvature, size, *fast)
-    charge_rows_plain(loading, curvature @ exposure, curvature, size, *plain)
-    np.testing.assert_allclose(fast, plain, rtol=1e-10, atol=1e-12)
+@given(books)
+def test_charges_agree_with_the_plain_twin(book: Book) -> None:
+    np.testing.assert_allclose(book.folded(), book.folded(plain=True), rtol=1e-9, atol=1e-18)
+    for fast, plain in zip(book.charges(), book.charges(plain=True), strict=True):
+        np.testing.assert_allclose(fast, plain, rtol=1e-9, atol=1e-10)
 
 
-def test_a_charge_is_the_change_of_r_for_buying_and_for_selling() -> None:
-    loading, exposure, curvature, size = random_charge(8, 20)
-
+@settings(deadline=None)
+@given(books)
+def test_a_charge_is_the_change_of_r_for_buying_and_for_selling(book: Book) -> None:
     def r(x: Floats) -> float:
-        return float(0.5 * x @ curvature @ x)
+        return float(0.5 * x @ book.curvature @ x)
 
-    shift, width = np.empty(20), np.empty(20)
-    charge_rows(loading, curvature @ exposure, curvature, size, shift, width)
-    bought = [r(exposure + z * g) - r(exposure) for z, g in zip(size, loading, strict=True)]
-    sold = [r(exposure - z * g) - r(exposure) for z, g in zip(size, loading, strict=True)]
-    np.testing.assert_allclose(size * (width + shift), bought, rtol=1e-9)
-    np.testing.assert_allclose(size * (width - shift), sold, rtol=1e-9)
-    assert np.all(width > 0)
+    shift, width = book.charges()
+    before, size = r(book.exposure), book.size
+    bought = [r(book.exposure + size * g) - before for g in book.loading()]
+    sold = [r(book.exposure - size * g) - before for g in book.loading()]
+    scale = max(before, 1.0)
+    np.testing.assert_allclose(size * (width + shift), bought, rtol=1e-7, atol=1e-9 * scale)
+    np.testing.assert_allclose(size * (width - shift), sold, rtol=1e-7, atol=1e-9 * scale)
+    assert np.all(width >= 0)
+
+
+@settings(deadline=None)
+@given(books)
+def test_a_book_is_exposed_to_what_it_holds(book: Book) -> None:
+    exposure, totals = book.exposed()
+    for fast, plain in zip((exposure, totals), book.exposed(expose_book_plain), strict=True):
+        np.testing.assert_allclose(fast, plain, rtol=1e-9, atol=1e-6)
+    loading = book.loading()
+    np.testing.assert_allclose(exposure, book.held @ loading, rtol=1e-9, atol=1e-6)
+    assert totals[1] == pytest.approx(2 * exposure[1] / 100, rel=1e-9, abs=1e-9)
+    assert totals[2] == pytest.approx(exposure[2::3].sum() / 100, rel=1e-9, abs=1e-9)
+
+
+def test_what_is_not_held_does_not_matter_though_it_is_not_known() -> None:
+    book = Book(3, 30)
+    known = book.exposed()
+    book.greeks[:, book.held == 0.0] = math.nan
+    for now, before in zip(book.exposed(), known, strict=True):
+        np.testing.assert_array_equal(now, before)

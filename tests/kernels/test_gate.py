@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from flatbook.kernels.gate import REFUSALS, gate_quotes, gate_quotes_plain
+from flatbook.kernels.gate import BOUNDS, REFUSALS, gate_quotes, gate_quotes_plain
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -22,7 +22,7 @@ class Side:
     """What one row's two sides look like to the gate, with only what a test is about changed."""
 
     def __init__(self, rows: int = 1) -> None:
-        self.band = np.full(rows, 0.01)
+        self.band = 0.01
         self.fair = np.full(rows, 0.05)
         self.unit = np.zeros((3, rows))
         self.book = np.zeros(3)
@@ -34,14 +34,21 @@ class Side:
 
     def pass_(self, twin: Twin = gate_quotes) -> tuple[Ints, Ints, dict[str, int]]:
         """Lots that pass on each side, and what was refused by reason."""
-        bid_lots, ask_lots = self.bid_lots.copy(), self.ask_lots.copy()
-        refused = np.zeros(len(REFUSALS), np.int64)
         rows = len(self.fair)
+        grid = np.array([self.bid_ticks, self.bid_lots, self.ask_ticks, self.ask_lots]).reshape(4, rows)
+        refused = np.zeros(len(REFUSALS), np.int64)
+        bounds = np.concatenate([[0.0, self.band], self.bound])
+        assert len(bounds) == len(BOUNDS)
+        # At a forward of 1 and an index of 100 a unit is a Greek, the coin paid for the fill put back.
+        greeks = np.stack([self.fair, self.unit[0] + self.fair, self.unit[1], self.unit[2]])
+        lot = np.full(rows, LOT)
         twin(
-            self.band, self.fair, np.full(rows, TICK), self.unit, self.book, self.bound, self.held,
-            np.full(rows, LOT), self.reduce_only, self.bid_ticks, self.ask_ticks, bid_lots, ask_lots, refused,
+            100.0, bounds, self.book, self.reduce_only, greeks, np.ones(rows), np.full(rows, TICK), lot, self.held,
+            grid, refused,
         )  # fmt: skip
-        return bid_lots, ask_lots, {name: int(n) for name, n in zip(REFUSALS, refused, strict=True) if n}
+        assert not grid[0][grid[1] == 0].any()
+        assert not grid[2][grid[3] == 0].any()
+        return grid[1], grid[3], {name: int(n) for name, n in zip(REFUSALS, refused, strict=True) if n}
 
 
 TWINS = pytest.mark.parametrize("twin", [gate_quotes, gate_quotes_plain], ids=["kernel", "plain"])
@@ -84,7 +91,7 @@ def test_nothing_passes_that_ends_beyond_a_bound_unless_no_farther_than_it_began
         for row in np.flatnonzero(passed[s]):
             size = passed[s][row] * LOT
             held = side.held[row]
-            assert abs(ticks[s][row] * TICK - side.fair[row]) <= side.band[row] + 1e-12
+            assert abs(ticks[s][row] * TICK - side.fair[row]) <= side.band + 1e-12
             assert size <= side.bound[ORDER_SIZE]
             assert abs(held + sign * size) <= max(side.bound[POSITION], abs(held))
             for factor in range(3):
@@ -160,7 +167,9 @@ def test_a_price_far_from_fair_and_a_size_too_large_are_refused(twin: Twin) -> N
 @pytest.mark.parametrize("what", ["fair", "band", "delta", "gamma", "vega", "book", "held"])
 def test_what_cannot_be_measured_does_not_pass(twin: Twin, what: str) -> None:
     side = Side()
-    if what in ("fair", "band", "held"):
+    if what == "band":
+        side.band = math.nan
+    elif what in ("fair", "held"):
         getattr(side, what)[0] = math.nan
     elif what == "book":
         side.book[1] = math.nan

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,10 @@ from flatbook.kernels.quotes import (
     TERMS,
     cap_bids,
     cap_bids_plain,
+    changed_rows,
+    changed_rows_plain,
+    choose_rows,
+    choose_rows_plain,
     lower_bids,
     lower_bids_plain,
     quote_prices,
@@ -87,6 +92,20 @@ def test_a_price_on_the_grid_stays_and_an_absent_one_is_absent() -> None:
     assert ask_ticks.tolist() == [55, 70, NO_ASK, 1]
 
 
+FINE = 1e-12
+"""A tick so fine that prices hardly move on it."""
+
+
+def caps_of(columns: tuple[NDArray[Any], ...], ask: Floats, bid: Floats, fair: Floats, twin: Twin = cap_bids) -> Floats:
+    """Caps of rows in `order`, their `later`, `slot`, strike, sign and forward; quotes in coin."""
+    order, later, slot, *others = columns
+    first = np.flatnonzero(np.diff(slot[order], prepend=-1, append=-1)).astype(np.int64)
+    ask_ticks = np.where(np.isfinite(ask), np.rint(np.where(np.isfinite(ask), ask, 0.0) / FINE), NO_ASK)
+    bid_ticks, tick, cap = np.rint(bid / FINE).astype(np.int64), np.full(len(ask), FINE), np.empty(len(ask))
+    twin(order, later, first, *others, fair, tick, bid_ticks, ask_ticks.astype(np.int64), cap)
+    return cap
+
+
 class Ladder:
     """Quotes of one expiry: calls and puts around a smile, each a little off, some asks absent."""
 
@@ -99,6 +118,7 @@ class Ladder:
         self.n = len(self.strike)
         vol = 0.6 + 0.1 * np.log(self.strike / FORWARD) ** 2
         fair = inverse(FORWARD, self.strike, vol, 0.15, self.sign).price + off_coin * rng.normal(size=self.n)
+        self.fair = fair
         half = rng.uniform(0.0, 0.004, self.n)
         intrinsic = np.maximum(
             self.sign * (1 - self.strike / FORWARD), TICK
@@ -107,11 +127,13 @@ class Ladder:
         self.ask[rng.random(self.n) < 0.25] = math.inf
 
     def caps(self, plain: bool = False) -> Floats:
-        cap, none = np.empty(self.n), np.full(self.n, -1)
-        order, slot = np.arange(self.n), np.zeros(self.n, np.int64)
-        twin = cap_bids_plain if plain else cap_bids
-        twin(order, none, slot, self.strike, self.sign, np.full(self.n, FORWARD), self.ask, cap)
-        return cap
+        """Caps where every bid is high enough to need one."""
+        return self.caps_of(np.full(self.n, 10.0), self.fair, plain)
+
+    def caps_of(self, bid: Floats, fair: Floats, plain: bool = False) -> Floats:
+        order, later, slot = np.arange(self.n), np.full(self.n, -1), np.zeros(self.n, np.int64)
+        columns = (order, later, slot, self.strike, self.sign, np.full(self.n, FORWARD))
+        return caps_of(columns, self.ask, bid, fair, cap_bids_plain if plain else cap_bids)
 
     def arbitrage(self, bid: Floats) -> float:
         return arbitrage_coin(self.strike, self.sign, FORWARD, bid, self.ask)
@@ -124,6 +146,20 @@ ladders = st.builds(Ladder, st.integers(0, 100_000), st.integers(1, 8), st.sampl
 @given(ladders)
 def test_caps_agree_with_the_plain_twin(ladder: Ladder) -> None:
     np.testing.assert_allclose(ladder.caps(), ladder.caps(plain=True), rtol=0, atol=1e-14)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 100_000), st.integers(1, 8), st.floats(-0.003, 0.003))
+def test_where_fair_values_allow_none_a_bid_that_can_make_no_arbitrage_has_no_cap(
+    seed: int, strikes: int, shift: float
+) -> None:
+    ladder = Ladder(seed, strikes, 0.0)
+    bid, ladder.ask = np.maximum(ladder.bid + shift, 0.0), np.maximum(ladder.ask + shift, FINE)
+    cap, true_cap = ladder.caps_of(bid, ladder.fair), ladder.caps_of(bid, ladder.fair, plain=True)
+    lowered, truly = (np.maximum(np.minimum(bid, caps), 0.0) for caps in (cap, true_cap))
+    np.testing.assert_allclose(lowered, truly, rtol=0, atol=1e-11)
+    if shift <= 0:
+        assert np.isinf(cap).all() or (bid > ladder.fair + np.minimum(ladder.ask - ladder.fair, 0.0).min()).any()
 
 
 @settings(deadline=None, max_examples=60)
@@ -144,8 +180,8 @@ def test_a_bid_over_its_cap_is_an_arbitrage(ladder: Ladder, which: int) -> None:
 def test_a_synthetic_call_farther_in_the_money_caps_a_bid() -> None:
     # The put at 70,000 with the forward is a call at 70,000, worth more than one at 80,000; no call is offered there.
     strike, sign = np.array([80_000.0, 70_000.0]), np.array([1.0, -1.0])
-    ask, cap = np.array([math.inf, 0.01]), np.empty(2)
-    cap_bids(np.arange(2), np.full(2, -1), np.zeros(2, np.int64), strike, sign, np.full(2, FORWARD), ask, cap)
+    columns = (np.arange(2), np.full(2, -1), np.zeros(2, np.int64), strike, sign, np.full(2, FORWARD))
+    cap = caps_of(columns, np.array([math.inf, 0.01]), np.full(2, 10.0), np.full(2, 0.1))
     assert cap[0] == pytest.approx(0.01 + 1 - 70_000 / FORWARD)
     assert cap[1] == pytest.approx(0.01)
 
@@ -159,9 +195,9 @@ def test_a_calendar_binds_the_right_that_the_carry_makes_dearer(
     order = np.arange(4)
     sign, slot = np.array([1.0, -1.0, 1.0, -1.0]), np.array([0, 0, 1, 1])
     forward = np.array([FORWARD, FORWARD, later_forward, later_forward])
-    ask, cap = np.array([0.05, 0.05, 0.03, 0.03]), np.empty(4)
-    later = np.array([2, 3, -1, -1])
-    twin(order, later, slot, np.full(4, 80_000.0), sign, forward, ask, cap)
+    ask, later = np.array([0.05, 0.05, 0.03, 0.03]), np.array([2, 3, -1, -1])
+    columns = (order, later, slot, np.full(4, 80_000.0), sign, forward)
+    cap = caps_of(columns, ask, np.full(4, 10.0), np.full(4, 0.04), twin)
     low = cap[2:]
     assert np.all(low <= 0.03 + 1e-15)
     for row, bound in enumerate(capped):
@@ -169,16 +205,17 @@ def test_a_calendar_binds_the_right_that_the_carry_makes_dearer(
 
 
 def test_a_calendar_reaches_past_an_expiry_whose_carry_says_nothing() -> None:
-    order, none = np.arange(3), -1
     forward = np.array([80_000.0, 79_000.0, 82_000.0])
-    ask, cap = np.array([0.05, 0.05, 0.03]), np.empty(3)
-    cap_bids(order, np.array([1, 2, none]), np.arange(3), np.full(3, 80_000.0), np.ones(3), forward, ask, cap)
+    columns = (np.arange(3), np.array([1, 2, -1]), np.arange(3), np.full(3, 80_000.0), np.ones(3), forward)
+    cap = caps_of(columns, np.array([0.05, 0.05, 0.03]), np.array([0.045, 0.0, 0.0]), np.full(3, 0.04))
     assert cap.tolist() == pytest.approx([0.03, 0.03, 0.03])
 
 
 def lowered(plain: bool, cap: Floats, bid_ticks: Ints, ask_ticks: Ints) -> Ints:
     out = np.empty((4, len(cap)), np.int64)
-    (lower_bids_plain if plain else lower_bids)(cap, *grid(len(cap)), np.full(len(cap), 10), bid_ticks, ask_ticks, out)
+    tick, above, coarse = grid(len(cap))
+    twin: Twin = lower_bids_plain if plain else lower_bids
+    twin(1.0, cap, tick, np.full(len(cap), 0.1), above, coarse, bid_ticks, ask_ticks, out)
     return out
 
 
@@ -282,3 +319,34 @@ def test_a_position_leans_both_quotes_the_same_way_and_against_itself() -> None:
     (_, _, bid_inventory, ask_inventory), _, _ = priced({"position_skew": 0.001}, False, inputs, np.ones(30, bool))
     np.testing.assert_allclose(bid_inventory, 0.001 * held * greeks[3] / forward)
     np.testing.assert_allclose(ask_inventory, -bid_inventory)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 60))
+def test_rows_are_chosen_by_all_bounds_and_what_is_unknown_by_none(seed: int, rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    fair, years = rng.uniform(0.0, 0.2, rows), rng.uniform(-0.01, 0.1, rows)
+    moneyness, error = rng.normal(0.0, 2.0, rows), rng.exponential(0.05, rows)
+    for column in (fair, years, moneyness, error):
+        column[rng.random(rows) < 0.1] = rng.choice([math.nan, math.inf])
+    bounds, fast, plain = np.array([0.001, 0.09, 2.5, 0.08]), np.empty(rows, np.int8), np.empty(rows, np.int8)
+    choose_rows(bounds, fair, years, moneyness, error, fast)
+    choose_rows_plain(bounds, fair, years, moneyness, error, plain)
+    np.testing.assert_array_equal(fast, plain)
+    for i in range(rows):
+        known = math.isfinite(fair[i])
+        assert fast[i] == (known and 0.001 <= years[i] <= 0.09 and abs(moneyness[i]) <= 2.5 and error[i] <= 0.08)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 60))
+def test_changed_rows_are_those_that_differ_or_are_unsure(seed: int, rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    resting = rng.integers(0, 3, (4, rows + 5))
+    wanted = np.where(rng.random((4, rows)) < 0.9, resting[:, :rows], 3)
+    is_unsure, found = (rng.random(rows + 5) < 0.1).astype(np.int8), np.empty(rows, np.int64)
+    count = changed_rows(resting, wanted, is_unsure, found)
+    expected = [i for i in range(rows) if is_unsure[i] or (resting[:, i] != wanted[:, i]).any()]
+    assert found[:count].tolist() == expected
+    again = np.empty(rows, np.int64)
+    assert again[: changed_rows_plain(resting, wanted, is_unsure, again)].tolist() == expected

@@ -10,8 +10,8 @@ from flatbook.kernels.gate import REFUSALS
 from flatbook.risk.gate import BookRisk, Gate
 from flatbook.risk.limits import LimitPolicy
 from flatbook.risk.loss_stop import Stage
-from flatbook.valuation.chain import ChainValues
-from flatbook.valuation.inventory import Inventory, greeks_usd
+from flatbook.valuation.chain import PRICE, ChainValues
+from flatbook.valuation.inventory import Inventory
 from tests.market.builders import World, at, shown_market
 
 Ints = NDArray[np.int64]
@@ -57,8 +57,9 @@ class Desk:
         book = Inventory(self.rows)
         book.size_coin[row] = side * SIZE_COIN
         book.carried_coin = -side * SIZE_COIN * float(self.values.fair_coin[row])
-        gamma, vega, _ = greeks_usd(book, self.values)
-        return float(book.exposure(self.values)[0]) / self.values.index_usd, gamma, vega
+        measured = book.measure(self.values)
+        delta_coin = float(measured.exposure[0]) / self.values.index_usd
+        return delta_coin, measured.gamma_1pct_usd, measured.vega_usd_per_vol_pt
 
 
 def test_a_calm_book_quotes_everything() -> None:
@@ -133,7 +134,7 @@ def test_a_quote_larger_than_the_largest_order_is_refused() -> None:
 
 def test_an_option_that_has_no_value_is_not_quoted() -> None:
     desk = Desk()
-    desk.values.fair_coin[3] = math.nan
+    desk.values.greeks[PRICE, 3] = math.nan
     assert desk.passed(risk())[:, 3].tolist() == [0, 0]
 
 

@@ -167,9 +167,9 @@ def test_a_hedge_costs_what_it_paid_over_the_mark() -> None:
 def test_a_hedged_tick_is_delta_against_delta_and_leaves_gamma() -> None:
     desk = Desk()
     desk.fill(desk.market.universe.row_of["BTC-25APR25-80000-C"], 10.0, 0.0, 0.0)
-    delta_usd = float(desk.inventory.exposure(desk.values)[0])
+    delta_usd = float(desk.inventory.measure(desk.values).exposure[0])
     desk.hedge(-delta_usd, 0.0, 0.0)
-    gamma = float(desk.inventory.exposure(desk.values)[1])
+    gamma = float(desk.inventory.measure(desk.values).exposure[1])
     desk.tick(0.01, 0.0)
     parts = parts_of(desk)
     assert parts["gamma"] == pytest.approx(gamma * math.expm1(0.01) ** 2, rel=1e-6)

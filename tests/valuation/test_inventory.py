@@ -11,7 +11,7 @@ from flatbook.kernels.black import black
 from flatbook.kernels.chain import TENORS, WING
 from flatbook.market.market import Market
 from flatbook.valuation.chain import ChainValues
-from flatbook.valuation.inventory import Inventory, greeks_usd
+from flatbook.valuation.inventory import Inventory
 from tests.market.builders import DAY_S, World, at, shown_market
 
 Floats = NDArray[np.float64]
@@ -54,7 +54,7 @@ class Book:
         return (coin - self.inventory.perp_usd / (INDEX * spot)) * INDEX * spot
 
     def exposure(self) -> Floats:
-        return self.inventory.exposure(self.values)
+        return self.inventory.measure(self.values).exposure
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -93,7 +93,8 @@ def test_vol_exposures_are_slopes_by_tenor_of_level_skew_and_convexity(
 @pytest.mark.parametrize("seed", range(3))
 def test_greeks_of_the_report_are_slopes_too(market: Market, values: ChainValues, seed: int) -> None:
     book = Book(market, values, seed)
-    gamma, vega, theta = greeks_usd(book.inventory, values)
+    measured = book.inventory.measure(values)
+    gamma, vega, theta = measured.gamma_1pct_usd, measured.vega_usd_per_vol_pt, measured.theta_usd_per_day
     assert vega == pytest.approx((book.equity_usd(vol_move=1e-5) - book.equity_usd(vol_move=-1e-5)) / 2e-3, rel=1e-5)
     assert theta == pytest.approx((book.equity_usd(days=1e-3) - book.equity_usd(days=-1e-3)) / 2e-3, rel=1e-3)
     assert gamma == pytest.approx(2 * book.exposure()[1] / 100, rel=1e-9)
@@ -102,8 +103,9 @@ def test_greeks_of_the_report_are_slopes_too(market: Market, values: ChainValues
 def test_a_book_without_options_has_no_greeks(values: ChainValues) -> None:
     book = Inventory(values.rows)
     book.carried_coin = 3.0
-    assert greeks_usd(book, values) == (0.0, 0.0, 0.0)
-    assert book.exposure(values).tolist() == [3.0 * INDEX] + [0.0] * (1 + 3 * TENORS)
+    measured = book.measure(values)
+    assert (measured.gamma_1pct_usd, measured.vega_usd_per_vol_pt, measured.theta_usd_per_day) == (0.0, 0.0, 0.0)
+    assert book.measure(values).exposure.tolist() == [3.0 * INDEX] + [0.0] * (1 + 3 * TENORS)
 
 
 @pytest.mark.parametrize("side", [1, -1])
@@ -112,7 +114,7 @@ def test_a_perpetual_just_entered_is_worth_nothing_and_has_its_delta(values: Cha
     book.perp_usd = side * 40_000.0
     book.carried_coin = side * 40_000.0 / INDEX
     assert book.equity_coin(values, INDEX) == 0.0
-    assert book.exposure(values)[0] == side * 40_000.0
+    assert book.measure(values).exposure[0] == side * 40_000.0
     assert book.equity_coin(values, 1.1 * INDEX) * 1.1 * INDEX == pytest.approx(side * 4_000.0)
 
 
@@ -169,5 +171,5 @@ def test_exposures_are_those_of_the_time_they_are_asked_for(market: Market) -> N
     expired = late.years == 0
     only_dead = Inventory(late.rows)
     only_dead.size_coin[: late.rows] = np.where(expired, 1.0, 0.0)
-    assert not only_dead.exposure(late)[1:].any()
+    assert not only_dead.measure(late).exposure[1:].any()
     assert math.isfinite(book.equity_coin(late, INDEX))

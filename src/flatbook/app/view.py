@@ -56,7 +56,7 @@ class Viewer:
             state.now_ns,
             index_usd=state.values.index_usd,
             equity_usd=state.pnl.equity_usd,
-            delta_usd=float(state.exposure[0]),
+            delta_usd=float(state.book.exposure[0]),
             vega_usd=state.risk.vega_usd,
         )
 

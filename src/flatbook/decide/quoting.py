@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.decide.policy import FlowPolicy, QuotingPolicy
-from flatbook.kernels.chain import charge_rows
-from flatbook.kernels.quotes import NO_ASK, cap_bids, lower_bids, quote_prices, round_outward
+from flatbook.kernels.chain import FOLDED, charge_rows, fold_curvature, fold_gradient
+from flatbook.kernels.quotes import cap_bids, choose_rows, lower_bids, quote_prices, round_outward
 from flatbook.market.market import Market
 from flatbook.valuation.chain import VEGA, ChainValues
 from flatbook.valuation.risk_price import Liquidity, RiskPrice
@@ -91,15 +91,17 @@ def quotable(quoting: QuotingPolicy, market: Market, values: ChainValues, vol_er
     index_age_s = (values.ts_ns - market.forwards.index_ns) / 1e9
     if index_age_s > quoting.max_index_age_s:
         return np.zeros(values.rows, np.bool_)
-    days = values.years * _DAYS
-    return np.asarray(
-        np.isfinite(values.fair_coin)
-        & (days > 0)
-        & (np.abs(values.moneyness) <= quoting.max_moneyness)
-        & (days * 24 >= quoting.min_hours)
-        & (days <= quoting.max_days)
-        & (vol_error <= quoting.max_surface_error_vol)
+    bounds = np.array(
+        [
+            quoting.min_hours / 24 / _DAYS,
+            quoting.max_days / _DAYS,
+            quoting.max_moneyness,
+            quoting.max_surface_error_vol,
+        ]
     )
+    chosen = np.empty(values.rows, np.int8)
+    choose_rows(bounds, values.fair_coin, values.years, values.moneyness, vol_error, chosen)
+    return chosen.view(np.bool_)
 
 
 def make_quotes(
@@ -111,14 +113,11 @@ def make_quotes(
     quoted: NDArray[np.bool_],
 ) -> Quotes:
     """Quotes for every row that is `quoted`; the others have no bid, no ask and no size."""
-    universe, n = market.universe, values.rows
-    used = slice(n)
-    shift, width = np.zeros(n), np.zeros(n)
+    n = values.rows
     charges_risk = quoting.skew == "price_of_risk"
+    shift, width = np.empty(n), np.empty(n)
     if charges_risk:
-        size = np.full(n, quoting.size_coin)
-        gradient = inputs.risk_price.gradient(inputs.exposure)
-        charge_rows(values.loading, gradient, inputs.risk_price.curvature, size, shift, width)
+        _charge(quoting.size_coin, market, values, inputs, shift, width)
     parts = np.empty((4, n))
     bid, ask = np.empty(n), np.empty(n)
     quote_prices(
@@ -136,33 +135,57 @@ def make_quotes(
         bid,
         ask,
     )
+    return Quotes(_on_the_grid(quoting.size_coin, market, values, parts[0], bid, ask), *parts)
+
+
+def _charge(
+    size_coin: float, market: Market, values: ChainValues, inputs: QuoteInputs, shift: Floats, width: Floats
+) -> None:
+    """R(x + g) - R(x) of each row, as what shifts both of its quotes and what widens them."""
+    ladders = market.universe.ladders()
+    folded = np.empty((FOLDED, len(values.factor_map)))
+    fold_gradient(values.factor_map, inputs.risk_price.gradient(inputs.exposure), folded)
+    fold_curvature(values.factor_map, inputs.risk_price.curvature, folded)
+    charge_rows(
+        values.index_usd,
+        ladders.order,
+        ladders.first,
+        ladders.run_slot,
+        folded,
+        values.forward_usd,
+        values.moneyness,
+        values.greeks,
+        size_coin,
+        shift,
+        width,
+    )
+
+
+def _on_the_grid(
+    size_coin: float, market: Market, values: ChainValues, fair_coin: Floats, bid: Floats, ask: Floats
+) -> Ints:
+    """Rounded outward to the tick; a bid that would make an arbitrage against our own asks gives way."""
+    universe, n = market.universe, values.rows
+    tick, above, coarse = universe.tick[:n], universe.tick_above[:n], universe.tick_coarse[:n]
     bid_ticks, ask_ticks = np.empty(n, np.int64), np.empty(n, np.int64)
-    ticks = (universe.tick[used], universe.tick_above[used], universe.tick_coarse[used])
-    round_outward(bid, ask, *ticks, bid_ticks, ask_ticks)
-    grid = np.empty((4, n), np.int64)
-    lots = np.maximum(np.rint(quoting.size_coin / universe.lot_coin[used]), 1).astype(np.int64)
-    lower_bids(_caps(market, values, ask_ticks), *ticks, lots, bid_ticks, ask_ticks, grid)
-    return Quotes(grid, *parts)
-
-
-def _caps(market: Market, values: ChainValues, ask_ticks: Ints) -> Floats:
-    """The highest bid of each row that is no arbitrage against our own asks."""
-    universe = market.universe
-    used = slice(values.rows)
-    ladders = universe.ladders()
-    ask = np.where(ask_ticks < NO_ASK, ask_ticks * universe.tick[used], np.inf)
-    cap = np.full(values.rows, np.inf)
+    round_outward(bid, ask, tick, above, coarse, bid_ticks, ask_ticks)
+    ladders, cap = universe.ladders(), np.empty(n)
     cap_bids(
         ladders.order,
         ladders.later,
-        universe.slot[used],
-        universe.strike_usd[used],
-        universe.sign[used],
+        ladders.first,
+        universe.strike_usd[:n],
+        universe.sign[:n],
         values.forward_usd,
-        ask,
+        fair_coin,
+        tick,
+        bid_ticks,
+        ask_ticks,
         cap,
     )
-    return cap
+    grid = np.empty((4, n), np.int64)
+    lower_bids(size_coin, cap, tick, universe.lot_coin[:n], above, coarse, bid_ticks, ask_ticks, grid)
+    return grid
 
 
 def _terms(quoting: QuotingPolicy, flow: FlowPolicy, inputs: QuoteInputs) -> Floats:

@@ -26,7 +26,7 @@ def wanted_quotes(state: State) -> Ints:
     vol_error = slice_error[market.universe.slot[: values.rows]]
     fees = market.universe.instruments[0].spec.fees
     inputs = QuoteInputs(
-        exposure=state.exposure,
+        exposure=state.book.exposure,
         held_coin=state.inventory.size_coin[: values.rows],
         vol_error=vol_error,
         risk_price=state.risk_price,
@@ -55,7 +55,7 @@ def wanted_hedges(state: State) -> tuple[OrderIntent, ...]:
         usd = hedge_usd(
             policy,
             HedgeInputs(
-                state.exposure,
+                state.book.exposure,
                 state.values.index_usd,
                 state.risk_price,
                 state.funding_rate_8h,

@@ -24,7 +24,6 @@ from flatbook.report.tables import (
     Tables,
 )
 from flatbook.valuation.chain import VEGA
-from flatbook.valuation.inventory import greeks_usd
 
 if TYPE_CHECKING:
     from flatbook.engine.state import State
@@ -126,7 +125,7 @@ class Recorder:
                 cost_usd=cost_usd,
                 fee_usd=fee_usd,
                 delta_before_coin=delta_before_coin,
-                delta_after_coin=float(state.inventory.exposure(state.values)[0]) / state.values.index_usd,
+                delta_after_coin=float(state.inventory.measure(state.values).exposure[0]) / state.values.index_usd,
                 reason=reason,
             )
         )
@@ -153,16 +152,16 @@ class Recorder:
                 self._sample_smile(state, int(slot))
 
     def _sample_exposures(self, state: "State") -> None:
-        gamma, vega, theta = greeks_usd(state.inventory, state.values)
-        buckets = state.exposure[2 : 2 + 3 * TENORS : 3] / 100
+        book = state.book
+        buckets = book.exposure[2 : 2 + 3 * TENORS : 3] / 100
         self.tables.exposures.append(
             ExposureRow(
                 state.now_ns,
                 state.risk.delta_coin,
-                float(state.exposure[0]),
-                gamma,
-                vega,
-                theta,
+                float(book.exposure[0]),
+                book.gamma_1pct_usd,
+                book.vega_usd_per_vol_pt,
+                book.theta_usd_per_day,
                 float(buckets[0]),
                 float(buckets[1]),
                 float(buckets[2]),

@@ -17,7 +17,7 @@ from flatbook.risk.gate import BookRisk, Gate
 from flatbook.risk.loss_stop import LossStop, Stage
 from flatbook.valuation.chain import ChainValues
 from flatbook.valuation.explain import PnlBook
-from flatbook.valuation.inventory import Inventory
+from flatbook.valuation.inventory import NOTHING_HELD, BookMeasures, Inventory
 from flatbook.valuation.risk_price import RiskPrice, no_risk_price
 
 Floats = NDArray[np.float64]
@@ -33,8 +33,8 @@ class State:
     values          the chain as last valued; `spare` is the other buffer
     valued_level    (slots,) at-the-money vols that `values` were made with; `valued_basis` the forwards' log bases
     quotes          the last wanted quotes with their parts; None before the first
-    risk            the book's risk as of `values`
-    exposure        (FACTORS,) the same as factors
+    book            the book's exposures and Greeks as of `values`
+    risk            the same as the gate bounds it
     refreshed_ns    when the price of risk was last made
     stressed_ns     when the stress loss was last computed; 0 to have it computed at the next valuation
     hedged_ns       when the last hedge was sent
@@ -57,8 +57,8 @@ class State:
     valued_level: Floats = field(default_factory=lambda: np.zeros(0))
     valued_basis: Floats = field(default_factory=lambda: np.zeros(0))
     quotes: Quotes | None = None
+    book: BookMeasures = NOTHING_HELD
     risk: BookRisk = field(default_factory=lambda: BookRisk(0.0, 0.0, 0.0, 0.0, Stage.NORMAL))
-    exposure: Floats = field(default_factory=lambda: np.zeros(0))
     risk_price: RiskPrice = field(default_factory=no_risk_price)
     now_ns: int = 0
     events: int = 0

@@ -3,7 +3,6 @@
 from flatbook.decide.quoting import flow_liquidity
 from flatbook.engine.state import State
 from flatbook.risk.gate import BookRisk
-from flatbook.valuation.inventory import greeks_usd
 from flatbook.valuation.risk_price import Liquidity, quadratic_risk_price
 from flatbook.valuation.scenarios import ShockGrid, scenario_pnl_usd, worst_loss_usd
 
@@ -30,8 +29,7 @@ def mark(state: State) -> None:
 
 def measure_risk(state: State) -> None:
     """The book's exposures, its stress loss from time to time, the loss stop's stage, and the price of risk."""
-    state.exposure = state.inventory.exposure(state.values)
-    gamma, vega, _ = greeks_usd(state.inventory, state.values)
+    state.book = state.inventory.measure(state.values)
     stress = state.risk.stress_loss_usd
     if state.now_ns - state.stressed_ns >= state.setup.stress_every_ns:
         grid = scenario_pnl_usd(_GRID, state.market.universe, state.values, state.inventory)
@@ -39,8 +37,14 @@ def measure_risk(state: State) -> None:
         state.stressed_ns = state.now_ns
     stage = state.loss_stop.update(state.pnl.equity_usd, state.now_ns)
     index_age_s = (state.now_ns - state.market.forwards.index_ns) / 1e9
-    delta_coin = float(state.exposure[0]) / state.values.index_usd
-    state.risk = BookRisk(delta_coin, gamma, vega, stress, stage, index_age_s)
+    state.risk = BookRisk(
+        float(state.book.exposure[0]) / state.values.index_usd,
+        state.book.gamma_1pct_usd,
+        state.book.vega_usd_per_vol_pt,
+        stress,
+        stage,
+        index_age_s,
+    )
     policy = state.setup.policy
     if state.now_ns - state.refreshed_ns >= policy.risk_price.refresh_s * 1e9:
         _refresh_risk_price(state)

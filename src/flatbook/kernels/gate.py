@@ -1,11 +1,13 @@
-"""Which quotes may go out: every row and side against every bound, in one pass."""
+"""Which quotes may go out: every row and side against every bound.
 
-import math
+Nearly all of them may, so a first pass without branches only finds the sides that some bound refuses; why is asked of
+those alone.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.jit import Arg, kernel
+from flatbook.kernels.jit import Arg, inlined, kernel
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -14,24 +16,32 @@ REFUSALS = ("price_band", "order_size", "position", "delta", "gamma", "vega", "r
 """Why a side was dropped; entries of `gate_quotes`'s count, in order."""
 
 
+BOUNDS = ("band_vol", "band_coin", "order_coin", "position_coin", "delta_coin", "gamma_1pct_usd", "vega_usd")
+"""Entries of `gate_quotes`'s `bounds`, in order."""
+
+BOOK = ("delta_coin", "gamma_1pct_usd", "vega_usd")
+"""Entries of its `book`, in order."""
+
+_BAND_VOL, _BAND_COIN, _ORDER, _POSITION, _DELTA = range(5)
+
+
 def gate_quotes_plain(
-    price_band: Floats,
-    fair: Floats,
-    tick: Floats,
-    unit: Floats,
+    index: float,
+    bounds: Floats,
     book: Floats,
-    bound: Floats,
-    held: Floats,
-    lot: Floats,
     reduce_only: bool,
-    bid_ticks: Ints,
-    ask_ticks: Ints,
-    bid_lots: Ints,
-    ask_lots: Ints,
+    greeks: Floats,
+    forward: Floats,
+    tick: Floats,
+    lot: Floats,
+    held: Floats,
+    grid: Ints,
     refused: Ints,
 ) -> None:
     """Plain twin of `gate_quotes`."""
-    for side, ticks, lots in ((1.0, bid_ticks, bid_lots), (-1.0, ask_ticks, ask_lots)):
+    fair, vega = greeks[0] / forward, greeks[3] / forward
+    unit = np.stack([greeks[1] - fair, greeks[2] * forward * index / 100, vega * index / 100])
+    for side, ticks, lots in ((1.0, grid[0], grid[1]), (-1.0, grid[2], grid[3])):
         live = lots > 0
         if reduce_only:
             room = np.where(side * held < 0, np.floor(np.abs(held) / lot + 0.5), 0).astype(np.int64)
@@ -39,87 +49,102 @@ def gate_quotes_plain(
         size = lots * lot
         after = held + side * size
         checks = [
-            np.abs(ticks * tick - fair) <= price_band,
-            size <= bound[0],
-            (np.abs(after) <= bound[1]) | (np.abs(after) <= np.abs(held)),
+            np.abs(ticks * tick - fair) <= bounds[_BAND_VOL] * vega + bounds[_BAND_COIN],
+            size <= bounds[_ORDER],
+            (np.abs(after) <= bounds[_POSITION]) | (np.abs(after) <= np.abs(held)),
         ]
-        for factor in range(3):
+        for factor in range(len(BOOK)):
             moved = book[factor] + side * size * unit[factor]
-            checks.append((np.abs(moved) <= bound[2 + factor]) | (np.abs(moved) <= abs(book[factor])))
+            checks.append((np.abs(moved) <= bounds[_DELTA + factor]) | (np.abs(moved) <= abs(book[factor])))
         checks.append(np.abs(after) <= np.abs(held) - 0.5 * lot if reduce_only else np.ones(len(held), np.bool_))
         for reason, holds in enumerate(checks):
             refused[reason] += int((live & ~holds).sum())
             live = live & holds
         lots[:] = np.where(live, lots, 0)
+        ticks[:] = np.where(live, ticks, 0)
+
+
+@inlined
+def _refusal(
+    side: float,
+    price: float,
+    size: float,
+    lot: float,
+    held: float,
+    index: float,
+    forward: float,
+    value: float,
+    delta: float,
+    gamma: float,
+    vega: float,
+    bounds: Floats,
+    book: Floats,
+    reduce_only: bool,
+) -> int:
+    """The first bound that refuses a side, as a place in REFUSALS; -1 where none does. No branch, so it vectorises."""
+    fair, vega_coin = value / forward, vega / forward
+    after, traded = abs(held + side * size), side * size
+    moved_delta = abs(book[0] + traded * (delta - fair))
+    moved_gamma = abs(book[1] + traded * gamma * forward * index / 100)
+    moved_vega = abs(book[2] + traded * vega_coin * index / 100)
+    reason = -1
+    reason = reason if (after <= abs(held) - 0.5 * lot) | (not reduce_only) else 6
+    reason = reason if (moved_vega <= bounds[_DELTA + 2]) | (moved_vega <= abs(book[2])) else 5
+    reason = reason if (moved_gamma <= bounds[_DELTA + 1]) | (moved_gamma <= abs(book[1])) else 4
+    reason = reason if (moved_delta <= bounds[_DELTA]) | (moved_delta <= abs(book[0])) else 3
+    reason = reason if (after <= bounds[_POSITION]) | (after <= abs(held)) else 2
+    reason = reason if size <= bounds[_ORDER] else 1
+    return reason if abs(price - fair) <= bounds[_BAND_VOL] * vega_coin + bounds[_BAND_COIN] else 0
 
 
 @kernel(
-    *[Arg.IN] * 3,
+    Arg.FLOAT,
+    *[Arg.IN] * 2,
+    Arg.BOOL,
     Arg.IN_2D,
     *[Arg.IN] * 4,
-    Arg.BOOL,
-    *[Arg.IN_INT] * 2,
-    *[Arg.OUT_INT] * 3,
+    Arg.OUT_INT_2D,
+    Arg.OUT_INT,
     plain=gate_quotes_plain,
 )
 def gate_quotes(
-    price_band: Floats,
-    fair: Floats,
-    tick: Floats,
-    unit: Floats,
+    index: float,
+    bounds: Floats,
     book: Floats,
-    bound: Floats,
-    held: Floats,
-    lot: Floats,
     reduce_only: bool,
-    bid_ticks: Ints,
-    ask_ticks: Ints,
-    bid_lots: Ints,
-    ask_lots: Ints,
+    greeks: Floats,
+    forward: Floats,
+    tick: Floats,
+    lot: Floats,
+    held: Floats,
+    grid: Ints,
     refused: Ints,
 ) -> None:
-    """Zero the lots of every side that may not go out, and count why in `refused` (len(REFUSALS),).
+    """Zero every side of `grid` that may not go out, and count why in `refused` (len(REFUSALS),).
 
-    Shapes      unit (3, n): delta, gamma, vega per contract; book (3,): the same of the book; bound (5,): order size,
-                position, then delta, gamma, vega; else (n,)
-    Units       price_band, fair coin; sizes and held contracts; unit, book and bound of each kind in one currency
+    Shapes      grid (4, n): bid ticks, bid lots, ask ticks, ask lots; greeks (>= 4, n): price, delta, gamma, vega of
+                Black in USD; bounds and book by BOUNDS and BOOK; else (n,)
+    Units       prices in coin; held in contracts; the delta of a fill is net of the coin paid for it
     Rule        a bound refuses what would end beyond it, unless it ends no farther than it began. What is not a number
                 is within no bound. Where only reducing is allowed a closing side is cut to what is held
     """
-    for i in range(fair.size):
-        for s in range(2):
-            lots = bid_lots[i] if s == 0 else ask_lots[i]
-            if lots == 0:
-                continue
-            side = 1.0 if s == 0 else -1.0
-            room = math.floor(abs(held[i]) / lot[i] + 0.5) if side * held[i] < 0.0 else 0
-            if reduce_only and 0 < room < lots:
-                lots = room
-                if s == 0:
-                    bid_lots[i] = room
-                else:
-                    ask_lots[i] = room
-            ticks = bid_ticks[i] if s == 0 else ask_ticks[i]
-            size = lots * lot[i]
-            after = held[i] + side * size
-            reason = -1
-            if not abs(ticks * tick[i] - fair[i]) <= price_band[i]:
-                reason = 0
-            elif not size <= bound[0]:
-                reason = 1
-            elif not (abs(after) <= bound[1] or abs(after) <= abs(held[i])):
-                reason = 2
-            else:
-                for f in range(3):
-                    moved = book[f] + side * size * unit[f, i]
-                    if not (abs(moved) <= bound[2 + f] or abs(moved) <= abs(book[f])):
-                        reason = 3 + f
-                        break
-                if reason < 0 and reduce_only and not abs(after) <= abs(held[i]) - 0.5 * lot[i]:
-                    reason = 6
-            if reason >= 0:
-                refused[reason] += 1
-                if s == 0:
-                    bid_lots[i] = 0
-                else:
-                    ask_lots[i] = 0
+    reasons = np.empty(held.size, np.int64)
+    for s in range(2):
+        side = 1.0 - 2.0 * s
+        ticks, lots = grid[2 * s], grid[2 * s + 1]
+        if reduce_only:
+            for i in range(held.size):
+                room = int(np.floor(abs(held[i]) / lot[i] + 0.5)) if side * held[i] < 0.0 else 0
+                lots[i] = min(lots[i], room) if room > 0 else lots[i]
+        for i in range(held.size):
+            reason = _refusal(
+                side, ticks[i] * tick[i], lots[i] * lot[i], lot[i], held[i], index, forward[i],
+                greeks[0, i], greeks[1, i], greeks[2, i], greeks[3, i], bounds, book, reduce_only,
+            )  # fmt: skip
+            reasons[i] = reason if lots[i] > 0 else -1
+        for i in range(held.size):
+            is_refused = reasons[i] >= 0
+            ticks[i] = 0 if is_refused | (lots[i] == 0) else ticks[i]
+            lots[i] = 0 if is_refused else lots[i]
+            if is_refused:
+                refused[reasons[i]] += 1

@@ -46,6 +46,7 @@ class Arg(enum.Enum):
     OUT_INT = ("int64", 1, False)
     OUT_INT_2D = ("int64", 2, False)
     IN_INT = ("int64", 1, True)
+    IN_INT_2D = ("int64", 2, True)
     FLOAT = ("float64", 0, True)
     INT = ("int64", 0, True)
     BOOL = ("boolean", 0, True)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.kernels.jit import Arg, inlined, kernel
+from flatbook.kernels.vector import log_above_one
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -41,28 +42,36 @@ def round_outward(
     Domain      a bid under one tick, or NaN, is NO_BID; a NaN ask is NO_ASK; an ask is at least one tick
     """
     for i in range(bid.size):
-        bid_ticks[i] = NO_BID
-        ask_ticks[i] = NO_ASK
-        if math.isfinite(bid[i]):
-            low = math.floor(bid[i] / tick[i] + _SLACK)
-            if low > above[i]:
-                low -= low % coarse[i]
-            bid_ticks[i] = max(low, NO_BID)
-        if math.isfinite(ask[i]):
-            high = max(math.ceil(ask[i] / tick[i] - _SLACK), 1)
-            if high > above[i]:
-                high += -high % coarse[i]
-            step = coarse[i] if bid_ticks[i] >= above[i] else 1
-            ask_ticks[i] = max(high, bid_ticks[i] + step)
+        step, edge = float(coarse[i]), float(above[i])
+        has_bid, has_ask = abs(bid[i]) < np.inf, abs(ask[i]) < np.inf
+        low = np.floor((bid[i] if has_bid else 0.0) / tick[i] + _SLACK)
+        low = max(np.floor(low / step) * step if low > edge else low, 0.0)
+        high = max(np.ceil((ask[i] if has_ask else 0.0) / tick[i] - _SLACK), 1.0)
+        high = np.ceil(high / step) * step if high > edge else high
+        high = max(high, low + (step if low >= edge else 1.0))
+        bid_ticks[i] = int(low) if has_bid else NO_BID
+        ask_ticks[i] = int(high) if has_ask else NO_ASK
 
 
 def cap_bids_plain(
-    order: Ints, later: Ints, slot: Ints, strike: Floats, sign: Floats, forward: Floats, ask: Floats, cap: Floats
+    order: Ints,
+    later: Ints,
+    first: Ints,
+    strike: Floats,
+    sign: Floats,
+    forward: Floats,
+    fair: Floats,
+    tick: Floats,
+    bid_ticks: Ints,
+    ask_ticks: Ints,
+    cap: Floats,
 ) -> None:
-    """Plain twin of `cap_bids`: every ask, and every pair of asks, of an expiry, one by one."""
+    """Plain twin of `cap_bids`: every ask, and every pair of asks, of an expiry, one by one, whatever is bid."""
+    ask = np.where(ask_ticks < NO_ASK, ask_ticks * tick, np.inf)
     parity = np.where(sign > 0, 0.0, 1.0 - strike / forward)
-    for i in order:
-        ways = [(0.0, 1.0)] + [(strike[j], ask[j] + parity[j]) for j in order if slot[j] == slot[i]]
+    run = np.repeat(np.arange(len(first) - 1), np.diff(first))
+    for at_run, i in zip(run, order, strict=True):
+        ways = [(0.0, 1.0)] + [(strike[j], ask[j] + parity[j]) for j in order[run == at_run]]
         at = strike[i]
         bound = min(price + max(k - at, 0.0) / forward[i] for k, price in ways)
         for low, low_price in ways:
@@ -148,38 +157,81 @@ def _cap_expiry(rows: Ints, strike: Floats, sign: Floats, ladder: Floats, forwar
         cap[i] = ladder[2, at] if sign[i] > 0 else ladder[2, at] - 1.0 + strike[i] / forward
 
 
-@kernel(*[Arg.IN_INT] * 3, *[Arg.IN] * 4, Arg.OUT, plain=cap_bids_plain)
+@inlined
+def _find_bound(order: Ints, first: Ints, bid_over: Floats, ask_over: Floats, is_bound: Ints) -> None:
+    """Say which runs may have a bid above what our own asks allow: fair values alone allow no arbitrage, so bids that
+    are over theirs by no more than any ask is over its own make none."""
+    later_least = np.inf
+    is_later_bound = False
+    for r in range(first.size - 2, -1, -1):
+        least, most = np.inf, -np.inf
+        for n in range(first[r], first[r + 1]):
+            i = order[n]
+            least = ask_over[i] if ask_over[i] < least else least
+            most = bid_over[i] if bid_over[i] > most else most
+        crosses_later = most > min(later_least, 0.0) - _SLACK_COIN
+        is_bound[r] = 1 if crosses_later or most > min(least, 0.0) - _SLACK_COIN else 0
+        if crosses_later and not is_later_bound:
+            # What this run may not cross must be known of all later ones.
+            is_later_bound = True
+            is_bound[r:] = 1
+        later_least = min(later_least, least)
+
+
+_SLACK_COIN = 1e-12
+
+
+@kernel(*[Arg.IN_INT] * 3, *[Arg.IN] * 5, *[Arg.IN_INT] * 2, Arg.OUT, plain=cap_bids_plain)
 def cap_bids(
-    order: Ints, later: Ints, slot: Ints, strike: Floats, sign: Floats, forward: Floats, ask: Floats, cap: Floats
+    order: Ints,
+    later: Ints,
+    first: Ints,
+    strike: Floats,
+    sign: Floats,
+    forward: Floats,
+    fair: Floats,
+    tick: Floats,
+    bid_ticks: Ints,
+    ask_ticks: Ints,
+    cap: Floats,
 ) -> None:
     """Fill the highest bid of each row that makes no arbitrage against our own asks; only bids ever give way.
 
-    Shapes      order (m,) rows by expiry, calls before puts, strike; all else (n,); `ask` is +inf where there is none
+    Shapes      order (m,) rows by expiry, calls before puts, strike; first (runs + 1,) where its expiries begin; all
+                else (n,); ticks NO_BID and NO_ASK where there is none
     Units       coin prices; strike and forward USD
+    Domain      `fair` allows no arbitrage; where a bid cannot make one either, its cap is +inf
     Checks      within an expiry every static arbitrage: parity about its one forward makes a call of each put, and a
                 call's bid lies under every vertical and every butterfly of those asks, the coin itself being the call
                 struck at zero. Between expiries at one strike, where the carry makes the later option worth more, the
                 nearer bid lies under the later one's cap. Asks alone bound bids, so one pass suffices
     """
     stack, ladder = np.empty(order.size + 1, np.int64), np.empty((3, order.size + 1))
-    start = 0
-    while start < order.size:
-        first = order[start]
-        end = start
-        while end < order.size and slot[order[end]] == slot[first]:
-            end += 1
-        rows = order[start:end]
-        strikes = _cheapest_calls(rows, strike, sign, forward[first], ask, ladder)
-        _bound_calls(ladder, strikes, forward[first], stack)
-        _cap_expiry(rows, strike, sign, ladder, forward[first], cap)
-        start = end
-    for n in range(order.size):
-        i = order[n]
-        j = later[i]
-        while j >= 0:
-            if sign[i] * (forward[j] - forward[i]) >= 0.0:
-                cap[i] = min(cap[i], cap[j])
-            j = later[j]
+    is_bound, ask, over = np.empty(first.size, np.int64), np.empty(fair.size), np.empty((2, fair.size))
+    for i in range(fair.size):
+        ask[i] = ask_ticks[i] * tick[i] if ask_ticks[i] < NO_ASK else np.inf
+        over[0, i] = bid_ticks[i] * tick[i] - fair[i] if bid_ticks[i] > NO_BID else -np.inf
+        over[1, i] = ask[i] - fair[i]
+    _find_bound(order, first, over[0], over[1], is_bound)
+    for r in range(first.size - 1):
+        rows = order[first[r] : first[r + 1]]
+        if is_bound[r]:
+            strikes = _cheapest_calls(rows, strike, sign, forward[rows[0]], ask, ladder)
+            _bound_calls(ladder, strikes, forward[rows[0]], stack)
+            _cap_expiry(rows, strike, sign, ladder, forward[rows[0]], cap)
+        else:
+            for n in range(rows.size):
+                cap[rows[n]] = np.inf
+    for r in range(first.size - 1):
+        if not is_bound[r]:
+            continue
+        for n in range(first[r], first[r + 1]):
+            i = order[n]
+            j = later[i]
+            while j >= 0:
+                if sign[i] * (forward[j] - forward[i]) >= 0.0:
+                    cap[i] = min(cap[i], cap[j])
+                j = later[j]
 
 
 TERMS = (
@@ -269,54 +321,141 @@ def quote_prices(
                 flow that falls by e over an edge of hypot(edge_coin, edge_vol x vega); all of it times widen. The
                 charge is `width` +- `shift` in USD; without R it is position_skew in vega per contract held
     """
-    aversion = terms[7]
-    for i in range(bid.size):
-        price = greeks[0, i] / forward[i]
-        vega = greeks[3, i] / forward[i]
-        spread = terms[0] + (terms[1] + terms[2] * error[i]) * vega + min(terms[3], terms[4] * price)
-        spread += terms[5] * abs(greeks[1, i])
-        if charges_risk:
-            edge = math.hypot(terms[8] * index, terms[9] * greeks[3, i])
-            spread += math.log1p(aversion * edge) / (aversion * index)
-            parts[2, i] = (width[i] + shift[i]) / index
-            parts[3, i] = (width[i] - shift[i]) / index
-        else:
-            lean = terms[10] * vega * held[i]
+    _spreads(index, terms, charges_risk, greeks[0], greeks[1], greeks[3], forward, error, parts[0], parts[1])
+    if charges_risk:
+        per_index = 1.0 / index
+        for i in range(bid.size):
+            parts[2, i] = (width[i] + shift[i]) * per_index
+            parts[3, i] = (width[i] - shift[i]) * per_index
+    else:
+        for i in range(bid.size):
+            lean = terms[10] * greeks[3, i] / forward[i] * held[i]
             parts[2, i] = lean
             parts[3, i] = -lean
-        parts[0, i] = price
-        parts[1, i] = spread * terms[6]
-        bid[i] = price - parts[1, i] - parts[2, i] if quoted[i] else np.nan
-        ask[i] = price + parts[1, i] + parts[3, i] if quoted[i] else np.nan
+    for i in range(bid.size):
+        bid[i] = parts[0, i] - parts[1, i] - parts[2, i] if quoted[i] else np.nan
+        ask[i] = parts[0, i] + parts[1, i] + parts[3, i] if quoted[i] else np.nan
+
+
+@inlined
+def _spreads(
+    index: float,
+    terms: Floats,
+    charges_risk: bool,
+    price: Floats,
+    delta: Floats,
+    vega: Floats,
+    forward: Floats,
+    error: Floats,
+    fair: Floats,
+    spread: Floats,
+) -> None:
+    aversion = terms[7]
+    edge_usd, edge_vol = terms[8] * index, terms[9]
+    per_aversion = 1.0 / (aversion * index) if charges_risk else 0.0
+    for i in range(fair.size):
+        premium = price[i] / forward[i]
+        half = terms[0] + (terms[1] + terms[2] * error[i]) * vega[i] / forward[i]
+        half += min(terms[3], terms[4] * premium) + terms[5] * abs(delta[i])
+        of_vega = edge_vol * vega[i]
+        edge = math.sqrt(edge_usd * edge_usd + of_vega * of_vega)
+        half += log_above_one(aversion * edge) * per_aversion
+        fair[i] = premium
+        spread[i] = half * terms[6]
 
 
 def lower_bids_plain(
-    cap: Floats, tick: Floats, above: Ints, coarse: Ints, lots: Ints, bid_ticks: Ints, ask_ticks: Ints, grid: Ints
+    size: float,
+    cap: Floats,
+    tick: Floats,
+    lot: Floats,
+    above: Ints,
+    coarse: Ints,
+    bid_ticks: Ints,
+    ask_ticks: Ints,
+    grid: Ints,
 ) -> None:
     """Plain twin of `lower_bids`."""
     lowered, unused = np.empty_like(bid_ticks), np.empty_like(bid_ticks)
     round_outward_plain(np.minimum(cap, 1e9), np.full(len(cap), np.nan), tick, above, coarse, lowered, unused)
     bids = np.minimum(bid_ticks, lowered)
+    lots = np.maximum(np.rint(size / lot), 1).astype(np.int64)
     grid[0] = bids
     grid[1] = np.where(bids > NO_BID, lots, 0)
     grid[2] = np.where(ask_ticks < NO_ASK, ask_ticks, 0)
     grid[3] = np.where(ask_ticks < NO_ASK, lots, 0)
 
 
-@kernel(*[Arg.IN] * 2, *[Arg.IN_INT] * 5, Arg.OUT_INT_2D, plain=lower_bids_plain)
+@kernel(Arg.FLOAT, *[Arg.IN] * 3, *[Arg.IN_INT] * 4, Arg.OUT_INT_2D, plain=lower_bids_plain)
 def lower_bids(
-    cap: Floats, tick: Floats, above: Ints, coarse: Ints, lots: Ints, bid_ticks: Ints, ask_ticks: Ints, grid: Ints
+    size: float,
+    cap: Floats,
+    tick: Floats,
+    lot: Floats,
+    above: Ints,
+    coarse: Ints,
+    bid_ticks: Ints,
+    ask_ticks: Ints,
+    grid: Ints,
 ) -> None:
-    """Fill the quote grid (4, n): bid ticks, bid lots, ask ticks, ask lots; bids lowered to their caps on the grid."""
+    """Fill the quote grid (4, n): bid ticks, bid lots, ask ticks, ask lots; bids lowered to their caps on the grid.
+
+    Units       size and lot in contracts: a quote is of the nearest whole number of lots, one at least
+    """
     for i in range(cap.size):
-        bid = bid_ticks[i]
-        if bid * tick[i] > cap[i]:
-            bid = math.floor(cap[i] / tick[i] + _SLACK)
-            if bid > above[i]:
-                bid -= bid % coarse[i]
-            bid = max(bid, NO_BID)
+        lowered = np.floor(min(cap[i], 1e9) / tick[i] + _SLACK)
+        step = float(coarse[i])
+        lowered = np.floor(lowered / step) * step if lowered > above[i] else lowered
+        bid = min(float(bid_ticks[i]), max(lowered, 0.0))
+        lots = max(np.rint(size / lot[i]), 1.0)
         has_ask = ask_ticks[i] < NO_ASK
-        grid[0, i] = bid
-        grid[1, i] = lots[i] if bid > NO_BID else 0
+        grid[0, i] = int(bid)
+        grid[1, i] = int(lots) if bid > NO_BID else 0
         grid[2, i] = ask_ticks[i] if has_ask else 0
-        grid[3, i] = lots[i] if has_ask else 0
+        grid[3, i] = int(lots) if has_ask else 0
+
+
+def choose_rows_plain(
+    bounds: Floats, fair: Floats, years: Floats, moneyness: Floats, error: Floats, chosen: NDArray[np.int8]
+) -> None:
+    """Plain twin of `choose_rows`."""
+    least_years, most_years, most_moneyness, most_error = bounds
+    within = (years > 0) & (years >= least_years) & (years <= most_years) & (np.abs(moneyness) <= most_moneyness)
+    chosen[:] = np.isfinite(fair) & within & (error <= most_error)
+
+
+@kernel(*[Arg.IN] * 5, Arg.OUT_CODE, plain=choose_rows_plain)
+def choose_rows(
+    bounds: Floats, fair: Floats, years: Floats, moneyness: Floats, error: Floats, chosen: NDArray[np.int8]
+) -> None:
+    """Fill 1 where a row may carry a quote: known, alive, near enough the money, on a smile known well enough.
+
+    Shapes      bounds (4,): least and most years, most |moneyness|, most error; else (n,)
+    """
+    for i in range(chosen.size):
+        known = abs(fair[i]) < np.inf
+        within = (years[i] > 0.0) & (years[i] >= bounds[0]) & (years[i] <= bounds[1])
+        near = (abs(moneyness[i]) <= bounds[2]) & (error[i] <= bounds[3])
+        chosen[i] = 1 if known & within & near else 0
+
+
+def changed_rows_plain(resting: Ints, wanted: Ints, is_unsure: NDArray[np.int8], rows: Ints) -> int:
+    """Plain twin of `changed_rows`."""
+    found = np.flatnonzero((resting[:, : wanted.shape[1]] != wanted).any(axis=0) | (is_unsure[: wanted.shape[1]] != 0))
+    rows[: len(found)] = found
+    return len(found)
+
+
+@kernel(*[Arg.IN_INT_2D] * 2, Arg.IN_CODE, Arg.OUT_INT, plain=changed_rows_plain)
+def changed_rows(resting: Ints, wanted: Ints, is_unsure: NDArray[np.int8], rows: Ints) -> int:
+    """Fill the first of `rows` with the rows whose resting quote is not the wanted one, or not surely known; how many.
+
+    Shapes      wanted (4, n); resting (4, >= n); is_unsure (>= n,); rows (>= n,)
+    """
+    found = 0
+    for i in range(wanted.shape[1]):
+        differs = resting[0, i] ^ wanted[0, i] | resting[1, i] ^ wanted[1, i]
+        differs |= resting[2, i] ^ wanted[2, i] | resting[3, i] ^ wanted[3, i] | is_unsure[i]
+        rows[found] = i
+        found += 1 if differs != 0 else 0
+    return found

@@ -133,6 +133,14 @@ def log_ratio(over: float, under: float) -> float:
 
 
 @inlined
+def log_above_one(x: float) -> float:
+    """ln(1 + x) of x >= 0, to 1e-15 also where x is small: what 1 + x loses is put back in proportion."""
+    over = 1.0 + x
+    kept = over - 1.0
+    return log_ratio(over, 1.0) * (x / kept) if kept > 0.0 else x
+
+
+@inlined
 def mills_terms(x: float, far: float) -> tuple[float, float, float, float]:
     """P(x), Q(x) of the Mills ratio M = P/Q and their divided differences P[x, far], Q[x, far]; -0.05 <= x <= far.
 

@@ -26,10 +26,16 @@ class Ladders:
 
     order       rows by expiry, then calls before puts, then strike
     later       the row of the same right and strike at the next expiry that lists it, -1 where there is none
+    first       where each expiry's run begins in `order`, and at the end its length
+    run_slot    the slot of each run
+    strike_usd  the strikes in that order
     """
 
     order: NDArray[np.int64]
     later: NDArray[np.int64]
+    first: NDArray[np.int64]
+    run_slot: NDArray[np.int64]
+    strike_usd: NDArray[np.float64]
 
 
 class Universe:
@@ -135,7 +141,9 @@ class Universe:
             chain = (strike, float(self.sign[row]))
             later[row] = farther.get(chain, -1)
             farther[chain] = row
-        return Ladders(order, later)
+        slots = self.slot[order]
+        first = np.flatnonzero(np.diff(slots, prepend=-1, append=-1)).astype(np.int64)
+        return Ladders(order, later, first, slots[first[:-1]], self.strike_usd[order])
 
     def slots_by_expiry(self, after_ns: int) -> NDArray[np.int64]:
         """The slots that expire after `after_ns`, nearest first."""

@@ -20,7 +20,7 @@ from flatbook.kernels.gate import REFUSALS, gate_quotes
 from flatbook.market.universe import Universe
 from flatbook.risk.limits import LimitPolicy
 from flatbook.risk.loss_stop import Stage
-from flatbook.valuation.chain import DELTA, GAMMA, VEGA, ChainValues
+from flatbook.valuation.chain import ChainValues
 
 Floats = NDArray[np.float64]
 
@@ -66,36 +66,31 @@ class Gate:
         if risk.stage >= Stage.FLAT or not risk.index_age_s <= self.limits.max_index_age_s:
             grid[:] = 0
             return
-        limits = self.limits
-        used = slice(values.rows)
-        forward, greeks = values.forward_usd, values.greeks
-        unit = np.empty((3, values.rows))
-        np.subtract(greeks[DELTA], values.fair_coin, out=unit[0])
-        np.multiply(greeks[GAMMA], forward, out=unit[1])
-        unit[1] *= values.index_usd / 100
-        np.divide(greeks[VEGA], forward, out=unit[2])
-        band = limits.price_band_vol * unit[2] + _BAND_COIN
-        unit[2] *= values.index_usd / 100
+        limits, used = self.limits, slice(values.rows)
+        bounds = np.array(
+            [
+                limits.price_band_vol,
+                _BAND_COIN,
+                limits.order_coin,
+                limits.position_coin,
+                limits.delta_coin,
+                limits.gamma_1pct_usd,
+                limits.vega_usd,
+            ]
+        )
         gate_quotes(
-            band,
-            values.fair_coin,
-            universe.tick[used],
-            unit,
+            values.index_usd,
+            bounds,
             np.array([risk.delta_coin, risk.gamma_1pct_usd, risk.vega_usd]),
-            np.array(
-                [limits.order_coin, limits.position_coin, limits.delta_coin, limits.gamma_1pct_usd, limits.vega_usd]
-            ),
-            held,
-            universe.lot_coin[used],
             self._only_reduces(risk),
-            grid[0],
-            grid[2],
-            grid[1],
-            grid[3],
+            values.greeks,
+            values.forward_usd,
+            universe.tick[used],
+            universe.lot_coin[used],
+            held,
+            grid,
             self.refused,
         )
-        grid[0] *= grid[1] > 0
-        grid[2] *= grid[3] > 0
 
     def _only_reduces(self, risk: BookRisk) -> bool:
         return risk.stage >= Stage.REDUCE_ONLY or not risk.stress_loss_usd <= self.limits.stress_loss_usd

@@ -4,10 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.kernels.black import FULL_ROWS, price_full
-from flatbook.kernels.chain import FACTORS, load_factors, spread_slots
+from flatbook.kernels.chain import FACTORS, PRIMITIVES, SLOT_ROWS, load_factors, map_factors, spread_slots
 from flatbook.market.market import Market
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 PRICE, DELTA, GAMMA, VEGA, THETA, VANNA, VOLGA = range(7)
 """Rows of `ChainValues.greeks` that are used by name; the order of `kernels.black.FULL_ROWS`."""
@@ -16,9 +17,9 @@ PRICE, DELTA, GAMMA, VEGA, THETA, VANNA, VOLGA = range(7)
 class ChainValues:
     """Values, Greeks and factor loadings of every option of a universe, a row each.
 
-    Shapes      all (rows,), greeks (11, rows), loading (rows, FACTORS)
+    Shapes      all (rows,), greeks (11, rows), slot (rows,), factor_map (slots, PRIMITIVES * FACTORS)
     Units       forward, Greeks in USD per contract of one coin (see kernels.black); fair in coin; vol decimal;
-                loading in USD per unit of factor (see kernels.chain)
+                factor_map as in kernels.chain
     Invariant   everything is as of `ts_ns` and `index_usd`; a row without a slice is NaN, an expired one intrinsic
     """
 
@@ -26,7 +27,9 @@ class ChainValues:
         self.ts_ns = 0
         self.index_usd = np.nan
         self.rows = 0
+        self.slot: Ints = np.zeros(0, np.int64)
         self._allocate(0)
+        self._allocate_slots(0)
 
     def _allocate(self, rows: int) -> None:
         self.rows = rows
@@ -36,45 +39,59 @@ class ChainValues:
         self.moneyness: Floats = np.zeros(rows)
         self.greeks: Floats = np.full((len(FULL_ROWS), rows), np.nan)
         self.fair_coin: Floats = np.full(rows, np.nan)
-        self.loading: Floats = np.zeros((rows, FACTORS))
+
+    def _allocate_slots(self, slots: int) -> None:
+        self._slots: Floats = np.empty((len(SLOT_ROWS), slots))
+        self.factor_map: Floats = np.empty((slots, PRIMITIVES * FACTORS))
 
     def revalue(self, market: Market, now_ns: int) -> None:
         """Recomputes every column from the market as it is."""
         universe = market.universe
         if universe.count != self.rows:
             self._allocate(universe.count)
-        used = slice(universe.count)
-        years = market.years(now_ns)
+        if universe.slots != self._slots.shape[1]:
+            self._allocate_slots(universe.slots)
+        self.slot = universe.slot[: universe.count]
+        ladders = universe.ladders()
+        self._take_slots(market, now_ns)
         spread_slots(
-            universe.slot[used],
-            universe.strike_usd[used],
-            market.forwards.forwards_usd(universe.slots),
-            years,
-            market.surface.slots_at(years),
+            ladders.order,
+            ladders.first,
+            ladders.run_slot,
+            ladders.strike_usd,
+            self._slots,
             self.forward_usd,
             self.years,
             self.vol,
             self.moneyness,
         )
-        price_full(self.forward_usd, universe.strike_usd[used], self.vol, self.years, universe.sign[used], self.greeks)
+        strike, sign = universe.strike_usd[: self.rows], universe.sign[: self.rows]
+        price_full(self.forward_usd, strike, self.vol, self.years, sign, self.greeks)
         np.divide(self.greeks[PRICE], self.forward_usd, out=self.fair_coin)
-        load_factors(
-            market.forwards.index_usd,
-            _tenor_years(market),
-            self.forward_usd,
-            self.years,
-            self.moneyness,
-            self.greeks,
-            self.loading,
-        )
         self.ts_ns = now_ns
         self.index_usd = market.forwards.index_usd
+
+    def _take_slots(self, market: Market, now_ns: int) -> None:
+        years = market.years(now_ns)
+        self._slots[0] = market.forwards.forwards_usd(len(years))
+        self._slots[1] = years
+        self._slots[2:] = market.surface.slots_at(years).T
+        map_factors(_tenor_years(market), years, self.factor_map)
+
+    @property
+    def loading(self) -> Floats:
+        """What buying a contract adds to exposures, (rows, FACTORS), USD per unit of factor (see kernels.chain)."""
+        loading = np.empty((self.rows, FACTORS))
+        load_factors(self.index_usd, self.slot, self.factor_map, self.forward_usd, self.moneyness, self.greeks, loading)
+        return loading
 
     def copy_from(self, other: "ChainValues") -> None:
         """Becomes a copy of `other`, in place where the sizes agree."""
         if self.rows != other.rows:
             self._allocate(other.rows)
-        self.ts_ns, self.index_usd = other.ts_ns, other.index_usd
+        if self._slots.shape != other._slots.shape:
+            self._allocate_slots(other._slots.shape[1])
+        self.ts_ns, self.index_usd, self.slot = other.ts_ns, other.index_usd, other.slot
         for mine, theirs in zip(self._columns(), other._columns(), strict=True):
             mine[...] = theirs
 
@@ -86,7 +103,8 @@ class ChainValues:
             self.moneyness,
             self.greeks,
             self.fair_coin,
-            self.loading,
+            self._slots,
+            self.factor_map,
         )
 
 

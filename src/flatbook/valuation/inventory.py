@@ -4,12 +4,13 @@ The initial collateral is not part of the book: its coin is the numéraire the m
 """
 
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.chain import FACTORS
-from flatbook.valuation.chain import GAMMA, THETA, VEGA, ChainValues
+from flatbook.kernels.chain import FACTORS, TOTALS, expose_book
+from flatbook.valuation.chain import ChainValues
 
 Floats = NDArray[np.float64]
 
@@ -62,33 +63,43 @@ class Inventory:
         options = float(held[at] @ values.fair_coin[at])
         return self.carried_coin + options - self.perp_usd / perp_price_usd
 
-    def exposure(self, values: ChainValues) -> Floats:
-        """Exposure to the risk factors in USD per unit (see kernels.chain), coin and perpetual included.
+    def measure(self, values: ChainValues) -> "BookMeasures":
+        """Exposures and Greeks of the book, coin and perpetual included.
 
         Options load net of their value in coin, which is part of what the book is worth in coin; so their value and
         the coin carried make up the rest. The carried coin's USD delta holds the perpetual's: what was paid in coin at
         entry is owed in coin, while the notional itself is dollars.
         """
-        held = self.size_coin[: values.rows]
-        at = np.flatnonzero(held)
-        x = np.zeros(FACTORS)
-        coin = self.carried_coin
-        if len(at):
-            x += held[at] @ values.loading[at]
-            coin += float(held[at] @ values.fair_coin[at])
-        x[0] += coin * values.index_usd
-        return x
+        exposure, totals = np.empty(FACTORS), np.empty(len(TOTALS))
+        expose_book(
+            values.index_usd,
+            values.slot,
+            values.factor_map,
+            values.forward_usd,
+            values.moneyness,
+            values.greeks,
+            self.size_coin[: values.rows],
+            exposure,
+            totals,
+        )
+        options_coin, gamma, vega, theta = totals.tolist()
+        exposure[0] += (self.carried_coin + options_coin) * values.index_usd
+        return BookMeasures(exposure, gamma, vega, theta)
 
 
-def greeks_usd(inventory: Inventory, values: ChainValues) -> tuple[float, float, float]:
-    """The options' gamma (change of USD delta per 1 %), vega (USD per vol point), theta (USD a day)."""
-    held = inventory.size_coin[: values.rows]
-    at = np.flatnonzero(held)
-    if not len(at):
-        return 0.0, 0.0, 0.0
-    size, forward = held[at], values.forward_usd[at]
-    scale = values.index_usd / forward
-    gamma = float(size @ (values.greeks[GAMMA, at] * forward * forward * scale)) / 100
-    vega = float(size @ (values.greeks[VEGA, at] * scale)) / 100
-    theta = float(size @ (values.greeks[THETA, at] * scale)) / 365
-    return gamma, vega, theta
+@dataclass(frozen=True, slots=True)
+class BookMeasures:
+    """What the book risks.
+
+    exposure                (FACTORS,) USD per unit of factor (see kernels.chain)
+    gamma_1pct_usd          change of USD delta per 1 %
+    vega_usd_per_vol_pt, theta_usd_per_day      of the options
+    """
+
+    exposure: Floats
+    gamma_1pct_usd: float
+    vega_usd_per_vol_pt: float
+    theta_usd_per_day: float
+
+
+NOTHING_HELD = BookMeasures(np.zeros(FACTORS), 0.0, 0.0, 0.0)
