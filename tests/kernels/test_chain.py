@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from flatbook.kernels import svi
 from flatbook.kernels.black import inverse, price_full
-from flatbook.kernels.chain import (
-    FACTORS,
+from flatbook.kernels.chain import FACTORS, spread_slots, spread_slots_plain
+from flatbook.kernels.factors import (
     FOLDED,
     PRIMITIVES,
     TOTALS,
@@ -28,8 +28,6 @@ from flatbook.kernels.chain import (
     load_factors_plain,
     map_factors,
     map_factors_plain,
-    spread_slots,
-    spread_slots_plain,
 )
 
 Floats = NDArray[np.float64]

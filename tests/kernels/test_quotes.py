@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flatbook.kernels.black import inverse, price_full
+from flatbook.kernels.caps import cap_bids, cap_bids_plain
 from flatbook.kernels.quotes import (
     NO_ASK,
     NO_BID,
     TERMS,
-    cap_bids,
-    cap_bids_plain,
     changed_rows,
     changed_rows_plain,
     choose_rows,

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.decide.policy import FlowPolicy, QuotingPolicy
-from flatbook.kernels.chain import FOLDED, charge_rows, fold_curvature, fold_gradient
-from flatbook.kernels.quotes import cap_bids, choose_rows, lower_bids, quote_prices, round_outward
+from flatbook.kernels.caps import cap_bids
+from flatbook.kernels.factors import FOLDED, charge_rows, fold_curvature, fold_gradient
+from flatbook.kernels.quotes import choose_rows, lower_bids, quote_prices, round_outward
 from flatbook.market.market import Market
 from flatbook.valuation.chain import VEGA, ChainValues
 from flatbook.valuation.risk_price import Liquidity, RiskPrice

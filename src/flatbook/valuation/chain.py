@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.kernels.black import FULL_ROWS, price_full
-from flatbook.kernels.chain import FACTORS, PRIMITIVES, SLOT_ROWS, load_factors, map_factors, spread_slots
+from flatbook.kernels.chain import FACTORS, SLOT_ROWS, spread_slots
+from flatbook.kernels.factors import PRIMITIVES, load_factors, map_factors
 from flatbook.market.market import Market
 
 Floats = NDArray[np.float64]
@@ -19,7 +20,7 @@ class ChainValues:
 
     Shapes      all (rows,), greeks (11, rows), slot (rows,), factor_map (slots, PRIMITIVES * FACTORS)
     Units       forward, Greeks in USD per contract of one coin (see kernels.black); fair in coin; vol decimal;
-                factor_map as in kernels.chain
+                factor_map as in kernels.factors
     Invariant   everything is as of `ts_ns` and `index_usd`; a row without a slice is NaN, an expired one intrinsic
     """
 
@@ -80,7 +81,7 @@ class ChainValues:
 
     @property
     def loading(self) -> Floats:
-        """What buying a contract adds to exposures, (rows, FACTORS), USD per unit of factor (see kernels.chain)."""
+        """What buying a contract adds to exposures, (rows, FACTORS), USD per unit of factor (see kernels.factors)."""
         loading = np.empty((self.rows, FACTORS))
         load_factors(self.index_usd, self.slot, self.factor_map, self.forward_usd, self.moneyness, self.greeks, loading)
         return loading

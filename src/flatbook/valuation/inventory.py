@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.chain import FACTORS, TOTALS, expose_book
+from flatbook.kernels.chain import FACTORS
+from flatbook.kernels.factors import TOTALS, expose_book
 from flatbook.valuation.chain import ChainValues
 
 Floats = NDArray[np.float64]
