@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from flatbook.domain.errors import BadInputError
+from flatbook.report import compare
 from flatbook.report.assets import plotly_js
-from flatbook.report.compare import comparison, comparison_table, lines, render_comparison
-from flatbook.report.contenders import MEASURES, Contender, Trial, best_of
+from flatbook.report.contenders import MEASURES, Contender, Intervals, Trial, best_of, intervals
 from flatbook.report.facts import RunFacts
 from flatbook.report.summary import summarise
 from flatbook.report.tables import Tables
@@ -36,6 +36,10 @@ def contenders(tables: Tables, facts: RunFacts) -> Contenders:
     return out
 
 
+def with_intervals(contenders: Contenders) -> tuple[Contenders, Intervals]:
+    return contenders, intervals(contenders, np.random.default_rng(0))
+
+
 def in_two_markets(contenders: Contenders) -> Contenders:
     """The same makers in a second market, where each earned 1,000 more."""
     both = []
@@ -53,7 +57,7 @@ def test_every_measure_is_a_number_of_the_summary(contenders: Contenders) -> Non
 
 
 def test_best_is_most_profit_and_least_risk(contenders: Contenders) -> None:
-    best = {row["key"]: row["best"] for row in comparison(contenders)["measures"]}
+    best = {row["key"]: row["best"] for row in compare.comparison(*with_intervals(contenders))["measures"]}
     assert best["pnl.total"] == "intermediate"
     assert best["risk.vega_rms"] == "advanced"
     assert best["flow.fills"] is None
@@ -63,11 +67,11 @@ def test_best_is_most_profit_and_least_risk(contenders: Contenders) -> None:
 def test_a_missing_value_has_no_best(contenders: Contenders) -> None:
     contenders[0].trials[0].summary["pnl"]["total"] = None
     assert best_of(MEASURES[0], contenders) is None
-    assert "–" in render_comparison(contenders)
+    assert "–" in compare.render_comparison(*with_intervals(contenders))
 
 
 def test_of_several_markets_the_mean_is_said(contenders: Contenders) -> None:
-    document = comparison(in_two_markets(contenders))
+    document = compare.comparison(*with_intervals(in_two_markets(contenders)))
     assert document["measures"][0]["values"]["intermediate"] == 7_500.0
     assert document["markets"] == ["a market", "another"]
     assert list(document["runs"])[:2] == ["primitive, a market", "primitive, another"]
@@ -75,7 +79,7 @@ def test_of_several_markets_the_mean_is_said(contenders: Contenders) -> None:
 
 
 def test_intervals_are_of_the_hours_and_of_what_is_earned_over_the_first(contenders: Contenders) -> None:
-    found = comparison(contenders)["intervals"]
+    found = compare.comparison(*with_intervals(contenders))["intervals"]
     own = found["of"]["intermediate"]["pnl_usd_per_day"]
     assert own["value"] == pytest.approx(24 * contenders[1].hourly_usd.mean())
     assert own["low"] < own["value"] < own["high"]
@@ -83,27 +87,31 @@ def test_intervals_are_of_the_hours_and_of_what_is_earned_over_the_first(contend
     assert over["low"] == pytest.approx(24 * 190.0), "the same noise cancels"
     assert over["high"] == pytest.approx(24 * 190.0)
     assert set(found["over"]["primitive"]["pnl_usd_per_day"].values()) == {0.0}
-    assert comparison(contenders)["intervals"] == found, "the same runs give the same intervals"
+    assert compare.comparison(*with_intervals(contenders))["intervals"] == found, (
+        "the same runs give the same intervals"
+    )
 
 
 def test_runs_of_minutes_have_no_interval(contenders: Contenders) -> None:
     short = [replace(c, trials=(c.trials[0]._replace(hourly_usd=np.empty(0)),)) for c in contenders]
-    found = comparison(short)["intervals"]
+    found = compare.comparison(*with_intervals(short))["intervals"]
     assert set(found["of"]["primitive"]["pnl_usd_per_day"].values()) == {None}
-    assert lines(short)[-1].cells == ("–", "– (– to –)", "– (– to –)")
-    assert '"name":"Total P&L"' in render_comparison(short)
+    assert compare.lines(*with_intervals(short))[-1].cells == ("–", "– (– to –)", "– (– to –)")
+    assert '"name":"Total P&L"' in compare.render_comparison(*with_intervals(short))
 
 
 def test_the_table_has_a_row_a_measure_and_marks_the_best(contenders: Contenders) -> None:
     out = io.StringIO()
-    Console(file=out, width=220, force_terminal=True, color_system="standard").print(comparison_table(contenders))
+    Console(file=out, width=220, force_terminal=True, color_system="standard").print(
+        compare.comparison_table(*with_intervals(contenders))
+    )
     shown = out.getvalue().splitlines()
-    assert len(shown) == len(lines(contenders)) + 1
+    assert len(shown) == len(compare.lines(*with_intervals(contenders))) + 1
     assert re.search(r"\x1b\[1;32m *\+\$7,000", shown[1])
 
 
 def test_the_page_draws_each_maker_and_loads_nothing(contenders: Contenders) -> None:
-    page = render_comparison(contenders)
+    page = compare.render_comparison(*with_intervals(contenders))
     own = page.replace(plotly_js(), "")
     assert "http" not in own
     data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
@@ -117,11 +125,11 @@ def test_the_page_draws_each_maker_and_loads_nothing(contenders: Contenders) -> 
 def test_makers_of_different_markets_are_not_compared(contenders: Contenders) -> None:
     contenders[1].trials[0].summary["run"]["to_ns"] += 1
     with pytest.raises(BadInputError, match="the same markets, over the same span"):
-        comparison(contenders)
+        compare.comparison(*with_intervals(contenders))
 
 
 def test_it_takes_two_makers_of_different_names(contenders: Contenders) -> None:
     with pytest.raises(BadInputError, match="two makers or more, not 1"):
-        comparison(contenders[:1])
+        compare.comparison(*with_intervals(contenders[:1]))
     with pytest.raises(BadInputError, match="one comes twice"):
-        comparison_table([contenders[0], contenders[0]])
+        compare.comparison_table(*with_intervals([contenders[0], contenders[0]]))

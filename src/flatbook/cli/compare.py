@@ -6,6 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 
@@ -27,7 +28,7 @@ from flatbook.cli.run import (
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import format_utc
 from flatbook.report.compare import comparison, comparison_table, render_comparison
-from flatbook.report.contenders import Contender, Trial
+from flatbook.report.contenders import Contender, Trial, intervals
 from flatbook.sim.fills import FillModel
 from flatbook.store.atomic import write_text
 
@@ -85,11 +86,12 @@ def compare(
         _say_set_aside(trials[: len(markets)])
         contenders = _contenders(trials, len(markets), _labels(policies, trials, len(markets)))
         page = group / "compare.html"
-        write_text(page, render_comparison(contenders))
+        found = intervals(contenders, np.random.default_rng(seed))
+        write_text(page, render_comparison(contenders, found))
     if as_json:
-        print_json(comparison(contenders))
+        print_json(comparison(contenders, found))
     else:
-        Console().print(comparison_table(contenders))
+        Console().print(comparison_table(contenders, found))
         say(f"picture: {page}")
 
 

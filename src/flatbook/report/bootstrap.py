@@ -53,7 +53,7 @@ def stationary_draws(lengths: Sequence[int], draws: int, block_hours: float, rng
     parts, first = [], 0
     for length in lengths:
         fresh = rng.integers(0, length, (draws, length))
-        breaks = rng.random((draws, length)) < 1.0 / block_hours
+        breaks = rng.uniform(size=(draws, length)) < 1.0 / block_hours
         hours = fresh.copy()
         for t in range(1, length):
             hours[:, t] = np.where(breaks[:, t], fresh[:, t], (hours[:, t - 1] + 1) % length)

@@ -19,16 +19,14 @@ from flatbook.report.contenders import (
     Contender,
     Intervals,
     best_of,
-    intervals,
 )
 from flatbook.report.html import page
 from flatbook.report.markup import Column, Html, figure, section, table, tag, text
 from flatbook.report.summary import Summary
 
 
-def comparison(contenders: Sequence[Contender]) -> dict[str, Any]:
+def comparison(contenders: Sequence[Contender], found: Intervals) -> dict[str, Any]:
     """The comparison as data: every run, each measure's mean by contender, and the intervals."""
-    found = intervals(contenders)
     measures = []
     for measure in MEASURES:
         best = best_of(measure, contenders)
@@ -80,7 +78,7 @@ class Line(NamedTuple):
     best: int | None = None
 
 
-def lines(contenders: Sequence[Contender]) -> list[Line]:
+def lines(contenders: Sequence[Contender], found: Intervals) -> list[Line]:
     """The table: what was measured, then what the hours say of it."""
     rows = [
         Line(
@@ -91,7 +89,7 @@ def lines(contenders: Sequence[Contender]) -> list[Line]:
         )
         for measure in MEASURES
     ]
-    found, unit = intervals(contenders), f"{CONFIDENCE:.0%} interval"
+    unit = f"{CONFIDENCE:.0%} interval"
     rows += [Line(made.name, unit, tuple(made.shown(own[made.key]) for own in found.own)) for made in ESTIMATES]
     for made in ESTIMATES:
         over = (formats.DASH, *(made.shown(over[made.key], is_difference=True) for over in found.over_first[1:]))
@@ -99,22 +97,21 @@ def lines(contenders: Sequence[Contender]) -> list[Line]:
     return rows
 
 
-def comparison_table(contenders: Sequence[Contender]) -> Table:
+def comparison_table(contenders: Sequence[Contender], found: Intervals) -> Table:
     """The comparison in a terminal; the best of a row is bold."""
     grid = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
     grid.add_column("")
     grid.add_column("", style="dim")
     for contender in contenders:
         grid.add_column(contender.label, justify="right")
-    for line in lines(contenders):
+    for line in lines(contenders, found):
         cells = [Text(cell, "bold green" if number == line.best else "") for number, cell in enumerate(line.cells)]
         grid.add_row(line.name, line.unit, *cells)
     return grid
 
 
-def render_comparison(contenders: Sequence[Contender]) -> str:
+def render_comparison(contenders: Sequence[Contender], found: Intervals) -> str:
     """The comparison as one self-contained page."""
-    found = intervals(contenders)
     names = [contender.label for contender in contenders]
     body = (
         tag(
@@ -134,7 +131,7 @@ def render_comparison(contenders: Sequence[Contender]) -> str:
             "table",
             "Side by side",
             "Means over the markets. The best of a row is marked where better means something.",
-            _rows(names, contenders),
+            _rows(names, contenders, found),
         ),
     )
     data = {"names": names, "profit": _profit(contenders, found), "risks": _risks(contenders, found)}
@@ -171,10 +168,10 @@ def _markets(contenders: Sequence[Contender]) -> str:
     return said[0] if len(said) == 1 else f"{len(said)} markets: {'; '.join(said)}"
 
 
-def _rows(names: Sequence[str], contenders: Sequence[Contender]) -> Html:
+def _rows(names: Sequence[str], contenders: Sequence[Contender], found: Intervals) -> Html:
     columns = (Column("Measure", is_number=False), *(Column(name) for name in names))
     rows = []
-    for line in lines(contenders):
+    for line in lines(contenders, found):
         cells = [
             tag("b", cell, css="gain") if number == line.best else text(cell) for number, cell in enumerate(line.cells)
         ]

@@ -139,13 +139,13 @@ class Intervals:
     over_first: tuple[Mapping[str, Interval], ...]
 
 
-def intervals(contenders: Sequence[Contender]) -> Intervals:
-    """Bootstrap intervals from the same resampled hours for all; the same runs give the same intervals."""
+def intervals(contenders: Sequence[Contender], rng: np.random.Generator) -> Intervals:
+    """Bootstrap intervals from the same resampled hours for all; what `rng` draws is all that is left to chance."""
     check_contenders(contenders)
     lengths = [trial.hourly_usd.size for trial in contenders[0].trials]
     hours = [contender.hourly_usd for contender in contenders]
     known = [length for length in lengths if length]
-    draws = bootstrap.stationary_draws(known or [0], DRAWS, BLOCK_HOURS, np.random.default_rng(0))
+    draws = bootstrap.stationary_draws(known or [0], DRAWS, BLOCK_HOURS, rng)
     own = tuple(
         {made.key: bootstrap.interval(made.of_hours, mine, draws, CONFIDENCE) for made in ESTIMATES} for mine in hours
     )
