@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.kernels.black import black
-from flatbook.kernels.chain import TENORS, WING
+from flatbook.kernels.chain import TENORS
+from flatbook.kernels.factors import WING
 from flatbook.market.market import Market
 from flatbook.valuation.chain import ChainValues
 from flatbook.valuation.inventory import Inventory
