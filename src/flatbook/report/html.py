@@ -7,7 +7,14 @@ from flatbook.report.assets import plotly_js, static
 from flatbook.report.charts import Frames, chart_data
 from flatbook.report.listings import fill_models_section, fills_section, ledger_section, log_section
 from flatbook.report.markup import Html, tag, text, tile, toned
-from flatbook.report.sections import exposures_section, hedges_section, pnl_section, quotes_section, smile_section
+from flatbook.report.sections import (
+    exposures_section,
+    hedges_section,
+    pnl_section,
+    quotes_section,
+    rent_section,
+    smile_section,
+)
 from flatbook.report.summary import Summary
 from flatbook.report.tables import conform
 
@@ -22,6 +29,7 @@ def render(frames: Frames, summary: Summary) -> str:
         exposures_section(series),
         quotes_section(series),
         hedges_section(series),
+        rent_section(series),
         smile_section(series),
         fills_section(series),
         fill_models_section(summary),
@@ -70,8 +78,8 @@ def _header(summary: Summary) -> Html:
 
 
 def _contents() -> Html:
-    links = ("pnl", "exposures", "quotes", "hedges", "smile", "fills", "models", "ledger", "log")
-    names = ("P&L", "Exposures", "Quotes", "Hedges", "Smile", "Fills", "Fill models", "Ledger", "Log")
+    links = ("pnl", "exposures", "quotes", "hedges", "rent", "smile", "fills", "models", "ledger", "log")
+    names = ("P&L", "Exposures", "Quotes", "Hedges", "Gamma rent", "Smile", "Fills", "Fill models", "Ledger", "Log")
     return tag("nav", *(Html(f'<a href="#{link}">{text(name)}</a>') for link, name in zip(links, names, strict=True)))
 
 
