@@ -20,7 +20,8 @@ from flatbook.decide.baselines import gueant
 from flatbook.decide.baselines.evaluation import certainty_equivalent
 from flatbook.decide.baselines.gueant import Assets
 from flatbook.decide.baselines.intensity import Distances, ExponentialIntensity
-from flatbook.kernels.chain import charge_rows
+from flatbook.kernels.chain import FACTORS
+from flatbook.kernels.factors import FOLDED, PRIMITIVES, charge_rows, fold_curvature, fold_gradient
 from flatbook.kernels.quotes import TERMS, quote_prices
 from flatbook.valuation.risk_price import Liquidity, RiskPrice, quadratic_risk_price
 
@@ -59,22 +60,23 @@ def risk_price(assets: Assets) -> RiskPrice:
 def factor_skew_distances(assets: Assets, price: RiskPrice, inventory: Floats) -> Distances:
     """What the engine's kernels quote at one inventory (d,), as distances from fair value.
 
-    Domain      sizes alike. An asset is a row whose price is 1 and whose vega is 1/k, so that flow's edge is 1/k
+    Domain      sizes alike, and no more assets than there are risk factors. An asset is an expiry of one option, worth
+                1 and with a vega of 1/k, so that flow's edge is 1/k; a map of k makes its loading one of a factor
     """
-    n = assets.count
+    n, size, decay = assets.count, float(assets.size[0]), np.asarray(assets.fills.decay)
+    greeks, one, none, rows = np.zeros((4, n)), np.ones(n), np.zeros(n), np.arange(n)
+    greeks[0], greeks[3] = 1.0, 1.0 / decay
+    factor_map = np.zeros((n, PRIMITIVES * FACTORS))
+    factor_map[rows, 2 * FACTORS + rows] = decay
+    gradient, curvature, folded = np.zeros(FACTORS), np.zeros((FACTORS, FACTORS)), np.empty((FOLDED, n))
+    gradient[:n], curvature[:n, :n] = price.gradient(inventory), price.curvature
+    fold_gradient(factor_map, gradient, folded)
+    fold_curvature(factor_map, curvature, folded)
     shift, width, parts, bid, ask = np.empty(n), np.empty(n), np.empty((4, n)), np.empty(n), np.empty(n)
-    charge_rows(np.eye(n), price.gradient(inventory), price.curvature, assets.size, shift, width)
-    terms = dict.fromkeys(TERMS, 0.0) | {
-        "widen": 1.0,
-        "aversion": assets.risk_aversion * float(assets.size[0]),
-        "edge_vol": 1.0,
-    }
-    greeks, one, none = np.zeros((4, n)), np.ones(n), np.zeros(n)
-    greeks[0], greeks[3] = 1.0, 1.0 / np.asarray(assets.fills.decay)
-    quoted = np.ones(n, np.int8)
-    quote_prices(
-        1.0, np.array(list(terms.values())), True, quoted, greeks, one, none, none, shift, width, parts, bid, ask
-    )
+    charge_rows(1.0, rows, np.arange(n + 1), rows, folded, one, none, greeks, size, shift, width)
+    terms = dict.fromkeys(TERMS, 0.0) | {"widen": 1.0, "aversion": assets.risk_aversion * size, "edge_vol": 1.0}
+    known, quoted = np.array(list(terms.values())), np.ones(n, np.int8)
+    quote_prices(1.0, known, True, quoted, greeks, one, none, none, shift, width, parts, bid, ask)
     return Distances(1.0 - bid, ask - 1.0)
 
 

@@ -13,13 +13,23 @@ from flatbook.decide.baselines import gueant
 from flatbook.decide.baselines.glft import Glft
 from flatbook.decide.baselines.gueant import Assets
 from flatbook.decide.baselines.intensity import ExponentialIntensity
-from flatbook.kernels.chain import FACTORS, charge_rows, load_factors
+from flatbook.kernels.chain import FACTORS
+from flatbook.kernels.factors import (
+    FOLDED,
+    PRIMITIVES,
+    charge_rows,
+    fold_curvature,
+    fold_gradient,
+    load_factors,
+    map_factors,
+)
 from flatbook.market.covariance import CovarianceModel
-from flatbook.valuation.risk_price import Liquidity, RiskPrice, quadratic_risk_price
+from flatbook.valuation.risk_price import Liquidity, quadratic_risk_price
 
 Floats = NDArray[np.float64]
 
 ROWS = 40
+INDEX = 80_000.0
 TENOR_YEARS = np.array([3.0, 20.0, 100.0]) / 365
 LEVELS = [2, 5, 8]
 """The factors of vol level, one a tenor."""
@@ -68,7 +78,7 @@ class Chain:
 
     def __init__(self, seed: int, covariance: Floats | None = None) -> None:
         rng = np.random.default_rng(seed)
-        forward, vol = np.full(ROWS, 80_000.0), rng.uniform(0.3, 0.9, ROWS)
+        forward, vol = np.full(ROWS, INDEX), rng.uniform(0.3, 0.9, ROWS)
         self.years = rng.uniform(1.0, 200.0, ROWS) / 365
         self.moneyness = rng.uniform(-2.0, 2.0, ROWS)
         density = np.exp(-0.5 * self.moneyness**2) / math.sqrt(2 * math.pi)
@@ -82,24 +92,34 @@ class Chain:
         sigma = CovarianceModel().prior() if covariance is None else covariance
         self.price = quadratic_risk_price(sigma, self.loading(), liquidity, 1e-4)
 
+    def factor_map(self) -> Floats:
+        """Each row an expiry of its own."""
+        mapped = np.empty((ROWS, PRIMITIVES * FACTORS))
+        map_factors(TENOR_YEARS, self.years, mapped)
+        return mapped
+
     def loading(self) -> Floats:
+        """What a contract of each row adds to exposures."""
         loaded = np.empty((ROWS, FACTORS))
-        load_factors(80_000.0, TENOR_YEARS, self.forward, self.years, self.moneyness, self.greeks, loaded)
+        load_factors(INDEX, np.arange(ROWS), self.factor_map(), self.forward, self.moneyness, self.greeks, loaded)
         return loaded
 
-
-def charges(loading: Floats, price: RiskPrice, exposure: Floats) -> tuple[Floats, Floats]:
-    """What the kernel shifts and widens each row's quotes by."""
-    shift, width = np.empty(ROWS), np.empty(ROWS)
-    charge_rows(loading, price.gradient(exposure), price.curvature, np.ones(ROWS), shift, width)
-    return shift, width
+    def charges(self, exposure: Floats) -> tuple[Floats, Floats]:
+        """What the kernels shift and widen each row's quotes by."""
+        rows, folded = np.arange(ROWS), np.empty((FOLDED, ROWS))
+        fold_gradient(self.factor_map(), self.price.gradient(exposure), folded)
+        fold_curvature(self.factor_map(), self.price.curvature, folded)
+        shift, width = np.empty(ROWS), np.empty(ROWS)
+        ends = np.arange(ROWS + 1)
+        charge_rows(INDEX, rows, ends, rows, folded, self.forward, self.moneyness, self.greeks, 1.0, shift, width)
+        return shift, width
 
 
 @settings(deadline=None, max_examples=40)
 @given(seeds)
 def test_without_exposure_quotes_are_symmetric_and_every_trade_costs(seed: int) -> None:
     chain = Chain(seed)
-    shift, width = charges(chain.loading(), chain.price, np.zeros(FACTORS))
+    shift, width = chain.charges(np.zeros(FACTORS))
     assert not shift.any()
     assert (width > 0).all()
 
@@ -112,7 +132,7 @@ def test_options_of_equal_greeks_are_skewed_alike(seed: int, one: int, other: in
     chain.greeks[:, other] = chain.greeks[:, one]
     chain.years[other], chain.moneyness[other] = chain.years[one], chain.moneyness[one]
     held = np.random.default_rng(seed).normal(size=ROWS)
-    shift, width = charges(chain.loading(), chain.price, held @ chain.loading())
+    shift, width = chain.charges(held @ chain.loading())
     assert shift[one] == shift[other]
     assert width[one] == width[other]
 
@@ -129,7 +149,7 @@ def test_where_vol_levels_are_the_only_risk_every_option_of_a_tenor_shifts_by_th
     chain.years[ROWS // 2 :] = TENOR_YEARS[2]
     exposure = np.zeros(FACTORS)
     exposure[LEVELS[1]] = vega_usd
-    shift, _ = charges(chain.loading(), chain.price, exposure)
+    shift, _ = chain.charges(exposure)
     shift_vol = shift / chain.vega
     for tenor in (slice(ROWS // 2), slice(ROWS // 2, None)):
         typical = float(np.median(shift_vol[tenor]))
@@ -144,12 +164,12 @@ def test_reservation_prices_fall_in_what_is_held_as_a_negative_semidefinite_matr
     chain = Chain(seed)
     loading = chain.loading()
     held = np.random.default_rng(seed).normal(0.0, 5.0, ROWS)
-    before, _ = charges(loading, chain.price, held @ loading)
+    before, _ = chain.charges(held @ loading)
     slope = np.empty((ROWS, ROWS))
     for row in range(ROWS):
         more = held.copy()
         more[row] += 1.0
-        after, _ = charges(loading, chain.price, more @ loading)
+        after, _ = chain.charges(more @ loading)
         slope[:, row] = -(after - before)
     scale = np.abs(slope).max()
     np.testing.assert_allclose(slope, slope.T, atol=1e-8 * scale)
