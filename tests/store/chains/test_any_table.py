@@ -127,3 +127,12 @@ def test_what_makes_a_table_of_quotes() -> None:
     assert recognised(["symbol", "iv"]) == {}
     assert recognised(["ts", "iv"]) == {}
     assert recognised(["symbol", "ts", "delta", "strike"]) == {}
+
+
+def test_names_that_mostly_mean_something_else() -> None:
+    """A coin called underlying, a volume called vol, a row's number called index."""
+    assert recognised(["symbol", "ts", "bid", "underlying", "vol", "index"]) == {
+        "instrument": "symbol",
+        "ts_ns": "ts",
+        "bid": "bid",
+    }

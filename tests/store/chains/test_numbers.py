@@ -1,11 +1,14 @@
 """Cells become numbers, nothing, or a complaint."""
 
+from datetime import date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
 
-from flatbook.store.chains.numbers import as_numbers, from_percent, read_numbers, unless_zero, utc_text_to_ns
+from flatbook.domain.errors import BadInputError
+from flatbook.store.chains.numbers import as_numbers, from_percent, read_numbers, times_ns, unless_zero, utc_text_to_ns
 
 
 @pytest.mark.parametrize(
@@ -51,3 +54,34 @@ def test_utc() -> None:
     times = ["2026-01-14T04:03:25.762731+00:00", "2026-01-14T05:03:25.762731+01:00", "soon", None]
     found = pl.DataFrame({"a": times}).select(utc_text_to_ns("a"))["a"].to_list()
     assert found == [1_768_363_405_762_731_000, 1_768_363_405_762_731_000, None, None]
+
+
+_NS = 1_768_363_405_762_731_000
+
+
+@pytest.mark.parametrize(
+    ("stamps", "first_ns"),
+    [
+        ([_NS, None], _NS),
+        ([_NS // 1_000], _NS),
+        ([_NS // 1_000_000, 5], _NS // 1_000_000 * 1_000_000),
+        ([_NS // 10**9], _NS // 10**9 * 10**9),
+        ([1_768_363_405.5], 1_768_363_405_500_000_000),
+        (["1768363405.5", None], 1_768_363_405_500_000_000),
+        (["1768363405762731000"], _NS),
+        (["2026-01-14T04:03:25.762731", "soon"], _NS),
+        ([date(2026, 1, 14)], 1_768_348_800_000_000_000),
+        ([datetime(2026, 1, 14, 5, tzinfo=ZoneInfo("Europe/Berlin"))], 1_768_363_200_000_000_000),
+    ],
+)
+def test_times(stamps: list[object], first_ns: int) -> None:
+    found = times_ns(Path("t"), "time", pl.Series("time", stamps))
+    assert found[0] == first_ns
+    assert found.dtype == pl.Int64
+    assert found.null_count() == sum(stamp in (None, "soon") for stamp in stamps)
+
+
+@pytest.mark.parametrize("years", [0.08, 30.0, 2.0e18 * 3])
+def test_a_number_that_is_no_time(years: float) -> None:
+    with pytest.raises(BadInputError, match=r"^t: time .* is no time from 2010 to 2100; give seconds, milliseconds"):
+        times_ns(Path("t"), "time", pl.Series("time", [years]))

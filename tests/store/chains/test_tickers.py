@@ -49,6 +49,11 @@ def test_zero_is_no_quote_and_a_vol_needs_its_price(tmp_path: Path) -> None:
     assert chain.mark.tolist() == [0.0, 0.105]
 
 
+def test_times_that_a_table_has_made_text(tmp_path: Path) -> None:
+    chain = read_chains(write_csv(tmp_path / "t", table(TICKER, {"timestamp": "2026-01-14 04:00:00.250"}))).at()
+    assert chain.ts_ns == T0_NS + 250_000_000
+
+
 def test_what_is_no_number_is_counted(tmp_path: Path) -> None:
     rows = [f"{name},{T0_MS},{bid},0.11,0.105,52.0,96000" for name, bid in ((CALL, ""), (PUT, "n/a"), (PUT, "inf"))]
     path = tmp_path / "t.csv"

@@ -70,6 +70,15 @@ def test_few_deltas_tell_a_forward_and_no_minute(tmp_path: Path) -> None:
     assert np.isnan(chain.forward_usd[-1])
 
 
+@pytest.mark.parametrize(
+    ("stamp", "hours_later"), [("2026-01-23T09:10:00.000000", 0.1), ("2026-01-23T00:00:00.000000", 5.0)]
+)
+def test_a_stamp_that_is_not_cut_to_the_hour_stays(tmp_path: Path, stamp: str, hours_later: float) -> None:
+    """One that is exact, and one cut to the day, which leaves no minute of its first hour to agree on."""
+    captured_ns = parse_utc(stamp) + round(hours_later * NS_PER_HOUR)
+    assert read_chains(write_csv(tmp_path / "t", _table(captured_ns, stamp))).at().ts_ns == parse_utc(stamp)
+
+
 def test_a_snapshot_that_says_the_same_again_is_left_out(tmp_path: Path) -> None:
     captured_ns = _STAMP_NS + 50 * NS_PER_MINUTE
     again = _table(captured_ns, "2026-01-23T10:00:00.000000").reverse()

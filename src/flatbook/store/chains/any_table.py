@@ -1,7 +1,7 @@
 """Any table with instrument names, a time, and bid, ask or mark prices or vols under usual names.
 
 Its units show by size, column by column and never row by row: a column of vols with a median above 3 is in percent,
-an integer time counts seconds, milliseconds, microseconds or nanoseconds. Prices are in the settlement currency.
+times are as `times_ns` reads them. Prices are in the settlement currency.
 """
 
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from flatbook.domain.errors import BadInputError
-from flatbook.store.chains.numbers import UNREADABLE, as_numbers, unless_zero, utc_text_to_ns
+from flatbook.store.chains.numbers import UNREADABLE, as_numbers, times_ns, unless_zero
 from flatbook.store.chains.quotes import Quotes, quote_rows
 from flatbook.store.source_table import divided, read_rows
 
@@ -30,18 +30,18 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
     "ask_size": ("ask_size", "ask_amount", "best_ask_amount", "ask_qty", "ask_quantity"),
     "bid_iv": ("bid_iv", "bid_vol", "iv_bid", "bid_implied_volatility"),
     "ask_iv": ("ask_iv", "ask_vol", "iv_ask", "ask_implied_volatility"),
-    "mark_iv": ("mark_iv", "mark_vol", "iv", "vol", "implied_volatility", "mark_implied_volatility"),
-    "forward_usd": ("forward_usd", "forward", "forward_price", "underlying_price", "futures_price", "underlying"),
-    "index_usd": ("index_usd", "index_price", "index", "spot", "spot_price", "estimated_delivery_price"),
+    "mark_iv": ("mark_iv", "mark_vol", "iv", "implied_volatility", "mark_implied_volatility"),
+    "forward_usd": ("forward_usd", "forward", "forward_price", "underlying_price", "futures_price"),
+    "index_usd": ("index_usd", "index_price", "spot", "spot_price", "estimated_delivery_price"),
 }
+"""What a quantity is called, the surest name first. Not among them: `vol` (often volume), `underlying` (often a name),
+`index` (often a row's number)."""
+
 _QUOTED = ("bid", "ask", "mark", "bid_iv", "ask_iv", "mark_iv")
 _VOLS = ("bid_iv", "ask_iv", "mark_iv")
 _TEXTS = ("instrument", "ts_ns", "run")
 _LARGEST_DECIMAL = 3.0
 """A median vol of 300 % has not been seen, nor one of 3 %."""
-
-_INTEGER_UNITS_NS = ((10**11, 1_000_000_000), (10**14, 1_000_000), (10**17, 1_000), (2**63, 1))
-"""Largest stamp and nanoseconds of each unit of time."""
 
 
 def recognised(columns: Iterable[str]) -> dict[str, str]:
@@ -60,12 +60,13 @@ def recognised(columns: Iterable[str]) -> dict[str, str]:
 def read(path: Path, columns: Iterable[str]) -> Quotes:
     """The table whose header is `columns`.
 
-    Errors      BadInputError where a time is in no unit we know, or prices of inverse calls are above the coin
+    Errors      BadInputError where times are of no year there were options in, or inverse calls are above their coin
     """
     found = recognised(columns)
     raw = read_rows(path, dict.fromkeys(found.values()), as_text=True)
     named = raw.select(pl.col(column).alias(quantity) for quantity, column in found.items())
-    numbers = as_numbers(named, [quantity for quantity in found if quantity not in _TEXTS])
+    timed = named.with_columns(ts_ns=times_ns(path, found["ts_ns"], named["ts_ns"]))
+    numbers = as_numbers(timed, [quantity for quantity in found if quantity not in _TEXTS])
     percent = [name for name in _VOLS if name in found and _is_percent(numbers[name])]
     values = {
         quantity: divided(unless_zero(quantity), 100) if quantity in percent else unless_zero(quantity)
@@ -74,7 +75,7 @@ def read(path: Path, columns: Iterable[str]) -> Quotes:
     }
     rows = quote_rows(
         numbers,
-        ts_ns=_time_ns(named["ts_ns"]),
+        ts_ns=pl.col("ts_ns"),
         instrument=pl.col("instrument").cast(pl.String).str.strip_chars(),
         reason=UNREADABLE,
         **({"run": pl.col("run").cast(pl.String)} if "run" in found else {}),
@@ -96,17 +97,6 @@ def _notes(found: Mapping[str, str], percent: list[str]) -> tuple[str, ...]:
 def _is_percent(vols: pl.Series) -> bool:
     stated = vols.filter(vols > 0).drop_nans().median()
     return isinstance(stated, float) and stated > _LARGEST_DECIMAL
-
-
-def _time_ns(clock: pl.Series) -> pl.Expr:
-    if clock.dtype.is_temporal():
-        return pl.col("ts_ns").dt.epoch("ns")
-    whole = clock.cast(pl.Int64, strict=False)
-    if whole.null_count() > clock.null_count():
-        return utc_text_to_ns("ts_ns")
-    largest = whole.max()
-    unit_ns = next(ns for most, ns in _INTEGER_UNITS_NS if not isinstance(largest, int) or largest < most)
-    return pl.col("ts_ns").cast(pl.Int64, strict=False) * unit_ns
 
 
 def _refuse_usd_prices(path: Path, rows: pl.DataFrame) -> None:

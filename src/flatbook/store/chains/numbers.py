@@ -5,10 +5,15 @@ from pathlib import Path
 
 import polars as pl
 
-from flatbook.domain.units import NS_PER_MINUTE
+from flatbook.domain.errors import BadInputError
+from flatbook.domain.units import NS_PER_MINUTE, NS_PER_SECOND, parse_utc
 from flatbook.store.source_table import divided, header, read_rows
 
 NS_PER_MS = 1_000_000
+_UNITS_NS = ((10**11, NS_PER_SECOND), (10**14, NS_PER_MS), (10**17, 1_000))
+"""Nanoseconds of the unit of a stamp that is below so much; above all, it is in nanoseconds."""
+
+_EARLIEST_NS, _LATEST_NS = parse_utc("2010-01-01"), parse_utc("2100-01-01")
 _CAPS_PERCENT = (500.0, 999.0)
 """What the venue's solver states where it finds no vol: 500 until 2021, 999 later."""
 
@@ -67,6 +72,32 @@ def from_percent(column: str) -> pl.Expr:
 def where_quoted(vol: pl.Expr, price: str) -> pl.Expr:
     """A vol where its side has a price: without one it is the venue's filler."""
     return pl.when(pl.col(price) > 0).then(vol).otherwise(float("nan"))
+
+
+def times_ns(path: Path, name: str, clock: pl.Series) -> pl.Series:
+    """The column `name` of `path` as nanoseconds UTC: stamps, ISO-8601 text, or numbers; null where it is none.
+
+    Numbers count seconds, milliseconds, microseconds or nanoseconds, all in the unit that the largest is in.
+
+    Errors      BadInputError where that makes a year without crypto options
+    """
+    if clock.dtype.is_temporal():
+        return clock.dt.epoch("ns")
+    stamps = clock.cast(pl.Int64, strict=False)
+    if clock.dtype.is_float() or stamps.null_count() > clock.null_count():
+        stamps = clock.cast(pl.Float64, strict=False)
+    if stamps.null_count() > clock.null_count():
+        return clock.to_frame().select(utc_text_to_ns(clock.name)).to_series()
+    known = stamps.drop_nulls().to_numpy()
+    largest = float(known.max(initial=0))
+    unit_ns = next((ns for most, ns in _UNITS_NS if largest < most), 1)
+    if known.size and not _EARLIEST_NS <= largest * unit_ns <= _LATEST_NS:
+        raise BadInputError(
+            f"{path}: {name} {largest:g} is no time from 2010 to 2100; give seconds, milliseconds, microseconds or "
+            "nanoseconds since 1970, or ISO-8601"
+        )
+    in_ns = stamps * unit_ns
+    return (in_ns.round() if in_ns.dtype.is_float() else in_ns).cast(pl.Int64)
 
 
 def ms_to_ns(column: str) -> pl.Expr:

@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 
 from flatbook.domain.errors import BadInputError
-from flatbook.store.chains.numbers import as_numbers
+from flatbook.store.chains.numbers import NS_PER_MS, as_numbers
 from flatbook.store.chains.quotes import Quotes, quote_rows
 from flatbook.store.chains.tickers import NOTES, NUMBERS, ticker_rows
 from flatbook.store.source_table import first_line, read_bytes
@@ -27,6 +27,7 @@ _SUMMARY_NAMES = {
 }
 """What a book summary calls the fields of a ticker."""
 
+_LATEST_MS = 10**13
 _ENVELOPES = ("result", "params", "data", "tickers")
 
 
@@ -46,10 +47,10 @@ def read(path: Path) -> Quotes:
     raw = pl.DataFrame(
         {
             "instrument_name": [str(ticker["instrument_name"]) for ticker in tickers],
-            "timestamp": [_whole(_field(ticker, "timestamp")) for ticker in tickers],
+            "ts_ns": [_ms_to_ns(_field(ticker, "timestamp")) for ticker in tickers],
             **columns,
         },
-        schema={"instrument_name": pl.String, "timestamp": pl.Int64, **dict.fromkeys(NUMBERS, pl.String)},
+        schema={"instrument_name": pl.String, "ts_ns": pl.Int64, **dict.fromkeys(NUMBERS, pl.String)},
     )
     rows = ticker_rows(as_numbers(raw, NUMBERS), None)
     others = pl.DataFrame({"instrument": [str(each["instrument_name"]) for each in messages if not _is_ticker(each)]})
@@ -101,5 +102,5 @@ def _cell(ticker: dict[str, Any], name: str) -> str | None:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
+def _ms_to_ns(value: Any) -> int | None:
+    return value * NS_PER_MS if isinstance(value, int) and 0 < value < _LATEST_MS else None

@@ -1,7 +1,8 @@
 """Tables of Deribit's tickers or order books, one row an instrument, in the venue's own names and units.
 
-Vols are in percent, prices in coin (USD for futures), a price or vol of 0 is no quote, times are milliseconds UTC.
-Instruments are asked one by one, so a capture takes seconds to minutes; each row has its own time and forward.
+Vols are in percent, prices in coin (USD for futures); a price or vol of 0 is no quote. Times are milliseconds UTC, or
+what a table has made of them. Instruments are asked one by one, so a capture takes seconds to minutes, and each row has
+its own time and forward.
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from flatbook.store.chains.beside import tables_beside
-from flatbook.store.chains.numbers import UNREADABLE, from_percent, ms_to_ns, read_numbers, unless_zero, where_quoted
+from flatbook.store.chains.numbers import UNREADABLE, from_percent, read_numbers, times_ns, unless_zero, where_quoted
 from flatbook.store.chains.quotes import Quotes, quote_rows
 from flatbook.store.source_table import header
 
@@ -40,11 +41,11 @@ def read(path: Path) -> Quotes:
 
 
 def ticker_rows(raw: pl.DataFrame, run: str | None) -> pl.DataFrame:
-    """Tickers in the venue's names, numbers as `as_numbers` gives them, as rows of a chain."""
+    """Tickers in the venue's names, with `ts_ns` and numbers as `as_numbers` gives them, as rows of a chain."""
     return quote_rows(
         raw,
         run=pl.col(run) if run else pl.lit(None),
-        ts_ns=ms_to_ns("timestamp"),
+        ts_ns=pl.col("ts_ns"),
         instrument=pl.col("instrument_name"),
         bid=unless_zero("best_bid_price"),
         ask=unless_zero("best_ask_price"),
@@ -62,7 +63,8 @@ def ticker_rows(raw: pl.DataFrame, run: str | None) -> pl.DataFrame:
 
 def _table(path: Path, run: str | None) -> pl.DataFrame:
     texts = ("instrument_name", "timestamp", *([run] if run else []))
-    return ticker_rows(read_numbers(path, texts, NUMBERS), run)
+    raw = read_numbers(path, texts, NUMBERS)
+    return ticker_rows(raw.with_columns(ts_ns=times_ns(path, "timestamp", raw["timestamp"])), run)
 
 
 def _run_column(columns: Iterable[str]) -> str | None:

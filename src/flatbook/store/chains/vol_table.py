@@ -18,7 +18,7 @@ from scipy.special import ndtri
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_YEAR
 from flatbook.market.chain_snapshot import Floats, Ints
 from flatbook.store.chains.numbers import UNREADABLE, from_percent, read_numbers, utc_text_to_ns
-from flatbook.store.chains.quotes import Quotes, quote_rows, with_contracts
+from flatbook.store.chains.quotes import Quotes, is_option, quote_rows, with_contracts
 
 NAME = "table of vols and deltas"
 _NUMBERS = ("delta", "bid_iv", "ask_iv", "mark_iv")
@@ -31,6 +31,8 @@ _LEAST_DELTA = 0.1
 
 _LEAST_OPTIONS = 10
 """With fewer, rounding and not time decides; the snapshot stays at its hour."""
+
+_LATEST_IN_HOUR = 0.995
 
 _NOTES = (
     "There are no prices. Forwards are solved from delta, mark vol and strike, the median of each expiry.",
@@ -66,7 +68,10 @@ def _solved(rows: pl.DataFrame) -> pl.DataFrame:
     told = with_contracts(rows)
     call_delta = pl.col("delta") + pl.when(pl.col("sign") < 0).then(1.0).otherwise(0.0)
     usable = told.with_columns(call_delta=call_delta).filter(
-        pl.col("call_delta").is_between(_LEAST_DELTA, 1 - _LEAST_DELTA) & pl.col("mark_iv").is_not_nan()
+        is_option()
+        & pl.col("reason").is_null()
+        & pl.col("call_delta").is_between(_LEAST_DELTA, 1 - _LEAST_DELTA)
+        & ((pl.col("mark_iv") > 0) & pl.col("mark_iv").is_not_nan())
     )
     stamp_ns = told["ts_ns"][0]
     if stamp_ns is None or usable.is_empty():
@@ -79,10 +84,13 @@ def _solved(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _capture_ns(usable: pl.DataFrame, stamp_ns: int) -> int:
-    """When in its hour the snapshot was taken: the time of the least spread of log forwards within expiries."""
+    """When in its hour the snapshot was taken: the time of the least spread of log forwards within expiries.
+
+    The stamp itself where it is not on the hour, or the spread still falls at the hour's end: then it was not cut so.
+    """
     alive = usable.filter(pl.col("expiry_ns") > stamp_ns + NS_PER_HOUR)
     expiry, number = np.unique(alive["expiry_ns"].to_numpy(), return_inverse=True)
-    if alive.height - expiry.size < _LEAST_OPTIONS:
+    if stamp_ns % NS_PER_HOUR or alive.height - expiry.size < _LEAST_OPTIONS:
         return stamp_ns
     count = np.bincount(number)
 
@@ -92,7 +100,8 @@ def _capture_ns(usable: pl.DataFrame, stamp_ns: int) -> int:
         return float(np.sum((log_forward - mean[number]) ** 2))
 
     found = minimize_scalar(spread, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-4})
-    return int(stamp_ns + round(float(found.x) * NS_PER_HOUR))
+    hours = float(found.x)
+    return stamp_ns + round(hours * NS_PER_HOUR) if hours < _LATEST_IN_HOUR else stamp_ns
 
 
 def _log_forwards(usable: pl.DataFrame, ts_ns: int) -> Floats:
