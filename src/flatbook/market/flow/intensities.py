@@ -25,19 +25,12 @@ from numpy.typing import NDArray
 from flatbook.domain.errors import BadInputError, ConfigurationError
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_SECOND, NS_PER_YEAR
 from flatbook.market.flow.buckets import SIDES, FlowBuckets
-from flatbook.market.flow.decays import Dispersion, Evidence, Prior, expected_arrivals
+from flatbook.market.flow.crowds import LEVELS, Crowds
+from flatbook.market.flow.decays import Dispersion, Evidence, Prior
 from flatbook.market.flow.hierarchy import Pool, Pooled, pooled_decays
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-LEVELS = ("all", "tenor", "bucket")
-"""Whose counts a dispersion is of."""
-
-
-_TINY = 1e-12
-_BELIEVED_COUNT = 20.0
-"""The belief in a dispersion counts as this many prints."""
 
 
 class FitStatus(IntEnum):
@@ -164,9 +157,7 @@ class FlowIntensities:
         self.clock_ns = 0
         self._block_ns = 0
         self._printed_ns: Ints = np.zeros(nodes, np.int64)
-        # Squared surprise, of counts and of ends, and what it would be were prints independent; by level.
-        self._surprise = {level: np.full(2, _BELIEVED_COUNT * model.belief_dispersion) for level in LEVELS}
-        self._expected = {level: np.full(2, _BELIEVED_COUNT) for level in LEVELS}
+        self._crowds = Crowds((1, buckets.tenors, nodes), model.belief_dispersion)
         self._believed: Intensities | None = None
 
     def advance(self, now_ns: int) -> None:
@@ -238,9 +229,8 @@ class FlowIntensities:
         return Evidence(self._kept.table * self._fade(self.clock_ns - self._block_ns) + self._open.table)
 
     def dispersion(self, level: str) -> Dispersion:
-        """How much more the counts of a level vary than independent prints would; at least 1."""
-        ratio = np.maximum(self._surprise[level] / self._expected[level], 1.0)
-        return Dispersion(float(ratio[0]), float(ratio[1]))
+        """How much more the counts of a level (of `crowds.LEVELS`) vary than independent prints would; at least 1."""
+        return self._crowds.dispersion(level)
 
     def estimate(self) -> Intensities:
         """A and k of every bucket and side as of the last `advance`."""
@@ -301,37 +291,13 @@ class FlowIntensities:
         block_ns = int(self.model.block_s * NS_PER_SECOND)
         fade = self._fade(block_ns)
         if self._believed is not None:
-            self._measure_crowds(self._believed, fade)
+            believed = self._believed
+            self._crowds.measure(
+                self._open, self.grid, believed.arrivals_per_year.ravel(), believed.decay.ravel(), fade
+            )
         self._kept.table *= fade
         self._kept.table += self._open.table
         self._kept.table *= self._fade(self.clock_ns - self._block_ns - block_ns)
         self._open.table[:] = 0.0
         self._block_ns = self.clock_ns
         self._believed = self.estimate()
-
-    def _measure_crowds(self, believed: Intensities, fade: float) -> None:
-        """Adds the block's squared surprises, each level's against what its parent's own count leads to expect."""
-        block, decay = self._open, believed.decay.ravel()
-        arrivals = expected_arrivals(block, self.grid, believed.arrivals_per_year.ravel(), decay)
-        ends = decay * block.path
-        off, off_ends = block.arrivals - arrivals, block.ended - ends
-        above: tuple[Floats, ...] = ()
-        for level, groups in zip(LEVELS, (1, self.buckets.tenors, len(off)), strict=True):
-            sums = tuple(part.reshape(groups, -1).sum(axis=1) for part in (off, arrivals, off_ends, ends))
-            found = np.array([_surprise(*sums[at : at + 2], *above[at : at + 2]) for at in (0, 2)])
-            self._surprise[level] = fade * self._surprise[level] + found[:, 0]
-            self._expected[level] = fade * self._expected[level] + found[:, 1]
-            above = sums
-
-
-def _surprise(off: Floats, variance: Floats, off_above: Floats | None = None, above: Floats | None = None) -> Floats:
-    """Squared surprise and what it would be were counts independent, summed; net of the parent's surprise where given.
-
-    A crowd that is everywhere is the parent's: a child answers for its part of the parent's count alone.
-    """
-    if off_above is None or above is None:
-        return np.array([(off**2).sum(), variance.sum()])
-    siblings = len(off) // len(above)
-    part = variance / np.maximum(np.repeat(above, siblings), _TINY)
-    own = off - part * np.repeat(off_above, siblings)
-    return np.array([(own**2).sum(), (variance * (1 - part)).sum()])
