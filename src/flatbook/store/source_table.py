@@ -53,11 +53,11 @@ def read_batches(path: Path, columns: Iterable[str]) -> Iterator[pl.DataFrame]:
     Errors      BadInputError where the file is not whole
     """
     names = list(columns)
-    if _begins_with(path, _PARQUET):
-        yield read_rows(path, names).select(pl.all().cast(pl.String))
-        return
-    places = {name: place for place, name in enumerate(header(path)) if name in names}
     try:
+        if _begins_with(path, _PARQUET):
+            yield read_rows(path, names).select(pl.all().cast(pl.String))
+            return
+        places = {name: place for place, name in enumerate(header(path)) if name in names}
         with _opened(path) as file:
             file.readline()
             while block := file.read(_BATCH):

@@ -1,6 +1,8 @@
 """From a path to a format, and one clear line where there is none."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +11,7 @@ import pytest
 from flatbook.domain.errors import BadInputError
 from flatbook.store.chains import read_chains
 
-from .builders import BULK, TARDIS, TICKER, table, write_csv, write_json, write_parquet
+from .builders import BULK, T0_NS, TARDIS, TICKER, table, write_csv, write_json, write_parquet
 
 
 def _line(path: Path) -> str:
@@ -81,3 +83,33 @@ def test_a_table_is_told_by_columns_and_not_by_name(tmp_path: Path) -> None:
     assert read_chains(write_csv(tmp_path / "x.json", table(BULK, {}))).format == "Deribit chain table"
     assert read_chains(write_parquet(tmp_path / "x.csv", table(TICKER, {}))).format == "Deribit tickers"
     assert read_chains(write_csv(tmp_path / "x.gz", table(TARDIS, {}))).format == "Tardis options_chain"
+
+
+_STAMP = datetime(2026, 1, 14, 4, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("default", "changes"),
+    [
+        (BULK, {"timestamp": _STAMP}),
+        (TICKER, {"timestamp": _STAMP}),
+        (BULK, {"bid_price": Decimal("0.1000")}),
+        (TICKER, {"mark_price": None, "best_bid_amount": None}),
+        (TICKER, {"best_bid_amount": "12.5"}),
+    ],
+)
+def test_other_types_that_say_the_same(tmp_path: Path, default: dict[str, object], changes: dict[str, object]) -> None:
+    chain = read_chains(write_parquet(tmp_path / "t", table(default, changes))).at()
+    assert (chain.ts_ns, chain.bid[0]) == (T0_NS, 0.1)
+
+
+@pytest.mark.parametrize("default", [BULK, TICKER, TARDIS], ids=["bulk", "ticker", "tardis"])
+@pytest.mark.parametrize("value", [[0.1, 0.2], {"price": 0.1}, b"0.1"], ids=["list", "struct", "bytes"])
+def test_types_that_say_nothing(tmp_path: Path, default: dict[str, object], value: object) -> None:
+    _line(write_parquet(tmp_path / "t", table(default, dict.fromkeys(default, value))))
+
+
+def test_binary_junk_under_a_good_header(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "t.csv", table(TARDIS, {}))
+    path.write_bytes(path.read_bytes() + b"\x00\xff\xfe" * 50)
+    _line(path)

@@ -78,7 +78,7 @@ def read(path: Path, columns: Iterable[str]) -> Quotes:
         ts_ns=pl.col("ts_ns"),
         instrument=pl.col("instrument").cast(pl.String).str.strip_chars(),
         reason=UNREADABLE,
-        **({"run": pl.col("run").cast(pl.String)} if "run" in found else {}),
+        **({"run": pl.col("run")} if "run" in found else {}),
         **({"mark": pl.col("mark")} if "mark" in found else {}),
         **values,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from flatbook.store.chains.beside import tables_beside
-from flatbook.store.chains.numbers import NS_PER_MS, UNREADABLE, ms_to_ns, read_numbers, unless_zero, utc_text_to_ns
+from flatbook.store.chains.numbers import NS_PER_MS, UNREADABLE, ms_to_ns, read_numbers, times_ns, unless_zero
 from flatbook.store.chains.quotes import Quotes, quote_rows
 
 NAME = "Deribit chain table"
@@ -43,11 +43,11 @@ def read(path: Path) -> Quotes:
 
 def read_table(path: Path) -> pl.DataFrame:
     """The table's rows alone, a run named by the millisecond of its start."""
-    start_ns = utc_text_to_ns("timestamp")
+    raw = read_numbers(path, ("timestamp", "instrument_name"), _NUMBERS)
     return quote_rows(
-        read_numbers(path, ("timestamp", "instrument_name"), _NUMBERS),
-        run=(start_ns // NS_PER_MS).cast(pl.String),
-        ts_ns=start_ns,
+        raw.with_columns(ts_ns=times_ns(path, "timestamp", raw["timestamp"])),
+        run=pl.col("ts_ns") // NS_PER_MS,
+        ts_ns=pl.col("ts_ns"),
         instrument=pl.col("instrument_name"),
         bid=unless_zero("bid_price"),
         ask=unless_zero("ask_price"),
@@ -62,7 +62,7 @@ def read_table(path: Path) -> pl.DataFrame:
 def _candles(path: Path, run: str, name: str, time: str, price: str) -> pl.DataFrame:
     return quote_rows(
         read_numbers(path, (run, name, time), (price,)),
-        run=pl.col(run).cast(pl.String),
+        run=pl.col(run),
         ts_ns=ms_to_ns(time),
         instrument=pl.col(name),
         mark=unless_zero(price),

@@ -13,8 +13,8 @@ from flatbook.store.chains.numbers import (
     UNREADABLE,
     from_percent,
     read_numbers,
+    times_ns,
     unless_zero,
-    utc_text_to_ns,
     where_quoted,
 )
 from flatbook.store.chains.quotes import Quotes, quote_rows
@@ -35,10 +35,11 @@ _NOTES = (
 
 def read(path: Path) -> Quotes:
     """The table, a run for each of its times."""
+    raw = read_numbers(path, _TEXTS, _NUMBERS)
     rows = quote_rows(
-        read_numbers(path, _TEXTS, _NUMBERS),
+        raw.with_columns(ts_ns=times_ns(path, "timestamp", raw["timestamp"])),
         run=pl.col("timestamp"),
-        ts_ns=utc_text_to_ns("timestamp") - NS_PER_HOUR,
+        ts_ns=pl.col("ts_ns") - NS_PER_HOUR,
         instrument=_name(),
         bid=unless_zero("best_bid_price"),
         ask=unless_zero("best_ask_price"),

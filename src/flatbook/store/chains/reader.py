@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 
 from flatbook.domain.errors import BadInputError
 from flatbook.store.chains import any_table, bulk_table, calls_table, screener, tardis, ticker_json, tickers, vol_table
 from flatbook.store.chains.chain_file import ChainFile
 from flatbook.store.chains.quotes import Quotes, Updates
 from flatbook.store.chains.sift import Sifted, sift
-from flatbook.store.source_table import header, is_json
+from flatbook.store.source_table import first_line, header, is_json
 
 _UPDATES = "Its rows are no passes over a chain: a snapshot is the last row of each instrument at or before its time."
 _VOLS = ("bid_iv", "ask_iv", "mark_iv")
@@ -46,8 +47,13 @@ def read_chains(path: Path) -> ChainFile:
     """
     if not path.is_file():
         raise BadInputError(f"{path}: no such file; give a chain file")
-    name, quotes = _read(path)
-    sifted = sift(quotes)
+    try:
+        name, quotes = _read(path)
+        sifted = sift(quotes)
+    except pl.exceptions.PolarsError as error:
+        raise BadInputError(
+            f"{path}: a column is of another type ({first_line(error)}); give text or numbers"
+        ) from None
     if not sifted.histories:
         why = ", ".join(f"{count:,} {reason}" for reason, count in sorted(sifted.left_out.items())) or "it has no row"
         raise BadInputError(f"{path}: {name}, and no option in it is usable ({why})")

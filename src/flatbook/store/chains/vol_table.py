@@ -17,8 +17,8 @@ from scipy.special import ndtri
 
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_YEAR
 from flatbook.market.chain_snapshot import Floats, Ints
-from flatbook.store.chains.numbers import UNREADABLE, from_percent, read_numbers, utc_text_to_ns
-from flatbook.store.chains.quotes import Quotes, is_option, quote_rows, with_contracts
+from flatbook.store.chains.numbers import UNREADABLE, from_percent, read_numbers, times_ns
+from flatbook.store.chains.quotes import SCHEMA, Quotes, is_option, quote_rows, with_contracts
 
 NAME = "table of vols and deltas"
 _NUMBERS = ("delta", "bid_iv", "ask_iv", "mark_iv")
@@ -46,40 +46,39 @@ def read(path: Path) -> Quotes:
     """The table, a run for each of its stamps; what repeats the stamp before it to the digit is left out."""
     raw = read_numbers(path, ("date", "instrument_name"), _NUMBERS)
     vols = quote_rows(
-        raw,
+        raw.with_columns(ts_ns=times_ns(path, "date", raw["date"])),
         run=pl.col("date"),
-        ts_ns=utc_text_to_ns("date"),
+        ts_ns=pl.col("ts_ns"),
         instrument=pl.col("instrument_name"),
         bid_iv=from_percent("bid_iv"),
         ask_iv=from_percent("ask_iv"),
         mark_iv=from_percent("mark_iv"),
         reason=UNREADABLE,
-    ).with_columns(raw["delta"])
-    parts, before = [vols.clear()], vols.clear()
-    for rows in vols.partition_by("run", maintain_order=True):
+    )
+    told = with_contracts(vols).with_columns(call_delta=raw["delta"] + pl.when(pl.col("sign") < 0).then(1).otherwise(0))
+    parts, before = [told.clear()], told.clear()
+    for rows in told.partition_by("run", maintain_order=True):
         stated = rows.drop("run", "ts_ns").sort("instrument")
         parts.append(rows.with_columns(reason=pl.lit(_REPEATED)) if stated.equals(before) else _solved(rows))
         before = stated
-    return Quotes(pl.concat(parts).drop("delta"), _NOTES)
+    return Quotes(pl.concat(parts).select(*SCHEMA), _NOTES)
 
 
 def _solved(rows: pl.DataFrame) -> pl.DataFrame:
     """One snapshot with its time and forwards."""
-    told = with_contracts(rows)
-    call_delta = pl.col("delta") + pl.when(pl.col("sign") < 0).then(1.0).otherwise(0.0)
-    usable = told.with_columns(call_delta=call_delta).filter(
+    usable = rows.filter(
         is_option()
         & pl.col("reason").is_null()
         & pl.col("call_delta").is_between(_LEAST_DELTA, 1 - _LEAST_DELTA)
         & ((pl.col("mark_iv") > 0) & pl.col("mark_iv").is_not_nan())
     )
-    stamp_ns = told["ts_ns"][0]
+    stamp_ns = rows["ts_ns"][0]
     if stamp_ns is None or usable.is_empty():
         return rows
     ts_ns = _capture_ns(usable, stamp_ns)
     forwards = usable.select("expiry_ns", forward_usd=pl.Series(np.exp(_log_forwards(usable, ts_ns)), dtype=pl.Float64))
     median = forwards.drop_nans().group_by("expiry_ns").agg(pl.col("forward_usd").median())
-    joined = told.drop("forward_usd").join(median, on="expiry_ns", how="left", maintain_order="left")
+    joined = rows.drop("forward_usd").join(median, on="expiry_ns", how="left", maintain_order="left")
     return joined.with_columns(pl.col("forward_usd").fill_null(float("nan")), ts_ns=pl.lit(ts_ns)).select(rows.columns)
 
 
