@@ -6,13 +6,9 @@ from numpy.typing import NDArray
 
 from flatbook.decide.hedge.best import Reason, best_hedge, no_trade_half_width
 from flatbook.decide.hedge.instruments import Carry, HedgeSet, TradingTerms, delta_one, joined
-from flatbook.decide.hedging import HedgeInputs, hedge_usd
-from flatbook.decide.policy import HedgingPolicy
-from flatbook.kernels.chain import FACTORS
 from flatbook.valuation.risk_price import RiskPrice
 from tests.decide.hedge.builders import (
     FACTOR_NAMES,
-    INDEX_USD,
     book,
     diagonal,
     perpetual,
@@ -37,20 +33,17 @@ EDGE_USD = 5e-4 / 1e-9
 def test_with_one_perpetual_the_answer_is_the_soft_threshold(
     delta: float, seed: int, funding: float, fee: float, impact: float
 ) -> None:
-    """The closed form that the engine hedges by, which is truncated to lots and not rounded."""
-    price = risk_price(seed, FACTORS)
-    exposure = np.random.default_rng(seed).normal(0.0, 1e4, FACTORS)
+    """-sign(g) (|g| - c)+ / (b'∇²R b + 2η), g being R's slope and the carry of a long together."""
+    price = risk_price(seed)
+    exposure = np.random.default_rng(seed).normal(0.0, 1e4, len(FACTOR_NAMES))
     exposure[0] = delta
-    policy = HedgingPolicy(
-        rule="price_of_risk", max_clip_usd=1e12, fee_rate=fee, half_spread_rate=1e-5, impact_rate_per_musd=impact
-    )
-    closed_form = hedge_usd(policy, HedgeInputs(exposure, INDEX_USD, price, funding, lot_usd=1.0))
-    terms = TradingTerms(fee, 1e-5, impact, lot=1.0)
-    spot = np.eye(FACTORS)[0]
-    perp = delta_one("PERP", spot, 1.0, terms, Carry(long_rate=funding))
+    slope = price.gradient(exposure)[0] + funding
+    bend = price.curvature[0, 0] + 2 * impact / 1e6
+    closed_form = -np.sign(slope) * max(abs(slope) - fee - 1e-5, 0.0) / bend
+    perp = delta_one("PERP", book(spot=1.0), 1.0, TradingTerms(fee, 1e-5, impact, lot=1.0), Carry(long_rate=funding))
     plan = best_hedge(exposure, price, perp)
-    assert plan.size[0] == pytest.approx(closed_form, abs=1.0 + 1e-9 * abs(closed_form))
-    assert np.sign(plan.size[0]) in (0.0, np.sign(plan.warm[0]))
+    assert plan.warm[0] == pytest.approx(closed_form, rel=1e-9, abs=1e-6)
+    assert plan.size[0] == pytest.approx(closed_form, abs=0.5 + 1e-9 * abs(closed_form))
 
 
 @settings(deadline=None, max_examples=150)
