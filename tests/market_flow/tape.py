@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,7 +45,7 @@ class Replay:
 
     estimates, evidence     by day's end: the estimates then, and all that was seen until then
     minutes                 at each minute's first event: the mean rate of prints a minute, by how much busier the next
-                            minute was expected to be, and the prints so far
+                            minute was expected to be, the prints so far, and VPIN
     """
 
     flow: OrderFlow
@@ -54,19 +54,24 @@ class Replay:
     evidence: list[Floats] = field(default_factory=list)
     prints: int = 0
     minute_ns: int = 0
-    minutes: list[tuple[float, float, int]] = field(default_factory=list)
+    minutes: list[tuple[float, float, int, float]] = field(default_factory=list)
 
     def day(self, number: int) -> Evidence:
         """What one day alone showed."""
         return Evidence(self.evidence[number] - (self.evidence[number - 1] if number else 0.0))
 
 
-def replay(events: Iterable[MarketEvent], reference: ReferenceData) -> Replay:
-    """The window's flow, its estimates taken at the end of each day."""
+def replay(
+    events: Iterable[MarketEvent],
+    reference: ReferenceData,
+    from_ns: int = FROM_NS,
+    ends_ns: Sequence[int] = DAYS_NS,
+) -> Replay:
+    """Flow from a moment on, its estimates taken at each of `ends_ns`."""
     market, values = Market("BTC", reference, MarketModel()), ChainValues()
     flow = OrderFlow(FlowModel())
     kept = Replay(flow, FlowIntensities(flow.model.buckets, IntensityModel(half_life_hours=1e9, block_s=1e9)))
-    ends = iter(DAYS_NS)
+    ends = iter(ends_ns)
     end_ns = next(ends)
     for event in events:
         now_ns = event.local_ts_ns
@@ -74,7 +79,7 @@ def replay(events: Iterable[MarketEvent], reference: ReferenceData) -> Replay:
             kept.estimates.append(kept.flow.estimate())
             kept.evidence.append(kept.seen.evidence().table)
             end_ns = next(ends, 2**62)
-        if now_ns >= FROM_NS:
+        if now_ns >= from_ns:
             _tell(kept, market, values, event)
         if isinstance(event, IndexTick):
             market.take_index(event)
@@ -93,7 +98,7 @@ def _tell(kept: Replay, market: Market, values: ChainValues, event: MarketEvent)
     kept.seen.advance(now_ns)
     if now_ns >= kept.minute_ns:
         activity = flow.activity
-        kept.minutes.append((activity.mean_rate() / 60, flow.regime().activity, kept.prints))
+        kept.minutes.append((activity.mean_rate() / 60, flow.regime().activity, kept.prints, flow.vpin.value))
         kept.minute_ns = now_ns - now_ns % NS_PER_MINUTE + NS_PER_MINUTE
     moved = abs(market.forwards.index_usd / values.index_usd - 1) > _INDEX_CUTOFF
     if moved or now_ns - values.ts_ns >= _VALUE_EVERY_NS:

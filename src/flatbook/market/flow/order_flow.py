@@ -92,6 +92,7 @@ class OrderFlow:
         self.chain = ChainColumns(*(np.zeros(0) for _ in range(4)))
         self.bucket: Ints = np.zeros(0, np.int64)
         self._now_ns = 0
+        self._has_fills = False
         self._bucketed_ns = -(2**62)
 
     def advance(self, now_ns: int) -> None:
@@ -144,16 +145,17 @@ class OrderFlow:
         trade = self._trade(row, side, price_coin, size)
         if trade is not None:
             self.fills.observe(trade, self.chain, self._now_ns)
+            self._has_fills = True
 
     def estimate(self) -> Intensities:
         """A and k as of the clock: how the flow is in the mean; `regime().activity` says how busy it is now."""
         return self.intensities.estimate()
 
     def toxicity(self) -> AdverseSelection:
-        """What takers cost us: our own fills' markouts about the tape's, as of the clock."""
+        """What takers cost: the tape's, and once our quotes trade, our own fills' about them; as of the clock."""
         self._mature()
         tape = adverse_selection(self.prints, self.model.toxicity, self._now_ns)
-        return adverse_selection(self.fills, self.model.toxicity, self._now_ns, tape)
+        return adverse_selection(self.fills, self.model.toxicity, self._now_ns, tape) if self._has_fills else tape
 
     def regime(self) -> Regime:
         """How flow is now."""
