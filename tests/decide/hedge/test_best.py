@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from flatbook.decide.hedge.best import Reason, best_hedge, no_trade_half_width
 from flatbook.decide.hedge.instruments import Carry, HedgeSet, TradingTerms, delta_one, joined
+from flatbook.domain.errors import BadInputError
 from flatbook.valuation.risk_price import RiskPrice
 from tests.decide.hedge.builders import (
     FACTOR_NAMES,
@@ -182,6 +183,27 @@ def test_what_is_too_small_to_send_is_left_out_and_the_rest_chosen_without_it() 
     plan = best_hedge(book(spot=1e6), price, joined(small, perpetual()))
     assert 0.0 < abs(plan.warm[0]) < 50_000.0
     assert plan.size.tolist() == pytest.approx([0.0, -5e5])
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 10**6), count=st.integers(1, 8), fraction=st.floats(0.0, 1.0))
+def test_clips_are_cut_to_a_share_of_what_is_wanted(seed: int, count: int, fraction: float) -> None:
+    hedge_set = random_set(seed, count)
+    exposure = np.random.default_rng(seed + 1).normal(0.0, 1e5, len(FACTOR_NAMES))
+    whole, cut = (best_hedge(exposure, risk_price(seed), hedge_set, fraction=share) for share in (1.0, fraction))
+    assert np.all(np.abs(cut.size) <= fraction * np.abs(whole.warm) * (1 + 1e-9))
+    assert whole.objective_after_usd <= cut.objective_after_usd * (1 + 1e-6)
+    assert cut.objective_after_usd <= cut.objective_before_usd
+
+
+def test_of_one_instrument_a_share_is_that_share() -> None:
+    plan = best_hedge(book(spot=EDGE_USD + 1e6), DELTA_ONLY, perpetual(), fraction=0.25)
+    assert plan.size[0] == pytest.approx(-2.5e5, abs=10.0)
+
+
+def test_a_book_that_is_not_valued_is_not_hedged() -> None:
+    with pytest.raises(BadInputError, match="exposure to factor 4 is not a number"):
+        best_hedge(book(spot=1e6, level=np.nan), DELTA_ONLY, perpetual())
 
 
 def test_the_last_answer_changes_the_work_and_not_the_plan() -> None:

@@ -6,6 +6,8 @@ from scipy.integrate import quad
 
 from flatbook.decide.hedge.best import best_hedge
 from flatbook.decide.hedge.impact import ImpactBelief, SquareRootLaw, slippage_by_size
+from flatbook.sim.perpetual import PerpetualMarket, PerpetualTerms
+from flatbook.venues.deribit import load_reference
 from tests.decide.hedge.builders import book, diagonal, perpetual
 from tests.market_analytics.published import golden
 
@@ -88,3 +90,30 @@ def test_the_estimate_is_held_to_what_happened_by_size() -> None:
         assert group.realised_rate == pytest.approx(2 * expected)
         assert group.realised_error > 0.0
     assert len(slippage_by_size(size[:1], size[:1], size[:1], groups=3)) == 1
+
+
+def test_the_estimate_holds_against_what_a_market_with_the_law_makes_of_clips() -> None:
+    """Clips taken from the simulated perpetual, whose impact has a Y that the belief does not know."""
+    terms = PerpetualTerms(half_spread_bp=0.5, impact_y=0.6, impact_memory_s=0.0)
+    perpetual_market = PerpetualMarket(terms)
+    instrument = load_reference().instrument("BTC-PERPETUAL")
+    law = SquareRootLaw(1.0, terms.daily_vol, terms.daily_volume_usd)
+    draw = np.random.default_rng(2)
+    belief = ImpactBelief()
+    sizes, expected, realised = [], [], []
+    for k in range(400):
+        side, lots, index = 1 if k % 2 else -1, int(10 ** draw.uniform(3, 6)), float(draw.uniform(6e4, 1e5))
+        limit = round(index * (1 + side * 0.05) / instrument.tick_size)
+        done = perpetual_market.take(instrument, side, lots, limit, index, k)
+        price = done.price_ticks * instrument.tick_size
+        slipped = side * (price / index - 1) - terms.half_spread_bp * 1e-4
+        size = done.size_lots * instrument.lot_size
+        sizes.append(side * size)
+        expected.append(belief.y * law.paid_rate(size, worked=False))
+        realised.append(slipped)
+        belief = belief.observe(law.paid_rate(size, worked=False), slipped, noise_rate=1e-4)
+    assert belief.y == pytest.approx(terms.impact_y, abs=0.02)
+    groups = slippage_by_size(np.array(sizes[100:]), np.array(expected[100:]), np.array(realised[100:]), 4)
+    for group in groups:
+        # prices are in ticks of half a dollar, rounded against us
+        assert group.realised_rate == pytest.approx(group.expected_rate, rel=0.03, abs=0.5 / 6e4)

@@ -69,14 +69,6 @@ def test_sets_join_row_by_row() -> None:
     assert both.cost_usd(size) == pytest.approx(random_set(1, 3).cost_usd(size[:3]) + perpetual().cost_usd(size[3:]))
 
 
-def test_smaller_clips_keep_everything_else() -> None:
-    hedge_set = random_set(2, 4)
-    half = hedge_set.scaled(0.5)
-    assert np.all(half.most == np.maximum(0.5 * hedge_set.most, hedge_set.lot))
-    assert half.buy_usd is not hedge_set.buy_usd
-    assert np.array_equal(half.buy_usd, hedge_set.buy_usd)
-
-
 def wrong(column: str, value: float) -> HedgeSet:
     """Two perpetuals, a column of the second one set to a value."""
     both = joined(perpetual(), perpetual("OTHER"))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from flatbook.decide.hedge.instruments import HedgeSet
 from flatbook.decide.hedge.solver import KinkedQuadratic, rounded, solve
+from flatbook.domain.errors import BadInputError
 from flatbook.valuation.risk_price import RiskPrice
 
 Floats = NDArray[np.float64]
@@ -79,15 +80,31 @@ class HedgePlan:
         return f"{self.reason}: a unit of {self.name[nearest]} saves {saved:.3g} USD and costs {cost:.3g}"
 
 
-def best_hedge(exposure: Floats, risk_price: RiskPrice, hedge_set: HedgeSet, warm: Floats | None = None) -> HedgePlan:
+def best_hedge(
+    exposure: Floats,
+    risk_price: RiskPrice,
+    hedge_set: HedgeSet,
+    warm: Floats | None = None,
+    *,
+    fraction: float = 1.0,
+) -> HedgePlan:
     """The trades that minimise R(x + B'n) + cost(n), in whole lots; never worse than no trade.
 
     exposure    x (factors,), USD per unit of factor
     warm        the last plan's `warm`, of the same instruments; it changes the work and not the answer
+    fraction    the most of each trade that is done now (`stability` cuts clips that overshoot)
+    Errors      BadInputError for an exposure that is not a number
     """
+    if not np.all(np.isfinite(exposure)):
+        raise BadInputError(
+            f"exposure to factor {int(np.argmin(np.isfinite(exposure)))} is not a number; value the whole book before "
+            "hedging it"
+        )
     problem = hedge_problem(exposure, risk_price, hedge_set)
     answer = solve(problem, warm)
-    size = _sendable(problem, answer.n, hedge_set)
+    if fraction < 1.0:
+        problem = _bounded(problem, np.floor(fraction * np.abs(answer.n) / hedge_set.lot + 1e-9) * hedge_set.lot)
+    size = _sendable(problem, np.clip(answer.n, -problem.most, problem.most), hedge_set)
     change = size @ hedge_set.loading
     before = risk_price.cost_usd(exposure)
     after = before + risk_price.charge_usd(exposure, change)
@@ -137,8 +154,10 @@ def _sendable(problem: KinkedQuadratic, n: Floats, hedge_set: HedgeSet) -> Float
     """Whole lots near n; what is too small to send is left out, and the rest chosen anew without it."""
     size = rounded(problem, n, hedge_set.lot)
     while (small := (size != 0.0) & (np.abs(size) < hedge_set.least)).any():
-        problem = KinkedQuadratic(
-            problem.hessian, problem.gradient, problem.buy, problem.sell, np.where(small, 0.0, problem.most)
-        )
+        problem = _bounded(problem, np.where(small, 0.0, problem.most))
         size = rounded(problem, solve(problem, size).n, hedge_set.lot)
     return size
+
+
+def _bounded(problem: KinkedQuadratic, most: Floats) -> KinkedQuadratic:
+    return KinkedQuadratic(problem.hessian, problem.gradient, problem.buy, problem.sell, most)

@@ -28,7 +28,8 @@ Floats = NDArray[np.float64]
 class GapMotion:
     """How the gap along a hedge moves by itself.
 
-    dollar_gamma_usd        G: change of USD delta per unit of log price, of either sign
+    dollar_gamma_usd        G: change of USD delta per unit of log price, of either sign; twice the exposure to the
+                            squared return, where that is a factor
     variance_per_year       σ² of the hedge's return
     flow_variance_usd2      what fills add to the gap's variance, USD² per year
     """

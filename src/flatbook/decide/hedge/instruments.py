@@ -6,8 +6,7 @@ the solver knows one kind from another.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Self
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,10 +79,6 @@ class HedgeSet:
         """What trades of `size` (m,) units cost in all."""
         proportional = np.where(size > 0.0, self.buy_usd, -self.sell_usd) * size
         return float(np.sum(proportional + self.impact_usd * size * size))
-
-    def scaled(self, clip: float) -> Self:
-        """The same instruments in clips of a share of what they allow, at least a lot."""
-        return replace(self, most=np.maximum(self.most * clip, self.lot))
 
 
 def joined(*sets: HedgeSet) -> HedgeSet:
