@@ -9,17 +9,15 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import polars as pl
 
 from flatbook.domain.errors import BadInputError
 from flatbook.store.atomic import new_file
+from flatbook.store.csv_text import COMMENT, numbered_rows
 from flatbook.store.price_table import PricedTable
 from flatbook.valuation.contracts import SHARED_COLUMNS
 from flatbook.valuation.measures import PRINTED_UNITS
-
-_COMMENT: Final = "#"
 
 
 def read_contracts(path: Path, *, implied: bool = False) -> pl.DataFrame:
@@ -35,7 +33,7 @@ def read_contracts(path: Path, *, implied: bool = False) -> pl.DataFrame:
             has_header=False,
             skip_lines=line,
             schema=dict.fromkeys(header, pl.String),
-            comment_prefix=_COMMENT,
+            comment_prefix=COMMENT,
             missing_columns="insert",
         )
     except OSError as error:
@@ -69,25 +67,14 @@ def units_comment() -> str:
     return "".join(f"# {name}: {unit}\n" for name, unit in PRINTED_UNITS.items())
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Rows with the line each begins on; comments and rows of nothing left out."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
-        begins = 1
-        for cells in reader:
-            if any(cells) and not cells[0].startswith(_COMMENT):
-                yield begins, cells
-            begins = reader.line_num + 1
-
-
 def _header(path: Path) -> tuple[int, list[str]]:
-    for line, cells in _rows(path):
+    for line, cells in numbered_rows(path):
         return line, [cell.strip() for cell in cells]
     raise BadInputError(f"{path}: is empty; its first line must name columns: {', '.join(SHARED_COLUMNS)}, spot")
 
 
 def _data_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    rows = _rows(path)
+    rows = numbered_rows(path)
     next(rows, None)
     return rows
 

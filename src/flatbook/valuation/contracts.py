@@ -27,7 +27,7 @@ class FieldError(BadInputError):
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}; {REMEDIES.get(field, 'see `flatbook price --help`')}")
-        self.field = field
+        self.field, self.problem = field, problem
 
 
 class Style(StrEnum):
