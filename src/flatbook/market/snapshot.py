@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import NS_PER_DAY, NS_PER_YEAR, format_utc
 from flatbook.market.analytics.funding import CarryCurve, carry_curve
+from flatbook.market.market import Market
 from flatbook.market.term import TermStructure
 
 Floats = NDArray[np.float64]
@@ -70,6 +71,23 @@ class MarketSnapshot:
                 f"{self.underlying} at {format_utc(self.ts_ns)}: an index of {self.index_usd:g} USD, and forwards of "
                 f"{self.forward_usd.tolist()}; all must be known and above 0"
             )
+
+    @classmethod
+    def of(cls, market: Market, now_ns: int) -> MarketSnapshot:
+        """A live market as of `now_ns`: the expiries to come whose forwards were seen, and their slices."""
+        universe, surface = market.universe, market.surface
+        slots = [slot for slot in universe.slots_by_expiry(now_ns).tolist() if market.forwards.seen_ns[slot]]
+        years = market.years(now_ns)
+        none = np.full(5, np.nan)
+        slices = [surface.at(slot, float(years[slot])) if surface.is_known(slot) else none for slot in slots]
+        return cls(
+            underlying=market.underlying,
+            ts_ns=now_ns,
+            index_usd=market.forwards.index_usd,
+            expiry_ns=universe.expiry_ns[slots].astype(np.int64),
+            forward_usd=np.array([market.forwards.forward_usd(slot) for slot in slots]),
+            slices=np.array(slices).reshape(len(slots), 5),
+        )
 
     @cached_property
     def years(self) -> Floats:
