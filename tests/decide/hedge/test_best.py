@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from flatbook.decide.hedge.best import Reason, best_hedge, no_trade_half_width
 from flatbook.decide.hedge.instruments import Carry, HedgeSet, TradingTerms, delta_one, joined
 from flatbook.domain.errors import BadInputError
-from flatbook.valuation.risk_price import RiskPrice
+from flatbook.valuation.risk_price import Liquidity, RiskPrice, quadratic_risk_price
 from tests.decide.hedge.builders import (
     FACTOR_NAMES,
     book,
@@ -175,6 +175,22 @@ def test_options_take_gamma_and_vega_away_and_the_perpetual_their_delta() -> Non
     assert abs(after[FACTOR_NAMES.index("level")]) < 0.2 * 4e5
     assert abs(after[0]) <= EDGE_USD * 1.01
     assert plan.objective_after_usd < 0.5 * plan.objective_before_usd
+
+
+def test_what_flow_will_take_is_left_to_it() -> None:
+    """Internalisation: R made with more flow is cheaper, its zone wider, and less is hedged."""
+    covariance, loading = np.diag([0.36, 0.5]), np.array([[4e4, 3e3], [1e4, 8e3], [-2e4, 5e3]])
+    perp = delta_one("PERP", np.array([1.0, 0.0]), 1.0, TradingTerms(5e-4, 0.0, 0.0, lot=10.0))
+    widths, sizes = [], []
+    for trades_a_year in (1e5, 4e5, 1.6e6):
+        liquidity = Liquidity(np.full(3, trades_a_year), np.full(3, 0.01), np.ones(3))
+        price = quadratic_risk_price(covariance, loading, liquidity, risk_aversion_per_usd=1e-5)
+        widths.append(float(no_trade_half_width(price, perp)[0]))
+        sizes.append(abs(float(best_hedge(np.array([3e7, 0.0]), price, perp).size[0])))
+    assert widths == sorted(widths)
+    assert widths[1] == pytest.approx(2 * widths[0], rel=1e-6)  # as the square root of the flow
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > 0.0
 
 
 def test_what_is_too_small_to_send_is_left_out_and_the_rest_chosen_without_it() -> None:

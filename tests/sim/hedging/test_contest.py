@@ -1,15 +1,25 @@
 import math
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from flatbook.decide.hedge.rules import discrete_hedging_deviation
 from flatbook.sim.hedging.book import SHORT_STRANGLE, OptionBook, along
 from flatbook.sim.hedging.contest import Contestant, Outcome, curve, excess_risk, hedged, path_draws, run
-from flatbook.sim.hedging.paths import GEOMETRIC, STEPS_PER_HOUR, STOCHASTIC_VOL, simulated
+from flatbook.sim.hedging.paths import (
+    GEOMETRIC,
+    STEPS_PER_HOUR,
+    STOCHASTIC_VOL,
+    side_by_side,
+    simulated,
+    windows,
+)
 from flatbook.sim.hedging.rules import CLASSICAL, OURS, Rule, Stage, Zone, stage_of, timer, unhedged
 
 COST = 5.5e-4
+BARS = Path(__file__).parents[4] / "shared" / "data" / "binance-spot-btc-5m"
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +120,27 @@ def test_the_gamma_aware_price_of_risk_is_on_the_frontier_of_the_classical_rules
     assert len(tight) >= 3
     assert all(point.excess_risk.low < 0.0 for point in tight if point.excess_risk)
     assert all(point.excess_risk.value < 0.02 for point in tight if point.excess_risk)
+
+
+def test_on_recorded_paths_too() -> None:
+    if not BARS.exists():
+        pytest.skip("the recorded bars are not beside the repository")
+    closes = [
+        pl.read_csv(path, columns=["close"], schema_overrides={"close": pl.Float64})["close"].to_numpy()
+        for path in sorted(BARS.glob("*.csv.gz"))
+    ]
+    months = [np.concatenate(closes[k : k + 2]) for k in (0, 2, 4)]  # two that follow each other, thrice
+    paths = side_by_side(*(windows(record, hours=144, warm_up_hours=240) for record in months))
+    stage = stage_of(paths, along(paths, SHORT_STRANGLE), COST)
+    draws = path_draws(len(paths.index_usd), 200, np.random.default_rng(0))
+    classical = [run(stage, rule) for rule in CLASSICAL]
+    drawn = curve(stage, run(stage, OURS[1]), classical, draws)
+    tight = [point for point in drawn.points if point.variance_removed.value > 0.6 and point.excess_risk]
+    assert len(paths.index_usd) == 24
+    assert len(tight) >= 4
+    # on the frontier to within the error, on paths that no model drew
+    assert all(point.excess_risk.low < 0.0 for point in tight if point.excess_risk)
+    assert all(point.excess_risk.value < 0.03 for point in tight if point.excess_risk)
 
 
 def test_a_curve_says_which_rule_it_is_and_how_much_it_removed(lively: Stage) -> None:
