@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 _POLICIES_INTRO = """\
 # Policies
 
-A policy is a maker as one TOML file: where it quotes, what risk costs it, how it hedges, where it stops. Three ship;
+A policy is a maker as one TOML file: where it quotes, what risk costs it, how it hedges, where it stops. Some ship;
 `flatbook run --policy advanced` takes one by name. To make your own, copy one of them, give it a name, edit it, and run
 the file:
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from flatbook.decide.policy import BASELINES
 from flatbook.domain.errors import ConfigurationError
 from flatbook.engine.policy import Policy
 from flatbook.policies import parse_policy, read_policy, shipped_policies
@@ -33,8 +34,19 @@ def error_of(text: str) -> str:
     return message
 
 
-def test_three_generations_ship() -> None:
-    assert shipped_policies() == ("advanced", "intermediate", "primitive")
+GENERATIONS = ("advanced", "intermediate", "primitive")
+
+
+def test_three_generations_and_the_published_models_ship() -> None:
+    assert shipped_policies() == tuple(sorted(GENERATIONS + BASELINES))
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_published_model_differs_from_the_advanced_maker_in_how_it_skews_alone(name: str) -> None:
+    model, advanced = read_policy(name)[0], read_policy("advanced")[0]
+    skewed = advanced.quoting.model_copy(update={"skew": name})
+    said = {"name": name, "description": model.description, "quoting": skewed, "baseline": model.baseline}
+    assert model == advanced.model_copy(update=said)
 
 
 @pytest.mark.parametrize("name", shipped_policies())
@@ -46,7 +58,7 @@ def test_a_shipped_policy_reads_and_is_called_what_its_file_is(name: str) -> Non
 
 
 def test_the_generations_differ_as_their_names_promise() -> None:
-    made = {name: read_policy(name)[0] for name in shipped_policies()}
+    made = {name: read_policy(name)[0] for name in GENERATIONS}
     assert {name: (policy.quoting.skew, policy.hedging.rule) for name, policy in made.items()} == {
         "primitive": ("none", "none"),
         "intermediate": ("position", "band_and_timer"),
@@ -109,7 +121,7 @@ def test_a_misspelt_table_is_named_with_its_line_and_the_known_ones() -> None:
             'skew = "position"',
             'skew = "left"',
             5,
-            "quoting.skew: input should be 'none', 'position' or 'price_of_risk'",
+            "quoting.skew: input should be 'none', 'position', 'price_of_risk', 'avellaneda_stoikov', ",
         ),
     ],
 )
@@ -138,7 +150,9 @@ def test_what_is_no_toml_says_where() -> None:
 
 
 def test_a_name_that_is_neither_file_nor_shipped_names_those_that_are() -> None:
-    with pytest.raises(ConfigurationError, match="'advancd' is neither a file nor one of advanced, intermediate, prim"):
+    with pytest.raises(
+        ConfigurationError, match="'advancd' is neither a file nor one of advanced, avellaneda_stoikov, "
+    ):
         read_policy("advancd")
 
 

@@ -6,13 +6,19 @@ from pydantic import Field
 
 from flatbook.domain.config import NonNegative, Positive, Section, Share
 
+BASELINES = ("avellaneda_stoikov", "glft", "cartea_jaimungal", "vega_hjb", "stoikov_saglam")
+"""The published models that can skew quotes, by name."""
+
 
 class QuotingPolicy(Section):
     """Where to quote: fair value, plus a spread, plus a price for inventory."""
 
-    skew: Literal["none", "position", "price_of_risk"] = Field(
-        description="none; by own contracts in the same option; or by R, the book's price of risk"
-    )
+    skew: Literal[
+        "none", "position", "price_of_risk",
+        "avellaneda_stoikov", "glft", "cartea_jaimungal", "vega_hjb", "stoikov_saglam",
+    ] = Field(
+        description="none; by own contracts in the same option; by R, the book's price of risk; or by a published model"
+    )  # fmt: skip
     size_coin: Positive = Field(default=1.0, description="contracts of one coin a side")
     half_spread_vol: NonNegative = Field(default=0.01, description="fixed half-spread in vol, times the option's vega")
     half_spread_coin: NonNegative = Field(default=0.0003, description="fixed half-spread in coin, whatever the vega")
@@ -54,6 +60,27 @@ class FlowPolicy(Section):
     edge_coin: Positive = Field(default=0.0001, description="... or in coin, the two added in squares")
     tenor_days: Positive = Field(default=20.0, description="flow in a tenor goes with exp(-tenor / tenor_days)")
     moneyness: Positive = Field(default=1.2, description="flow goes with exp(-z^2 / (2 moneyness^2)), z standardised")
+
+
+class BaselinePolicy(Section):
+    """What a published model is told, where quoting.skew names one, beside the flow and the risk aversion."""
+
+    horizon_hours: Positive = Field(
+        default=4.0, description="avellaneda_stoikov, vega_hjb, stoikov_saglam: how far ahead inventory is a risk"
+    )
+    delta_share: Share = Field(
+        default=0.0, description="share of deltas that counts as risk; hedging takes the rest away. Not for vega_hjb"
+    )
+    position_bound_coin: Positive = Field(
+        default=10.0, description="cartea_jaimungal: no quote that could take the position in its option beyond this"
+    )
+    vega_bound_usd_per_vol_pt: Positive = Field(
+        default=20_000.0, description="vega_hjb: no quote that could take the book's vega beyond this"
+    )
+    fill_log_odds: NonNegative = Field(
+        default=0.7,
+        description="vega_hjb: log odds against a trade at fair; flow levels off by as much for better quotes",
+    )
 
 
 class RiskPricePolicy(Section):

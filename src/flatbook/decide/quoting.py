@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.decide.policy import FlowPolicy, QuotingPolicy
+from flatbook.decide.baselines.chain import FittedModel, Rows, distances_usd
+from flatbook.decide.policy import BASELINES, FlowPolicy, QuotingPolicy
 from flatbook.kernels.caps import cap_bids
 from flatbook.kernels.factors import FOLDED, charge_rows, fold_curvature, fold_gradient
 from flatbook.kernels.quotes import choose_rows, lower_bids, quote_prices, round_outward
@@ -57,6 +58,7 @@ class QuoteInputs:
     maker_fee_rate  of notional, and its cap as a share of the premium
     hedge_cost_rate of the notional hedged
     widen           the loss stop's factor on spreads
+    model           a published model, where the policy quotes by one and enough is known to fit it
     """
 
     exposure: Floats
@@ -68,6 +70,7 @@ class QuoteInputs:
     fee_cap_of_premium: float
     hedge_cost_rate: float
     widen: float
+    model: FittedModel | None = None
 
 
 def flow_liquidity(flow: FlowPolicy, values: ChainValues, size_coin: float, quoted: NDArray[np.bool_]) -> Liquidity:
@@ -113,9 +116,14 @@ def make_quotes(
     inputs: QuoteInputs,
     quoted: NDArray[np.bool_],
 ) -> Quotes:
-    """Quotes for every row that is `quoted`; the others have no bid, no ask and no size."""
+    """Quotes for every row that is `quoted`; the others have no bid, no ask and no size.
+
+    By a published model none is, until there is one.
+    """
     n = values.rows
     charges_risk = quoting.skew == "price_of_risk"
+    if quoting.skew in BASELINES and inputs.model is None:
+        quoted = np.zeros(n, np.bool_)
     shift, width = np.empty(n), np.empty(n)
     if charges_risk:
         _charge(quoting.size_coin, market, values, inputs, shift, width)
@@ -136,6 +144,8 @@ def make_quotes(
         bid,
         ask,
     )
+    if inputs.model is not None:
+        _quote_by_model(inputs.model, flow, values, inputs, np.flatnonzero(quoted), parts, bid, ask)
     return Quotes(_on_the_grid(quoting.size_coin, market, values, parts[0], bid, ask), *parts)
 
 
@@ -160,6 +170,41 @@ def _charge(
         shift,
         width,
     )
+
+
+def model_rows(
+    flow: FlowPolicy, values: ChainValues, size_coin: float, book: tuple[Floats, Floats], rows: Ints
+) -> Rows:
+    """What a published model is told of some rows; `book` is exposure (FACTORS,) and held_coin (chain's rows,)."""
+    seen = (values.years > 0) & (values.vol > 0)
+    liquidity = flow_liquidity(flow, values, size_coin, seen)
+    return Rows(
+        values.loading[rows],
+        Liquidity(liquidity.arrivals_per_year[rows], liquidity.decay_per_usd[rows], liquidity.size[rows]),
+        book[1][rows],
+        book[0],
+    )
+
+
+def _quote_by_model(
+    model: FittedModel,
+    flow: FlowPolicy,
+    values: ChainValues,
+    inputs: QuoteInputs,
+    rows: Ints,
+    parts: Floats,
+    bid: Floats,
+    ask: Floats,
+) -> None:
+    """Adds the model's own spread to the policy's, and puts its inventory charges in place; rows not in `rows` stay."""
+    told = model_rows(flow, values, model.dealer.size_coin, (inputs.exposure, inputs.held_coin), rows)
+    distances, spread = distances_usd(model, told)
+    parts[1, rows] += spread / values.index_usd * inputs.widen
+    for part, price, side, distance in ((2, bid, -1.0, distances.bid), (3, ask, 1.0, distances.ask)):
+        is_quoted = np.isfinite(distance)
+        parts[part, rows] = np.where(is_quoted, distance - spread, 0.0) / values.index_usd
+        wanted = parts[0, rows] + side * (parts[1, rows] + parts[part, rows])
+        price[rows] = np.where(is_quoted, wanted, np.nan)
 
 
 def _on_the_grid(

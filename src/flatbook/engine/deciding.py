@@ -35,6 +35,7 @@ def wanted_quotes(state: State) -> Ints:
         fee_cap_of_premium=float(fees.cap_of_premium or 1),
         hedge_cost_rate=policy.hedging.fee_rate + policy.hedging.half_spread_rate,
         widen=policy.loss_stop.widen_factor if state.risk.stage >= Stage.WIDEN else 1.0,
+        model=state.quoting_model,
     )
     quoted = quotable(policy.quoting, market, values, vol_error)
     state.quotes = make_quotes(policy.quoting, policy.flow, market, values, inputs, quoted)

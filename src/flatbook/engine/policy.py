@@ -1,11 +1,11 @@
 """A policy whole: a maker as one file of data.
 
-The three generations that ship (`primitive`, `intermediate`, `advanced`) are files of this shape: copy one, edit it.
+Those that ship, three generations of the craft and the published models, are files of this shape: copy one, edit it.
 """
 
 from pydantic import Field
 
-from flatbook.decide.policy import FlowPolicy, HedgingPolicy, QuotingPolicy, RiskPricePolicy
+from flatbook.decide.policy import BaselinePolicy, FlowPolicy, HedgingPolicy, QuotingPolicy, RiskPricePolicy
 from flatbook.domain.config import Section
 from flatbook.risk.limits import LimitPolicy, LossStopPolicy
 
@@ -18,6 +18,7 @@ class Policy(Section):
     quoting: QuotingPolicy
     flow: FlowPolicy = FlowPolicy()
     risk_price: RiskPricePolicy = RiskPricePolicy()
+    baseline: BaselinePolicy = BaselinePolicy()
     hedging: HedgingPolicy
     limits: LimitPolicy = LimitPolicy()
     loss_stop: LossStopPolicy = LossStopPolicy()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from flatbook.decide.baselines.chain import FittedModel
 from flatbook.decide.quoting import Quotes
 from flatbook.engine.recording import Recorder
 from flatbook.engine.setup import HEDGING, MAKING, Setup
@@ -35,7 +36,8 @@ class State:
     quotes          the last wanted quotes with their parts; None before the first
     book            the book's exposures and Greeks as of `values`
     risk            the same as the gate bounds it
-    refreshed_ns    when the price of risk was last made
+    quoting_model   the published model that quotes, where the policy names one
+    refreshed_ns    when the price of risk or that model was last made
     stressed_ns     when the stress loss was last computed; 0 to have it computed at the next valuation
     hedged_ns       when the last hedge was sent
     funding_rate_8h the last funding rate seen, NaN before the first
@@ -60,6 +62,7 @@ class State:
     book: BookMeasures = NOTHING_HELD
     risk: BookRisk = field(default_factory=lambda: BookRisk(0.0, 0.0, 0.0, 0.0, Stage.NORMAL))
     risk_price: RiskPrice = field(default_factory=no_risk_price)
+    quoting_model: FittedModel | None = None
     now_ns: int = 0
     events: int = 0
     trades_seen: int = 0

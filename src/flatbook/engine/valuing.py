@@ -1,6 +1,10 @@
 """The valuation stage: the chain is valued as of now, the move explained, the book's risk measured."""
 
-from flatbook.decide.quoting import flow_liquidity
+import numpy as np
+
+from flatbook.decide.baselines.chain import Dealer, fit_model
+from flatbook.decide.policy import BASELINES
+from flatbook.decide.quoting import flow_liquidity, model_rows
 from flatbook.engine.state import State
 from flatbook.risk.gate import BookRisk
 from flatbook.valuation.risk_price import Liquidity, quadratic_risk_price
@@ -52,16 +56,22 @@ def measure_risk(state: State) -> None:
 
 
 def _refresh_risk_price(state: State) -> None:
-    policy = state.setup.policy
-    if "price_of_risk" not in (policy.quoting.skew, policy.hedging.rule):
-        return
-    values = state.values
+    """Takes the covariance and the flow anew into R, or into the published model that quotes."""
+    policy, values = state.setup.policy, state.values
     seen = (values.years > 0) & (values.vol > 0)
     if not seen.any():
         return
-    flow = flow_liquidity(policy.flow, values, policy.quoting.size_coin, seen)
+    covariance, size = state.market.covariance.matrix(), policy.quoting.size_coin
+    if policy.quoting.skew in BASELINES:
+        dealer = Dealer(policy.quoting.skew, policy.baseline, size, policy.risk_price.risk_aversion_per_usd)
+        book = state.book.exposure, state.inventory.size_coin[: values.rows]
+        told = model_rows(policy.flow, values, size, book, np.flatnonzero(seen))
+        state.quoting_model = fit_model(dealer, covariance, told)
+    if "price_of_risk" not in (policy.quoting.skew, policy.hedging.rule):
+        return
+    flow = flow_liquidity(policy.flow, values, size, seen)
     state.risk_price = quadratic_risk_price(
-        state.market.covariance.matrix(),
+        covariance,
         values.loading[seen],
         Liquidity(flow.arrivals_per_year[seen], flow.decay_per_usd[seen], flow.size[seen]),
         policy.risk_price.risk_aversion_per_usd,

@@ -1,4 +1,4 @@
-"""The policies that ship: three generations of a maker, as files to copy and edit."""
+"""The policies that ship, three generations of a maker and the published models, as files to copy and edit."""
 
 import re
 import tomllib

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
-from flatbook.decide.baselines.ladder import Ladder, distances, inventories
+from flatbook.decide.baselines.ladder import Ladder, distances, inventories, stationary_falls
 from flatbook.domain.errors import BadInputError
 
 Floats = NDArray[np.float64]
@@ -76,3 +76,23 @@ def test_quotes_charge_the_fall_of_the_value_and_end_with_the_ladder() -> None:
 def test_a_ladder_has_rungs() -> None:
     with pytest.raises(BadInputError, match="bound of 0 must be 1 or more"):
         inventories(0)
+
+
+@settings(deadline=None)
+@given(st.floats(-18.0, 11.0), st.integers(1, 12), st.floats(-13.0, 13.0))
+def test_tabled_falls_are_those_of_the_ladder(log_ratio: float, bound: int, lots: float) -> None:
+    ratio = float(np.exp(log_ratio))
+    whole = -np.diff(Ladder(ratio * inventories(bound) ** 2, 1.0, 1.0).log_ground_state())
+    tabled = float(stationary_falls(np.array([ratio]), np.array([lots]), bound)[0])
+    if lots + 1 > bound * (1 + 1e-12):
+        assert tabled == np.inf
+    else:
+        expected = np.interp(lots, inventories(bound)[:-1], whole)
+        assert tabled == pytest.approx(float(expected), rel=1e-3, abs=1e-3 * float(np.abs(whole).max()))
+
+
+def test_falls_are_tabled_for_many_ladders_at_once() -> None:
+    ratios, lots = np.array([1e-3, 0.1, 5.0]), np.array([2.0, -1.0, 0.5])
+    together = stationary_falls(ratios, lots, 4)
+    alone = [stationary_falls(ratios[[i]], lots[[i]], 4)[0] for i in range(3)]
+    np.testing.assert_array_equal(together, alone)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.integrate import solve_ivp
 
 from flatbook.decide.baselines.intensity import (
     Distances,
@@ -64,33 +63,36 @@ class VegaBook:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VegaValue:
-    """v on an even grid of the book's vega, and between its points linearly."""
+    """v on an even grid of the book's vega, and between its points by the cubic through the four nearest."""
 
     vega: Floats
     value: Floats
 
     def at(self, vega: Floats | float) -> Floats:
-        """v of a book of that vega."""
-        return np.asarray(np.interp(vega, self.vega, self.value))
+        """v of a book of that vega; beyond the grid, of its end."""
+        return _Cubic.of(self.vega, np.asarray(vega)).value(self.value)
 
 
-def solve(book: VegaBook, time_left: float, points: int = 401, tolerance: float = 1e-6) -> VegaValue:
+def solve(book: VegaBook, time_left: float, points: int = 101, tolerance: float = 1e-6) -> VegaValue:
     """v `time_left` before the horizon.
 
     Domain      points odd, that a flat book is one of them; tolerance of v, relative to its size
     """
+    from scipy.integrate import solve_ivp  # a start that quotes by no such model does not pay for scipy
+
     require_positive("vega book", time_left=time_left)
-    if points < 3 or points % 2 == 0:
-        raise BadInputError(f"vega book: a grid of {points} points must have an odd number of them, 3 or more")
+    if points < 5 or points % 2 == 0:
+        raise BadInputError(f"vega book: a grid of {points} points must have an odd number of them, 5 or more")
     grid = np.linspace(-book.vega_bound, book.vega_bound, points)
     cost = 0.5 * book.risk_aversion * (book.vol_of_vol * grid) ** 2 - book.vol_drift * grid
-    sides = [_Reach.of(book, grid, side) for side in (1, -1)]
+    after = [grid[:, None] + side * book.size * book.vega for side in (1, -1)]
+    sides = [(_within(vega, book.vega_bound), _Cubic.of(grid, vega)) for vega in after]
 
     def gain(_: float, value: Floats) -> Floats:
         rate = -cost
-        for reach in sides:
-            price = (value[:, None] - reach.value(value)) / book.size
-            rate += np.where(reach.within, book.fills.hamiltonian(price), 0.0) @ book.size
+        for is_quoted, cubic in sides:
+            price = (value[:, None] - cubic.value(value)) / book.size
+            rate += np.where(is_quoted, book.fills.hamiltonian(price), 0.0) @ book.size
         return rate
 
     scale = float(np.abs(gain(0.0, np.zeros(points))).max()) * time_left
@@ -112,23 +114,26 @@ def distances(book: VegaBook, value: VegaValue, vega: float) -> Distances:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Reach:
-    """Where a fill of each option leads from each point of the grid; (points, n)."""
+class _Cubic:
+    """Where points lie on an even grid: the four grid points around each, and what each of them weighs.
 
-    within: NDArray[np.bool_]
-    left: NDArray[np.intp]
-    share: Floats
+    A trade's vega may be a small part of the grid's step. Straight lines would then show it no curvature at all, and
+    flatten v a little with every fill.
+    """
+
+    first: NDArray[np.intp]
+    weight: Floats
 
     @classmethod
-    def of(cls, book: VegaBook, grid: Floats, side: int) -> "_Reach":
-        after = grid[:, None] + side * book.size * book.vega
-        place = np.clip((after - grid[0]) / (grid[1] - grid[0]), 0.0, len(grid) - 1.0)
-        left = np.minimum(place.astype(np.intp), len(grid) - 2)
-        return cls(_within(after, book.vega_bound), left, place - left)
+    def of(cls, grid: Floats, points: Floats) -> "_Cubic":
+        place = np.clip((points - grid[0]) / (grid[1] - grid[0]), 0.0, len(grid) - 1.0)
+        first = np.clip(place.astype(np.intp) - 1, 0, len(grid) - 4)
+        x = place - first
+        a, b, c, d = x, x - 1.0, x - 2.0, x - 3.0
+        return cls(first, np.stack([-b * c * d / 6.0, a * c * d / 2.0, -a * b * d / 2.0, a * b * c / 6.0]))
 
     def value(self, value: Floats) -> Floats:
-        below = value[self.left]
-        return np.asarray(below + self.share * (value[self.left + 1] - below))
+        return np.asarray(sum(self.weight[i] * value[self.first + i] for i in range(4)))
 
 
 def _within(vega: Floats, bound: float) -> NDArray[np.bool_]:

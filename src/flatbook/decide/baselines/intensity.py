@@ -15,7 +15,6 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import wrightomega
 
 from flatbook.domain.errors import BadInputError
 
@@ -111,6 +110,8 @@ class LogisticIntensity:
         return np.asarray(self.peak * self._omega(price) / self.slope)
 
     def _omega(self, price: Real) -> Floats:
+        from scipy.special import wrightomega  # a start that quotes by no such model does not pay for scipy
+
         # Wright's ω(x) is W(exp(x)) without the overflow.
         return np.asarray(wrightomega(-1.0 - self.offset - np.multiply(self.slope, price)))
 
