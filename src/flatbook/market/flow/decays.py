@@ -117,12 +117,13 @@ def fit_decays(evidence: Evidence, grid: Floats, prior: Prior, dispersion: Dispe
 
     Counts that hang together are worth less: each likelihood is divided by its dispersion.
     """
-    log_a = np.log(prior.arrivals * np.ones(len(evidence.exposure)))
-    log_k = np.log(prior.decay * np.ones(len(evidence.exposure)))
     count = evidence.arrivals / dispersion.arrivals + prior.worth_arrivals
     exposure = evidence.exposure / dispersion.arrivals + prior.worth_arrivals / prior.arrivals
     ended = evidence.ended / dispersion.ends + prior.worth_ends
     path = evidence.path / dispersion.ends + prior.worth_ends / prior.decay + evidence.hits @ grid / dispersion.arrivals
+    # From what would be exact without quotes: prints alone take one step, which is nothing.
+    log_k = np.log(ended / path)
+    log_a = np.log(count / (exposure + (evidence.quoted * reach(grid, ended / path)).sum(axis=1) / dispersion.arrivals))
     for _ in range(_STEPS):
         a, k = np.exp(log_a), np.exp(log_k)
         quoted = evidence.quoted * reach(grid, k) / dispersion.arrivals

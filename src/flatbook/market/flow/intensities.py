@@ -67,7 +67,7 @@ class IntensityModel:
     least_strength, most_strength   bounds of how many prints a pool counts as for one of its members
     """
 
-    belief_arrivals: float = 700.0
+    belief_arrivals: float = 900.0
     belief_decay: float = 1.0
     belief_prints: float = 2.0
     belief_dispersion: float = 3.0

@@ -60,7 +60,7 @@ class ToxicityModel:
     """
 
     horizon_s: float = 60.0
-    belief_loss: float = 0.1
+    belief_loss: float = 0.2
     belief_sd: float = 0.2
     belief_noise: float = 1.0
     noise_blocks: float = 5.0
