@@ -61,6 +61,7 @@ class Quoting:
     reach           deviations out to which strikes are listed, `strikes` of them an expiry
     stated          whether the venue states forwards
     settle          BTC for coin-settled options, USDC for linear ones
+    decimals        of strikes
     """
 
     half_vol: float = 0.01
@@ -69,6 +70,7 @@ class Quoting:
     strikes: int = 25
     stated: bool = True
     settle: str = "BTC"
+    decimals: int = 2
 
 
 def chain(
@@ -85,7 +87,7 @@ def chain(
     for drawn in expiries:
         at_money = float(drawn.vol(np.zeros(1))[0]) * math.sqrt(drawn.years)
         k = at_money * np.linspace(-how.reach, how.reach, how.strikes)
-        strike = np.round(drawn.forward_usd * np.exp(k), 2)
+        strike = np.round(drawn.forward_usd * np.exp(k), how.decimals)
         true_vol = drawn.vol(np.log(strike / drawn.forward_usd))
         for sign in (1.0, -1.0):
             skewed = rng.uniform(-how.half_vol, how.half_vol, strike.size) if rng else 0.0

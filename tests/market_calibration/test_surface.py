@@ -103,7 +103,7 @@ def test_what_is_not_quoted_enough_is_aged_from_the_last_good_slice_and_says_so(
     thin = thinned(3)
     aged = calibrate(later(thin, 2.0), good).slices[2]
     assert aged.status is SliceStatus.AGED
-    assert aged.reason == "3 strikes quoted on both sides; 5 are needed"
+    assert aged.reason == "strikes quoted on both sides: 3; needed: 5"
     assert aged.fitted_ns == NOW_NS
     assert aged.age_s(NOW_NS + 7_200 * 10**9) == pytest.approx(7_200.0)
     assert aged.error_vol > 2.0 * good.slices[2].error_vol

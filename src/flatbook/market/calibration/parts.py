@@ -27,8 +27,8 @@ class CalibrationModel:
 
     fewest_two_sided    an expiry with fewer strikes quoted on both sides is not fitted: SVI has five parameters
     mid_weight          share of a quote's weight with which a smile inside its band is drawn to the middle
-    shape_error         error of the smile that holds a slice, as a share of its vol at the money: only where quotes are
-                        few does it count, for with less of it smiles of a few hours ago were held to for too long
+    shape_error         error of the smile that holds a slice, as a share of its vol at the money: it counts only where
+                        quotes are few, for with a quarter of it recorded smiles were held to their past for too long
     outlier             a quote missed by more than this many of its deviations contradicts its neighbours ...
     most_outliers       ... but where more than this share of quotes do, nobody knows which are wrong
     smile_error         what five parameters may miss of a good quote, as a share of its vol
@@ -41,7 +41,7 @@ class CalibrationModel:
 
     fewest_two_sided: int = 5
     mid_weight: float = 0.2
-    shape_error: float = 0.25
+    shape_error: float = 1.0
     outlier: float = 4.0
     most_outliers: float = 0.34
     smile_error: float = 0.02
@@ -136,7 +136,7 @@ def own_part(
     if not math.isfinite(bands.forward_usd[at]):
         return "nothing speaks of its forward"
     if two_sided.sum() < model.fewest_two_sided:
-        return f"{two_sided.sum()} strikes quoted on both sides; {model.fewest_two_sided} are needed"
+        return f"strikes quoted on both sides: {two_sided.sum()}; needed: {model.fewest_two_sided}"
     years = float(bands.years[at])
     k, weight = bands.k[of], bands.weight[of]
     level = _level(k[two_sided], bands.vol_mid[of][two_sided])
