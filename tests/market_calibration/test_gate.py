@@ -79,3 +79,11 @@ def test_the_dense_check_sees_each_kind_of_arbitrage() -> None:
     assert EXPIRIES[2].expiry_ns in arbitrages_of(with_params(good, 2, steep.tolist()))
     sharp = [0.3**2 * 0.1, 0.15, -0.4, -0.33, 3e-6]
     assert EXPIRIES[2].expiry_ns in arbitrages_of(with_params(good, 2, sharp))
+
+
+def test_chains_of_one_coin_settled_in_two_currencies_do_not_lend_to_each_other() -> None:
+    inverse, linear = (chain(EXPIRIES, Quoting(tick=1e-9, settle=settle)) for settle in ("BTC", "USDC"))
+    silent = with_rows(later(linear, 1.0), linear.sign != 0.0, bid=np.nan, ask=np.nan)
+    first, second = calibrate_all([inverse, silent])
+    assert len(first.published()) == 3
+    assert second.published() == ()

@@ -26,7 +26,7 @@ def test_bands_are_the_vols_that_were_quoted(settle: str) -> None:
         np.testing.assert_allclose(bands.vol_lo[of], drawn.vol(k) - 0.01, atol=1e-3)
         np.testing.assert_allclose(bands.vol_hi[of], drawn.vol(k) + 0.01, atol=1e-3)
         np.testing.assert_allclose(bands.vol_mid[of], drawn.vol(k), atol=1e-3)
-    assert bands.left_out[0][USED] == 25
+    assert bands.rows[0][USED] == 25
 
 
 def test_every_row_is_accounted_for_by_a_reason() -> None:
@@ -38,9 +38,9 @@ def test_every_row_is_accounted_for_by_a_reason() -> None:
     messy = with_rows(messy, rows % 11 == 4, bid=2.0, ask=np.nan)
     bands = bands_of(messy)
     for at, expiry in enumerate(bands.expiry_ns):
-        assert sum(bands.left_out[at].values()) == int((messy.expiry_ns == expiry).sum())
-        assert set(bands.left_out[at]) <= set(REASONS)
-    told = {reason for left in bands.left_out for reason in left}
+        assert sum(bands.rows[at].values()) == int((messy.expiry_ns == expiry).sum())
+        assert set(bands.rows[at]) <= set(REASONS)
+    told = {reason for left in bands.rows for reason in left}
     assert {"no bid and no ask", "bid above ask", "ask below intrinsic value", "bid above any value"} <= told
 
 
@@ -107,4 +107,4 @@ def test_without_a_forward_nothing_is_said() -> None:
     silent = with_rows(snapshot, snapshot.strike_usd > 0.0, bid=np.nan, forward_usd=np.nan)
     bands = bands_of(silent)
     assert bands.k.size == 0
-    assert bands.left_out[0] == {"no forward": 50}
+    assert bands.rows[0] == {"no forward": 50}

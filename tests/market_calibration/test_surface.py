@@ -81,13 +81,13 @@ def test_a_stale_quote_is_left_out_and_counted() -> None:
     stale = of & (snapshot.strike_usd == strike)
     fooled = with_rows(snapshot, stale, bid=snapshot.bid * 1.8, ask=snapshot.ask * 1.8)
     one, honest = calibrate(fooled).slices[3], calibrate(snapshot).slices[3]
-    assert one.left_out[CONTRADICTS] == 1
+    assert one.rows[CONTRADICTS] == 1
     assert one.atm_vol == pytest.approx(honest.atm_vol, abs=2e-3)
 
 
 def test_quotes_far_beyond_the_reach_do_not_bend_a_smile() -> None:
     snapshot = chain(EXPIRIES, Quoting(tick=1e-9, reach=14.0, strikes=29))
-    assert calibrate(snapshot).slices[1].left_out[FAR] > 0
+    assert calibrate(snapshot).slices[1].rows[FAR] > 0
 
 
 def thinned(strikes: int) -> ChainSnapshot:

@@ -81,7 +81,7 @@ def _row(calibration: Calibration, one: CalibratedSlice) -> Row:
         "least_g": _known(one.least_g),
         "calendar_gap": _known(one.calendar_gap),
         "two_sided_strikes": one.two_sided,
-        "rows": dict(one.left_out),
+        "rows": dict(one.rows),
     }
 
 

@@ -48,7 +48,10 @@ class ForwardErrors:
 
 
 class ForwardSource(NamedTuple):
-    """One source's word on one forward; `weight` is its share in the estimate, 0 for one that was thrown out."""
+    """One source's word on one forward; `weight` is its share in the estimate, 0 for one that was thrown out.
+
+    `name` is "parity", "stated" (the venue's underlying), "carry" (the line between neighbours), or a future's own.
+    """
 
     name: str
     forward_usd: float

@@ -77,14 +77,15 @@ class Verdict:
 
 
 def calibrate_all(snapshots: Iterable[ChainSnapshot], model: CalibrationModel | None = None) -> Iterator[Calibration]:
-    """Each chain in turn, warm from the one before of the same underlying."""
-    before: dict[str, Calibration] = {}
+    """Each chain in turn, warm from the one before of the same underlying and settlement."""
+    before: dict[tuple[str, str], Calibration] = {}
     for snapshot in snapshots:
-        previous = before.get(snapshot.underlying)
+        key = (snapshot.underlying, snapshot.settle)
+        previous = before.get(key)
         if previous and previous.ts_ns > snapshot.ts_ns:
             previous = None
-        before[snapshot.underlying] = calibrate(snapshot, previous, model)
-        yield before[snapshot.underlying]
+        before[key] = calibrate(snapshot, previous, model)
+        yield before[key]
 
 
 def judge(calibrations: Iterable[Calibration], model: CalibrationModel | None = None) -> Verdict:
@@ -133,7 +134,7 @@ def _why(calibration: Calibration, at: int) -> str:
     met = lo[worst] <= one.vol(k)[worst] <= hi[worst]
     quoted = f"{bands.strike_usd[of][worst]:g} quoted {100 * lo[worst]:.0f} to {100 * hi[worst]:.0f}"
     words = [f"{share:.0%} of it from {quoted}, {'which is met' if met else 'missed'}"]
-    words += [f"{count} {CONTRADICTS}" for reason, count in one.left_out.items() if reason == CONTRADICTS]
+    words += [f"{count} {CONTRADICTS}" for reason, count in one.rows.items() if reason == CONTRADICTS]
     return "; ".join(words)
 
 

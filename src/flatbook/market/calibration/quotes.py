@@ -57,7 +57,7 @@ class QuoteBands:
     vol_mid         their middle; NaN where one is absent
     weight          one over the standard error that a band is believed to have, in vol: half its width, a floor and
                     the forward's error, and more where more is quoted than in the median of the expiry
-    left_out        rows of the chain by what became of them, an expiry each
+    rows            rows of the chain by what became of them, a mapping an expiry
     """
 
     expiry_ns: Ints
@@ -70,7 +70,7 @@ class QuoteBands:
     vol_hi: Floats
     vol_mid: Floats
     weight: Floats
-    left_out: tuple[Mapping[str, int], ...]
+    rows: tuple[Mapping[str, int], ...]
 
     def of(self, expiry: int) -> slice:
         """The quotes of one expiry."""
@@ -109,7 +109,7 @@ def quote_bands(snapshot: ChainSnapshot, forwards: Sequence[ForwardEstimate]) ->
         vol_hi=hi,
         vol_mid=0.5 * (lo + hi),
         weight=weight,
-        left_out=tuple(_counted(rows.reason[:-1][snapshot.expiry_ns == expiry]) for expiry in expiry_ns),
+        rows=tuple(_counted(rows.reason[:-1][snapshot.expiry_ns == expiry]) for expiry in expiry_ns),
     )
 
 

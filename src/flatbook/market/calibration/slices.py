@@ -41,7 +41,7 @@ class CalibratedSlice:
     two_sided       strikes quoted on both sides, within two deviations or not
     least_g         least value of Durrleman's function at any strike: no butterfly arbitrage where >= 0
     calendar_gap    least rise of total variance since the published slice before, at any strike; NaN for the first
-    left_out        rows of the chain by what became of them; those used make strikes, of which some are not fitted
+    rows            rows of the chain by what became of them; those used make strikes, of which some are not fitted
     """
 
     expiry_ns: int
@@ -57,7 +57,7 @@ class CalibratedSlice:
     two_sided: int
     least_g: float
     calendar_gap: float
-    left_out: Mapping[str, int]
+    rows: Mapping[str, int]
 
     @property
     def is_published(self) -> bool:

@@ -190,5 +190,5 @@ def _slice(
         two_sided=int(np.isfinite(bands.vol_mid[bands.of(at)]).sum()),
         least_g=math.nan if row is None else float(fit.least_g[row]),
         calendar_gap=math.nan if row is None else float(fit.calendar_gap[row]),
-        left_out={**bands.left_out[at], **(part.left_out if part else {})},
+        rows={**bands.rows[at], **(part.left_out if part else {})},
     )
