@@ -58,17 +58,18 @@ def rate(work: Work, seconds: float | None) -> str:
 def table(done: list[tuple[Work, list[Result]]]) -> Table:
     """One row a contender: its rate, and how many times as fast ours is."""
     shown = Table(title=f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors")
-    for heading in ("work", "contender", "time", "ours / theirs", "bar", ""):
-        shown.add_column(heading, justify="right" if heading in ("time", "ours / theirs", "bar") else "left")
+    for heading in ("work", "contender", "time", "ours / theirs", "p99 / p50", "bar", ""):
+        shown.add_column(heading, justify="left" if heading in ("work", "contender", "") else "right")
     for work, results in done:
         for position, result in enumerate(results):
             ratio = "" if position == 0 or result.ours_is_faster is None else f"{result.ours_is_faster:.3g} x"
             verdict = {True: "holds", False: "DOES NOT HOLD", None: result.absent}[result.holds]
             bar = f">= {result.bar:g} x" if result.bar is not None else ""
             bar = f"<= {rate(work, result.most_seconds)}" if result.most_seconds is not None else bar
-            shown.add_row(
-                work.name if position == 0 else "", result.name, rate(work, result.seconds), ratio, bar, verdict
-            )
+            bar = f"p99 <= {result.most_tail:g} x" if result.most_tail is not None else bar
+            tail = "" if result.tail is None else f"{result.tail:.2g}"
+            name = work.name if position == 0 else ""
+            shown.add_row(name, result.name, rate(work, result.seconds), ratio, tail, bar, verdict)
         if work.note:
             shown.add_row("", work.note)
         shown.add_section()

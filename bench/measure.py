@@ -35,7 +35,8 @@ class Bar:
 class Work:
     """One piece of work: `size` items of it a turn, rated in `unit`; ours first among the contenders.
 
-    `most_seconds` is a bar on our own time, for work whose limit is a clock and not a peer.
+    `most_seconds` is a bar on our own time, for work whose limit is a clock and not a peer; `most_tail` one on our
+    slowest turn in a hundred against the median.
     """
 
     name: str
@@ -45,11 +46,12 @@ class Work:
     bars: Sequence[Bar] = field(default=())
     note: str = ""
     most_seconds: float | None = None
+    most_tail: float | None = None
 
 
 @dataclass(frozen=True)
 class Result:
-    """One contender's time, and how many times as fast ours is."""
+    """One contender's time, how many times as fast ours is, and its slowest turn in a hundred over its median."""
 
     name: str
     seconds: float | None
@@ -57,10 +59,14 @@ class Result:
     bar: float | None
     absent: str = ""
     most_seconds: float | None = None
+    tail: float | None = None
+    most_tail: float | None = None
 
     @property
     def holds(self) -> bool | None:
         """Whether the bar is met; None without a bar or a measurement."""
+        if self.most_tail is not None and self.tail is not None:
+            return self.tail <= self.most_tail
         if self.most_seconds is not None and self.seconds is not None:
             return self.seconds <= self.most_seconds
         if self.bar is None or self.ours_is_faster is None:
@@ -101,6 +107,16 @@ def compare(work: Work, seconds: float = 3.0, least_turns: int = 7) -> list[Resu
     for contender in work.contenders:
         time_taken = times.get(contender.name)
         ratio = None if time_taken is None else time_taken / ours
-        most = work.most_seconds if contender is work.contenders[0] else None
-        results.append(Result(contender.name, time_taken, ratio, bars.get(contender.name), contender.absent, most))
+        is_ours = contender is work.contenders[0]
+        most, most_tail = (work.most_seconds, work.most_tail) if is_ours else (None, None)
+        tail = tail_of(taken[contender.name])
+        bar = bars.get(contender.name)
+        results.append(Result(contender.name, time_taken, ratio, bar, contender.absent, most, tail, most_tail))
     return results
+
+
+def tail_of(turns: Sequence[float]) -> float | None:
+    """The slowest turn in a hundred over the median; None where there were too few to say."""
+    if len(turns) < 200:
+        return None
+    return statistics.quantiles(turns, n=100)[98] / statistics.median(turns)
