@@ -53,6 +53,11 @@ class QuotingPolicy(Section):
 class FlowPolicy(Section):
     """What flow our quotes are believed to meet: it sets the price of risk and the model spread."""
 
+    source: Literal["belief", "estimate"] = Field(
+        default="belief",
+        description="whether the price of risk takes flow from the fields below, or as estimated from the tape and, "
+        "until that shows anything, from them; published models take the fields",
+    )
     trades_per_day: Positive = Field(
         default=2000.0, description="trades a day, both sides, that would meet quotes at fair"
     )

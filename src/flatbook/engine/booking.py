@@ -63,6 +63,9 @@ def _take_fill(state: State, fill: Fill) -> bool:
         )
     if state.ledger.book_fill(fill, HEDGING if is_hedge else MAKING) is None:
         return False
+    if state.flow is not None and not is_hedge:
+        row = state.market.universe.row_of[fill.instrument]
+        state.flow.take_fill(fill, row, state.market.universe.instruments[row])
     # The edge and the hedge's cost are against the mark of the moment, not of the last requote.
     valuing.mark(state)
     fee_usd = risk_amount(fill.fee_units, state.setup.underlying) * state.values.index_usd

@@ -20,6 +20,7 @@ def take_market(state: State, event: AnyEvent) -> bool:
             moved = _index_moved(state)
         case TradePrint():
             slot = state.market.take_trade(event)
+            _tell_flow(state, event)
             _count_tape(state, event)
             moved = slot is not None and _surface_moved(state)
         case ChainQuotes() if event.underlying == state.setup.underlying:
@@ -42,6 +43,14 @@ def _count_tape(state: State, event: TradePrint) -> None:
         state.trades_seen += 1
         if not event.off_book:
             state.recorder.tape_usd += event.size_lots * state.market.universe.lot_coin[row] * event.index_usd
+
+
+def _tell_flow(state: State, event: TradePrint) -> None:
+    row = state.market.universe.row_of.get(event.instrument)
+    if state.flow is None or row is None or event.off_book:
+        return
+    resting_ticks = state.table.resting_ticks(row, -event.taker_side)
+    state.flow.take_print(event, row, state.market.universe.instruments[row], resting_ticks)
 
 
 def _index_moved(state: State) -> bool:

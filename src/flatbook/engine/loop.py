@@ -29,6 +29,7 @@ class Engine:
         _advance(state, event)
         moved = listening.take_market(state, event)
         if not state.is_trading:
+            valuing.watch_warm_up(state)
             return Effects(state.now_ns)
         due = valuing.is_due(state)
         if not state.values.ts_ns:
@@ -53,3 +54,5 @@ def _advance(state: State, event: AnyEvent) -> None:
         )
     state.now_ns = event.local_ts_ns
     state.events += 1
+    if state.flow is not None:
+        state.flow.advance(state.now_ns)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from flatbook.decide.baselines.chain import FittedModel
 from flatbook.decide.quoting import Quotes
+from flatbook.engine.flow_watch import FlowWatch
 from flatbook.engine.recording import Recorder
 from flatbook.engine.setup import HEDGING, MAKING, Setup
 from flatbook.execution.orders import Orders
@@ -36,6 +37,7 @@ class State:
     quotes          the last wanted quotes with their parts; None before the first
     book            the book's exposures and Greeks as of `values`
     risk            the same as the gate bounds it
+    flow            order flow as watched; None where the policy asks nothing of it
     quoting_model   the published model that quotes, where the policy names one
     refreshed_ns    when the price of risk or that model was last made
     stressed_ns     when the stress loss was last computed; 0 to have it computed at the next valuation
@@ -54,6 +56,7 @@ class State:
     orders: Orders
     table: QuoteTable
     recorder: Recorder
+    flow: FlowWatch | None = None
     values: ChainValues = field(default_factory=ChainValues)
     spare: ChainValues = field(default_factory=ChainValues)
     valued_level: Floats = field(default_factory=lambda: np.zeros(0))
@@ -90,6 +93,7 @@ class State:
             Orders(),
             QuoteTable(market.universe.capacity),
             Recorder(setup.sample_ns),
+            FlowWatch.of(setup.policy),
         )
 
     @property
@@ -98,10 +102,14 @@ class State:
         return self.values.index_usd
 
     @property
+    def knows_market(self) -> bool:
+        """Whether there is an option and an index to value it by."""
+        return self.market.universe.count > 0 and bool(np.isfinite(self.market.forwards.index_usd))
+
+    @property
     def is_trading(self) -> bool:
         """Whether the warm-up is over and the market is known well enough to value anything."""
-        known = self.market.universe.count > 0 and bool(np.isfinite(self.market.forwards.index_usd))
-        return known and self.now_ns >= self.setup.trade_from_ns
+        return self.knows_market and self.now_ns >= self.setup.trade_from_ns
 
     def equity_usd(self) -> float:
         """The book's worth in USD at the last valuation, collateral apart."""

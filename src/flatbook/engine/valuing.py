@@ -5,12 +5,15 @@ import numpy as np
 from flatbook.decide.baselines.chain import Dealer, fit_model
 from flatbook.decide.policy import BASELINES
 from flatbook.decide.quoting import flow_liquidity, model_rows
+from flatbook.domain.units import NS_PER_SECOND
 from flatbook.engine.state import State
 from flatbook.risk.gate import BookRisk
 from flatbook.valuation.risk_price import Liquidity, quadratic_risk_price
 from flatbook.valuation.scenarios import ShockGrid, scenario_pnl_usd, worst_loss_usd
 
 _GRID = ShockGrid()
+
+_WATCH_EVERY_NS = 10 * NS_PER_SECOND
 
 
 def is_due(state: State) -> bool:
@@ -24,11 +27,26 @@ def mark(state: State) -> None:
     perp_before = state.perp_price_usd
     after.revalue(state.market, state.now_ns)
     state.values, state.spare = after, before
+    if state.flow is not None:
+        state.flow.see(after, state.market.universe.sign[: after.rows])
     if before.ts_ns:
         state.pnl.market_moved(before, after, state.inventory, perp_before, state.perp_price_usd)
     state.inventory.age(state.now_ns)
     state.valued_level = state.market.surface.levels(state.market.universe.slots)
     state.valued_basis = state.market.forwards.basis[: state.market.universe.slots].copy()
+
+
+def watch_warm_up(state: State) -> None:
+    """While nothing is quoted yet: values the chain from time to time, for order flow to be measured against."""
+    market, watched = state.market, state.spare
+    if state.flow is None or not state.knows_market:
+        return
+    moved = (
+        not abs(market.forwards.index_usd / watched.index_usd - 1) <= state.setup.policy.quoting.index_cutoff_bp * 1e-4
+    )
+    if moved or state.now_ns - watched.ts_ns >= _WATCH_EVERY_NS:
+        watched.revalue(market, state.now_ns)
+        state.flow.see(watched, market.universe.sign[: watched.rows])
 
 
 def measure_risk(state: State) -> None:
@@ -69,7 +87,11 @@ def _refresh_risk_price(state: State) -> None:
         state.quoting_model = fit_model(dealer, covariance, told)
     if "price_of_risk" not in (policy.quoting.skew, policy.hedging.rule):
         return
-    flow = flow_liquidity(policy.flow, values, size, seen)
+    flow = None
+    if state.flow is not None:
+        flow = state.flow.liquidity(values, state.market.universe.sign[: values.rows], size)
+    if flow is None:
+        flow = flow_liquidity(policy.flow, values, size, seen)
     state.risk_price = quadratic_risk_price(
         covariance,
         values.loading[seen],

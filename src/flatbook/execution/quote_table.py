@@ -29,6 +29,11 @@ class QuoteTable:
         self.grid = np.concatenate([self.grid, more], axis=1)
         self.unsure = np.concatenate([self.unsure, np.zeros(more.shape[1], np.bool_)])
 
+    def resting_ticks(self, row: int, side: int) -> int | None:
+        """Price of our bid (`side` +1) or ask (-1); None where there is none."""
+        at = _LOTS_OF[side]
+        return int(self.grid[at - 1, row]) if row < self.grid.shape[1] and self.grid[at, row] else None
+
     def differing(self, wanted: Ints) -> Ints:
         """Rows whose resting quote is not the wanted one, or is not surely known, rising."""
         rows = np.empty(wanted.shape[1], np.int64)
