@@ -2,7 +2,7 @@
 
 from flatbook.report import formats
 from flatbook.report.charts import Frames, hedge_reasons
-from flatbook.report.gamma_rent import carry, gamma_rent
+from flatbook.report.gamma_rent import CarryRow, RentRow, carry, gamma_rent
 from flatbook.report.markup import Column, Html, figure, nothing, section, signed_bar, table, tag, toned
 from flatbook.report.summary import Summary
 from flatbook.report.tables import PARTS
@@ -99,65 +99,65 @@ def rent_section(series: Frames) -> Html:
         "Gamma earns half its size times the square of each move, and theta is its rent: on a day that moves more than "
         "breaks even a long-gamma book gains, else a short one. Hedges in perpetuals are basis positions too."
     )
-    rents, carries = gamma_rent(series), carry(series)
+    rents = gamma_rent(series)
     if not rents:
         return section("rent", "Gamma rent and carry", note, nothing("No exposure was recorded."))
-    return section(
-        "rent",
-        "Gamma rent and carry",
-        note,
-        table(
-            (
-                Column("From", "UTC", is_number=False),
-                Column("Book", is_number=False),
-                Column("Gamma", "USD per 1 %, mean"),
-                Column("Moved", "scaled to a day"),
-                Column("Break even", "of a day"),
-                Column("Gamma", "USD"),
-                Column("Rent", "theta, USD"),
-                Column("Hedging", "USD"),
-                Column("Net", "USD"),
-            ),
-            (
-                (
-                    formats.moment(row.ts_ns),
-                    row.role,
-                    formats.usd(row.gamma_1pct_usd),
-                    formats.share(row.realised_move, 2),
-                    formats.share(row.break_even_move, 2),
-                    formats.usd(row.gamma_usd, signed=True),
-                    formats.usd(row.theta_usd, signed=True),
-                    formats.usd(-row.hedging_usd, signed=True),
-                    toned(row.net_usd, formats.usd(row.net_usd, signed=True)),
-                )
-                for row in rents
-            ),
-        ),
-        tag("h3", "Hedges as basis positions"),
-        table(
-            (
-                Column("From", "UTC", is_number=False),
-                Column("Basis position", is_number=False),
-                Column("Held", "USD, mean"),
-                Column("Funding", "USD"),
-                Column("Basis", "USD"),
-                Column("Net", "USD"),
-                Column("Funding", "a year, of what was held"),
-            ),
-            (
-                (
-                    formats.moment(row.ts_ns),
-                    row.role,
-                    formats.usd(row.position_usd),
-                    formats.usd(row.funding_usd, signed=True),
-                    formats.usd(row.basis_usd, signed=True),
-                    toned(row.net_usd, formats.usd(row.net_usd, signed=True)),
-                    formats.share(row.funding_rate),
-                )
-                for row in carries
-            ),
-        ),
+    basis = tag("h3", "Hedges as basis positions")
+    return section("rent", "Gamma rent and carry", note, _rents(rents), basis, _carries(carry(series)))
+
+
+def _rents(rents: tuple[RentRow, ...]) -> Html:
+    columns = (
+        Column("From", "UTC", is_number=False),
+        Column("Book", is_number=False),
+        Column("Gamma", "USD per 1 %, mean"),
+        Column("Moved", "scaled to a day"),
+        Column("Break even", "of a day"),
+        Column("Gamma", "USD"),
+        Column("Rent", "theta, USD"),
+        Column("Hedging", "USD"),
+        Column("Net", "USD"),
     )
+    rows = [
+        (
+            formats.moment(row.ts_ns),
+            row.role,
+            formats.usd(row.gamma_1pct_usd),
+            formats.share(row.realised_move, 2),
+            formats.share(row.break_even_move, 2),
+            formats.usd(row.gamma_usd, signed=True),
+            formats.usd(row.theta_usd, signed=True),
+            formats.usd(-row.hedging_usd, signed=True),
+            toned(row.net_usd, formats.usd(row.net_usd, signed=True)),
+        )
+        for row in rents
+    ]
+    return table(columns, rows)
+
+
+def _carries(carries: tuple[CarryRow, ...]) -> Html:
+    columns = (
+        Column("From", "UTC", is_number=False),
+        Column("Basis position", is_number=False),
+        Column("Held", "USD, mean"),
+        Column("Funding", "USD"),
+        Column("Basis", "USD"),
+        Column("Net", "USD"),
+        Column("Funding", "a year, of what was held"),
+    )
+    rows = [
+        (
+            formats.moment(row.ts_ns),
+            row.role,
+            formats.usd(row.position_usd),
+            formats.usd(row.funding_usd, signed=True),
+            formats.usd(row.basis_usd, signed=True),
+            toned(row.net_usd, formats.usd(row.net_usd, signed=True)),
+            formats.share(row.funding_rate),
+        )
+        for row in carries
+    ]
+    return table(columns, rows)
 
 
 def smile_section(series: Frames) -> Html:
