@@ -67,6 +67,8 @@ def _takes(field: FieldInfo) -> str:
         return ", ".join(_toml(value) for value in typing.get_args(field.annotation))
     if field.annotation is str:
         return "text"
+    if field.annotation is bool:
+        return "true, false"
     bounds = {key: value for limit in field.metadata for key, value in _limits(limit)}
     match bounds:
         case {"ge": low, "le": high}:

@@ -6,6 +6,7 @@ Those that ship, three generations of the craft and the published models, are fi
 from pydantic import Field
 
 from flatbook.decide.policy import BaselinePolicy, FlowPolicy, HedgingPolicy, QuotingPolicy, RiskPricePolicy
+from flatbook.decide.rfq.policy import RfqPolicy
 from flatbook.domain.config import Section
 from flatbook.risk.limits import LimitPolicy, LossStopPolicy
 
@@ -20,5 +21,6 @@ class Policy(Section):
     risk_price: RiskPricePolicy = RiskPricePolicy()
     baseline: BaselinePolicy = BaselinePolicy()
     hedging: HedgingPolicy
+    rfq: RfqPolicy = RfqPolicy()
     limits: LimitPolicy = LimitPolicy()
     loss_stop: LossStopPolicy = LossStopPolicy()

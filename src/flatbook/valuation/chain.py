@@ -7,6 +7,7 @@ from flatbook.kernels.black import FULL_ROWS, price_full
 from flatbook.kernels.chain import FACTORS, SLOT_ROWS, spread_slots
 from flatbook.kernels.factors import PRIMITIVES, load_factors, map_factors
 from flatbook.market.market import Market
+from flatbook.market.snapshot import MarketSnapshot
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -85,6 +86,35 @@ class ChainValues:
         loading = np.empty((self.rows, FACTORS))
         load_factors(self.index_usd, self.slot, self.factor_map, self.forward_usd, self.moneyness, self.greeks, loading)
         return loading
+
+    @classmethod
+    def of_snapshot(
+        cls, snapshot: MarketSnapshot, expiry: Ints, strike_usd: Floats, sign: Floats, tenor_years: Floats
+    ) -> "ChainValues":
+        """Options by place of their expiry in a snapshot, strike and sign, (n,) each, a row each."""
+        values = cls()
+        values._allocate(len(expiry))
+        values._allocate_slots(len(snapshot.expiry_ns))
+        values._slots[0], values._slots[1] = snapshot.forward_usd, snapshot.years
+        values._slots[2:] = snapshot.slices.T
+        values.slot, values.ts_ns, values.index_usd = expiry, snapshot.ts_ns, snapshot.index_usd
+        map_factors(tenor_years, snapshot.years, values.factor_map)
+        order = np.argsort(expiry, kind="stable")
+        first = np.flatnonzero(np.diff(expiry[order], prepend=-1, append=-1))
+        spread_slots(
+            order,
+            first,
+            expiry[order][first[:-1]],
+            strike_usd[order],
+            values._slots,
+            values.forward_usd,
+            values.years,
+            values.vol,
+            values.moneyness,
+        )
+        price_full(values.forward_usd, strike_usd, values.vol, values.years, sign, values.greeks)
+        np.divide(values.greeks[PRICE], values.forward_usd, out=values.fair_coin)
+        return values
 
     def copy_from(self, other: "ChainValues") -> None:
         """Becomes a copy of `other`, in place where the sizes agree."""
