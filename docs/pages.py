@@ -103,6 +103,8 @@ def _generation(name: str) -> tuple[bool, int, str]:
 
 def _toml(value: object) -> str:
     """As the file would have it; no powers of ten, which people misread."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
         return f"{value:_.12f}".rstrip("0").rstrip(".")
     return f'`"{value}"`'
