@@ -21,7 +21,8 @@ from flatbook.decide.baselines.evaluation import certainty_equivalent
 from flatbook.decide.baselines.gueant import Assets
 from flatbook.decide.baselines.intensity import Distances, ExponentialIntensity
 from flatbook.kernels.chain import FACTORS
-from flatbook.kernels.factors import FOLDED, PRIMITIVES, charge_rows, fold_curvature, fold_gradient
+from flatbook.kernels.charges import FOLDED, charge_rows, fold_curvature, fold_gradient
+from flatbook.kernels.factors import PRIMITIVES
 from flatbook.kernels.quotes import TERMS, quote_prices
 from flatbook.valuation.risk_price import Liquidity, RiskPrice, quadratic_risk_price
 

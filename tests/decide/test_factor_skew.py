@@ -14,15 +14,8 @@ from flatbook.decide.baselines.glft import Glft
 from flatbook.decide.baselines.gueant import Assets
 from flatbook.decide.baselines.intensity import ExponentialIntensity
 from flatbook.kernels.chain import FACTORS
-from flatbook.kernels.factors import (
-    FOLDED,
-    PRIMITIVES,
-    charge_rows,
-    fold_curvature,
-    fold_gradient,
-    load_factors,
-    map_factors,
-)
+from flatbook.kernels.charges import FOLDED, charge_rows, fold_curvature, fold_gradient
+from flatbook.kernels.factors import PRIMITIVES, load_factors, map_factors
 from flatbook.market.covariance import CovarianceModel
 from flatbook.valuation.risk_price import Liquidity, quadratic_risk_price
 

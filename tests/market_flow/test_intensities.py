@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from flatbook.market.flow.crowds import LEVELS
 from numpy.typing import NDArray
 
 from flatbook.domain.errors import BadInputError, ConfigurationError
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_SECOND, NS_PER_YEAR
 from flatbook.market.flow.buckets import NOWHERE, FlowBuckets
+from flatbook.market.flow.crowds import LEVELS
 from flatbook.market.flow.intensities import FitStatus, FlowIntensities, Intensities, IntensityModel
 
 Floats = NDArray[np.float64]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flatbook.market.flow.crowds import LEVELS
 from numpy.typing import NDArray
 
+from flatbook.market.flow.crowds import LEVELS
 from flatbook.market.flow.decays import Decays, Dispersion, Evidence, Prior, fit_decays
 from flatbook.market.flow.markouts import EDGE_UNITS, UNITS
 from flatbook.store.session import open_session

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from flatbook.decide.baselines.chain import FittedModel, Rows, distances_usd
 from flatbook.decide.policy import BASELINES, FlowPolicy, QuotingPolicy
 from flatbook.kernels.caps import cap_bids
-from flatbook.kernels.factors import FOLDED, charge_rows, fold_curvature, fold_gradient
 from flatbook.kernels.quotes import choose_rows, lower_bids, quote_prices, round_outward
+from flatbook.kernels.requote import requote
 from flatbook.market.market import Market
 from flatbook.valuation.chain import VEGA, ChainValues
 from flatbook.valuation.risk_price import Liquidity, RiskPrice
@@ -116,60 +116,40 @@ def make_quotes(
     inputs: QuoteInputs,
     quoted: NDArray[np.bool_],
 ) -> Quotes:
-    """Quotes for every row that is `quoted`; the others have no bid, no ask and no size.
-
-    By a published model none is, until there is one.
-    """
-    n = values.rows
-    charges_risk = quoting.skew == "price_of_risk"
-    if quoting.skew in BASELINES and inputs.model is None:
-        quoted = np.zeros(n, np.bool_)
-    shift, width = np.empty(n), np.empty(n)
-    if charges_risk:
-        _charge(quoting.size_coin, market, values, inputs, shift, width)
-    parts = np.empty((4, n))
-    bid, ask = np.empty(n), np.empty(n)
-    quote_prices(
+    """Quotes for every row that is `quoted`; the others have no bid, no ask and no size."""
+    if quoting.skew in BASELINES:
+        return _quotes_by_model(quoting, flow, market, values, inputs, quoted)
+    ladders, columns = market.universe.ladders(), market.universe.ladders().columns
+    parts, grid = np.empty((4, values.rows)), np.empty((4, values.rows), np.int64)
+    requote(
         values.index_usd,
+        quoting.size_coin,
         _terms(quoting, flow, inputs),
-        charges_risk,
         quoted.view(np.int8),
-        values.greeks,
-        values.forward_usd,
-        inputs.vol_error,
-        inputs.held_coin,
-        shift,
-        width,
-        parts,
-        bid,
-        ask,
-    )
-    if inputs.model is not None:
-        _quote_by_model(inputs.model, flow, values, inputs, np.flatnonzero(quoted), parts, bid, ask)
-    return Quotes(_on_the_grid(quoting.size_coin, market, values, parts[0], bid, ask), *parts)
-
-
-def _charge(
-    size_coin: float, market: Market, values: ChainValues, inputs: QuoteInputs, shift: Floats, width: Floats
-) -> None:
-    """R(x + g) - R(x) of each row, as what shifts both of its quotes and what widens them."""
-    ladders = market.universe.ladders()
-    folded = np.empty((FOLDED, len(values.factor_map)))
-    fold_gradient(values.factor_map, inputs.risk_price.gradient(inputs.exposure), folded)
-    fold_curvature(values.factor_map, inputs.risk_price.curvature, folded)
-    charge_rows(
-        values.index_usd,
+        quoting.skew == "price_of_risk",
+        inputs.risk_price.gradient(inputs.exposure),
+        inputs.risk_price.curvature,
+        values.factor_map,
+        ladders.walk,
         ladders.order,
+        ladders.later,
         ladders.first,
         ladders.run_slot,
-        folded,
+        columns.strike_usd,
+        columns.sign,
+        columns.tick,
+        columns.lot_coin,
+        columns.tick_above,
+        columns.tick_coarse,
         values.forward_usd,
         values.moneyness,
         values.greeks,
-        size_coin,
-        shift,
-        width,
+        inputs.vol_error,
+        inputs.held_coin,
+        parts,
+        grid,
     )
+    return Quotes(grid, *parts)
 
 
 def model_rows(
@@ -186,7 +166,31 @@ def model_rows(
     )
 
 
-def _quote_by_model(
+def _quotes_by_model(
+    quoting: QuotingPolicy,
+    flow: FlowPolicy,
+    market: Market,
+    values: ChainValues,
+    inputs: QuoteInputs,
+    quoted: NDArray[np.bool_],
+) -> Quotes:
+    """By a published model; none until there is one. Its own spread is added to the policy's, its charges lean."""
+    n, model = values.rows, inputs.model
+    rows = np.flatnonzero(quoted) if model is not None else np.zeros(0, np.int64)
+    parts, (none, bid, ask) = np.empty((4, n)), np.empty((3, n))
+    chosen = np.zeros(n, np.int8)
+    chosen[rows] = 1
+    terms, error = _terms(quoting, flow, inputs), inputs.vol_error
+    quote_prices(
+        values.index_usd, terms, False, chosen, values.greeks, values.forward_usd, error, inputs.held_coin,
+        none, none, parts, bid, ask,
+    )  # fmt: skip
+    if model is not None:
+        _lean_by_model(model, flow, values, inputs, rows, parts, bid, ask)
+    return Quotes(_on_the_grid(quoting.size_coin, market, values, parts[0], bid, ask), *parts)
+
+
+def _lean_by_model(
     model: FittedModel,
     flow: FlowPolicy,
     values: ChainValues,
@@ -196,7 +200,6 @@ def _quote_by_model(
     bid: Floats,
     ask: Floats,
 ) -> None:
-    """Adds the model's own spread to the policy's, and puts its inventory charges in place; rows not in `rows` stay."""
     told = model_rows(flow, values, model.dealer.size_coin, (inputs.exposure, inputs.held_coin), rows)
     distances, spread = distances_usd(model, told)
     parts[1, rows] += spread / values.index_usd * inputs.widen
@@ -211,17 +214,16 @@ def _on_the_grid(
     size_coin: float, market: Market, values: ChainValues, fair_coin: Floats, bid: Floats, ask: Floats
 ) -> Ints:
     """Rounded outward to the tick; a bid that would make an arbitrage against our own asks gives way."""
-    universe, n = market.universe, values.rows
-    tick, above, coarse = universe.tick[:n], universe.tick_above[:n], universe.tick_coarse[:n]
-    bid_ticks, ask_ticks = np.empty(n, np.int64), np.empty(n, np.int64)
+    ladders = market.universe.ladders()
+    _, strike, sign, tick, lot, above, coarse = ladders.columns
+    (bid_ticks, ask_ticks), cap = np.empty((2, values.rows), np.int64), np.empty(values.rows)
     round_outward(bid, ask, tick, above, coarse, bid_ticks, ask_ticks)
-    ladders, cap = universe.ladders(), np.empty(n)
     cap_bids(
         ladders.order,
         ladders.later,
         ladders.first,
-        universe.strike_usd[:n],
-        universe.sign[:n],
+        strike,
+        sign,
         values.forward_usd,
         fair_coin,
         tick,
@@ -229,8 +231,8 @@ def _on_the_grid(
         ask_ticks,
         cap,
     )
-    grid = np.empty((4, n), np.int64)
-    lower_bids(size_coin, cap, tick, universe.lot_coin[:n], above, coarse, bid_ticks, ask_ticks, grid)
+    grid = np.empty((4, values.rows), np.int64)
+    lower_bids(size_coin, cap, tick, lot, above, coarse, bid_ticks, ask_ticks, grid)
     return grid
 
 

@@ -23,7 +23,7 @@ def wanted_quotes(state: State) -> Ints:
     setup, values, market = state.setup, state.values, state.market
     policy = setup.policy
     _, slice_error = market.surface.levels_and_errors(market.universe.slots, state.now_ns)
-    vol_error = slice_error[market.universe.slot[: values.rows]]
+    vol_error = slice_error.take(values.slot)
     fees = market.universe.instruments[0].spec.fees
     inputs = QuoteInputs(
         exposure=state.book.exposure,
@@ -112,7 +112,7 @@ def _stamp(state: State, effects: Effects) -> None:
     if effects.quotes is not None:
         quotes = effects.quotes
         for column in (quotes.row, quotes.bid_ticks, quotes.bid_lots, quotes.ask_ticks, quotes.ask_lots):
-            digest.update(column.tobytes())
+            digest.update(column.data)
     for order in effects.orders:
         intent = order.intent
         digest.update(

@@ -1,6 +1,7 @@
 """What a run is made of, before it starts."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import NS_PER_MINUTE
@@ -32,7 +33,7 @@ class Setup:
     sample_ns: int = NS_PER_MINUTE
     stress_every_ns: int = NS_PER_MINUTE
 
-    @property
+    @cached_property
     def hedge(self) -> Instrument:
         """The perpetual that hedges."""
         return self.reference.instrument(f"{self.underlying}-PERPETUAL")

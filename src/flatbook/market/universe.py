@@ -5,7 +5,7 @@ in every array of the system. Expiries get slots the same way.
 """
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +28,28 @@ class Ladders:
     later       the row of the same right and strike at the next expiry that lists it, -1 where there is none
     first       where each expiry's run begins in `order`, and at the end its length
     run_slot    the slot of each run
-    strike_usd  the strikes in that order
+    walk        rows by expiry and then as listed: where an expiry was listed in one go, its rows are neighbours
+    columns     the columns of the rows that there are
     """
 
     order: NDArray[np.int64]
     later: NDArray[np.int64]
     first: NDArray[np.int64]
     run_slot: NDArray[np.int64]
+    walk: NDArray[np.int64]
+    columns: "Columns"
+
+
+class Columns(NamedTuple):
+    """What does not change about each option, shape (rows,); as in `Universe`."""
+
+    slot: NDArray[np.int64]
     strike_usd: NDArray[np.float64]
+    sign: NDArray[np.float64]
+    tick: NDArray[np.float64]
+    lot_coin: NDArray[np.float64]
+    tick_above: NDArray[np.int64]
+    tick_coarse: NDArray[np.int64]
 
 
 class Universe:
@@ -143,7 +157,17 @@ class Universe:
             farther[chain] = row
         slots = self.slot[order]
         first = np.flatnonzero(np.diff(slots, prepend=-1, append=-1)).astype(np.int64)
-        return Ladders(order, later, first, slots[first[:-1]], self.strike_usd[order])
+        columns = Columns(
+            self.slot[used],
+            self.strike_usd[used],
+            self.sign[used],
+            self.tick[used],
+            self.lot_coin[used],
+            self.tick_above[used],
+            self.tick_coarse[used],
+        )
+        walk = np.argsort(expiry_ns, kind="stable").astype(np.int64)
+        return Ladders(order, later, first, slots[first[:-1]], walk, columns)
 
     def slots_by_expiry(self, after_ns: int) -> NDArray[np.int64]:
         """The slots that expire after `after_ns`, nearest first."""

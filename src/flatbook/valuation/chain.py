@@ -53,22 +53,22 @@ class ChainValues:
             self._allocate(universe.count)
         if universe.slots != self._slots.shape[1]:
             self._allocate_slots(universe.slots)
-        self.slot = universe.slot[: universe.count]
         ladders = universe.ladders()
+        self.slot = ladders.columns.slot
         self._take_slots(market, now_ns)
         spread_slots(
-            ladders.order,
+            ladders.walk,
             ladders.first,
             ladders.run_slot,
-            ladders.strike_usd,
+            ladders.columns.strike_usd,
             self._slots,
             self.forward_usd,
             self.years,
             self.vol,
             self.moneyness,
         )
-        strike, sign = universe.strike_usd[: self.rows], universe.sign[: self.rows]
-        price_full(self.forward_usd, strike, self.vol, self.years, sign, self.greeks)
+        columns = ladders.columns
+        price_full(self.forward_usd, columns.strike_usd, self.vol, self.years, columns.sign, self.greeks)
         np.divide(self.greeks[PRICE], self.forward_usd, out=self.fair_coin)
         self.ts_ns = now_ns
         self.index_usd = market.forwards.index_usd
