@@ -95,15 +95,28 @@ def solve(book: VegaBook, time_left: float, points: int = 101, tolerance: float 
             rate += np.where(is_quoted, book.fills.hamiltonian(price), 0.0) @ book.size
         return rate
 
+    def slope(_: float, value: Floats) -> Floats:
+        # H falls by the fills it loses: a fill at a grid point trades its own value for that of four points.
+        matrix = np.zeros((points, points))
+        for is_quoted, cubic in sides:
+            price = (value[:, None] - cubic.value(value)) / book.size
+            filled = np.where(is_quoted, book.fills.rate(book.fills.best_distance(price)), 0.0)
+            matrix[np.diag_indices(points)] -= filled.sum(axis=1)
+            cubic.scatter(filled, matrix)
+        return matrix
+
     scale = float(np.abs(gain(0.0, np.zeros(points))).max()) * time_left
-    found = solve_ivp(gain, (0.0, time_left), np.zeros(points), method="RK23", rtol=1e-12, atol=tolerance * scale)
+    # Far from a flat book quotes lie far through fair value, and fills come many times as fast: stiff.
+    found = solve_ivp(
+        gain, (0.0, time_left), np.zeros(points), method="LSODA", jac=slope, rtol=1e-12, atol=tolerance * scale
+    )
     return VegaValue(grid, found.y[:, -1])
 
 
-def distances(book: VegaBook, value: VegaValue, vega: float) -> Distances:
+def distances(book: VegaBook, value: VegaValue, vega: float | Floats) -> Distances:
     """Each option's quotes when the book's total vega is `vega`: the distances that attain H.
 
-    Shapes      (n,) each
+    Shapes      vega one number, or (n,) where each option stands in a book of its own; (n,) each side
     """
     sides = []
     for side in (1, -1):
@@ -131,6 +144,12 @@ class _Cubic:
         x = place - first
         a, b, c, d = x, x - 1.0, x - 2.0, x - 3.0
         return cls(first, np.stack([-b * c * d / 6.0, a * c * d / 2.0, -a * b * d / 2.0, a * b * c / 6.0]))
+
+    def scatter(self, filled: Floats, matrix: Floats) -> None:
+        """Adds to each row of a square matrix what its points' weights make of `filled`, in the grid's columns."""
+        rows = np.broadcast_to(np.arange(len(matrix))[:, None], filled.shape)
+        for i in range(4):
+            np.add.at(matrix, (rows, self.first + i), filled * self.weight[i])
 
     def value(self, value: Floats) -> Floats:
         return np.asarray(sum(self.weight[i] * value[self.first + i] for i in range(4)))

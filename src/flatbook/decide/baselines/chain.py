@@ -51,7 +51,8 @@ class Dealer:
 class Rows:
     """The options to quote, and the book.
 
-    Shapes      loading (n, FACTORS) USD per unit of factor; liquidity and held_coin (n,); exposure (FACTORS,)
+    Shapes      loading (n, FACTORS) USD per unit of factor; liquidity and held_coin (n,); exposure (FACTORS,), or
+                (n, FACTORS) where each row stands in a book of its own
     """
 
     loading: Floats
@@ -135,7 +136,7 @@ def _cartea_jaimungal(model: FittedModel, rows: Rows) -> tuple[Distances, Floats
 def _vega_hjb(model: FittedModel, rows: Rows) -> tuple[Distances, Floats]:
     assert model.vega_value is not None
     book = _vega_book(model.dealer, model.vol_of_vol, rows)
-    vega = float(rows.exposure[LEVELS].sum())
+    vega = rows.exposure[..., LEVELS].sum(axis=-1)
     return vega_hjb.distances(book, model.vega_value, vega), book.fills.best_distance(0.0)
 
 
@@ -148,11 +149,12 @@ def _stoikov_saglam(model: FittedModel, rows: Rows) -> tuple[Distances, Floats]:
     variance = np.append(np.diag(model.covariance)[:2], model.vol_of_vol**2)
     weight = 0.5 * dealer.risk_aversion_per_usd * dealer.horizon_years * variance
     own = np.column_stack([rows.loading[:, 0] * dealer.parameters.delta_share, rows.loading[:, 1], rows.vega_usd])
-    delta = rows.exposure[0] * dealer.parameters.delta_share
-    net = np.array([delta, rows.exposure[1], rows.exposure[LEVELS].sum()])
+    delta, vega = rows.exposure[..., 0] * dealer.parameters.delta_share, rows.exposure[..., LEVELS].sum(axis=-1)
+    net = np.stack([delta, rows.exposure[..., 1], vega], axis=-1)
     fills = rows.fills
     demand = LinearDemand(fills.arrivals, 0.5 * fills.arrivals * fills.decay)
-    return demand.premiums(2.0 * own @ (weight * net), dealer.size_coin * own**2 @ weight), demand.best_premium()
+    marginal = 2.0 * (own * (weight * net)).sum(axis=1)
+    return demand.premiums(marginal, dealer.size_coin * own**2 @ weight), demand.best_premium()
 
 
 _MODELS = {

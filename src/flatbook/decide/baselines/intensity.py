@@ -99,7 +99,7 @@ class LogisticIntensity:
 
     def rate(self, distance: Real) -> Floats:
         """Fills per unit of time; none at an infinite distance."""
-        return np.asarray(self.peak / (1.0 + np.exp(self.offset + np.multiply(self.slope, distance))))
+        return np.asarray(self.peak * np.exp(-np.logaddexp(0.0, self.offset + np.multiply(self.slope, distance))))
 
     def best_distance(self, price: Real) -> Floats:
         """The distance that attains the Hamiltonian."""
