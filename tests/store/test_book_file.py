@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from flatbook.domain.errors import BadInputError
 from flatbook.store.book_file import BookFile, read_book
 from flatbook.valuation.contracts import Style
+from flatbook.valuation.otc import OTC_COLUMNS
 from flatbook.venues.deribit import load_reference
 
 REFERENCE = load_reference()
@@ -75,6 +77,21 @@ def test_json_says_the_same(tmp_path: Path, as_object: bool) -> None:
     assert knock.path.was_hit
     assert book.portfolio.balances[0].amount == 12.5
     assert call.source == f"{tmp_path / 'book.json'}: {'position' if as_object else 'row'} 1"
+
+
+def test_the_book_of_the_docs_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "books.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```csv\n(.*?)```", page, re.DOTALL)
+    book = read(tmp_path, example)
+    assert [position.instrument.name for position in book.portfolio.positions][-1] == "knock-1"
+    assert len(book.portfolio.balances) == 2
+    assert set(re.findall(r"`([a-z_0-9]+)`", page)) >= OTC_COLUMNS & {
+        "underlying2",
+        "averaging_from",
+        "hit",
+        "lot",
+        "settle",
+    }
 
 
 def test_a_line_that_comes_again_is_added_up_and_said(tmp_path: Path) -> None:
