@@ -204,3 +204,12 @@ def test_a_journal_that_was_changed_is_one_line_and_2(flatbook: Flatbook, tmp_pa
     ended = flatbook("run", "--headless", "--json", "--resume", tmp_path / run)
     assert ended.code == 2
     assert "journal.sqlite: damaged: the header fails its checksum; restore it from a copy" in ended.complaint
+
+
+def test_a_run_may_begin_with_a_book(flatbook: Flatbook, tmp_path: Path) -> None:
+    book = tmp_path / "book.csv"
+    book.write_text("instrument,size,price\nBTC-PERPETUAL,20000,85000\n", encoding="utf-8")
+    ended = flatbook("run", "--hours", 0.02, "--headless", "--book", book, "--out", tmp_path / "runs", "--json")
+    assert ended.code == 0
+    assert ended.document["ledger"]["positions_open"] >= 1
+    assert flatbook("run", "--book", tmp_path / "none.csv").complaint.startswith(f"{tmp_path / 'none.csv'}: cannot be")

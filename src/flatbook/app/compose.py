@@ -1,17 +1,22 @@
 """From a request to the market it names and an engine at its start."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 
 from flatbook.app.markets import OpenMarket, open_market
 from flatbook.app.request import RunRequest
 from flatbook.domain.errors import BadInputError
+from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import exact_units
 from flatbook.engine.loop import Engine
+from flatbook.engine.opening import refuse_what_no_run_holds
 from flatbook.engine.setup import Setup
 from flatbook.policies import parse_policy
+from flatbook.store.book_file import parse_book
 from flatbook.store.journal import RunHeader
+from flatbook.valuation.portfolio import Portfolio
 from flatbook.venues.deribit import load_reference
 
 
@@ -23,6 +28,7 @@ def compose(request: RunRequest) -> tuple[OpenMarket, Engine]:
     reference = load_reference()
     policy = parse_policy(request.policy_text, request.policy)
     market = open_market(request, reference)
+    book = _book(request, reference)
     setup = Setup(
         underlying=request.underlying,
         venue=market.venue_name,
@@ -30,8 +36,24 @@ def compose(request: RunRequest) -> tuple[OpenMarket, Engine]:
         policy=policy,
         trade_from_ns=market.from_ns,
         capital_units=exact_units(Decimal(str(request.capital_coin)), request.underlying),
+        book=book,
     )
+    if book is not None:
+        refuse_what_no_run_holds(book, setup)
     return market, Engine(setup)
+
+
+def _book(request: RunRequest, reference: ReferenceData) -> Portfolio | None:
+    """What the run begins with; its contracts over the counter are known to `reference` from then on."""
+    if request.book is None or request.book_text is None:
+        return None
+    book = parse_book(request.book_text, Path(request.book), reference).portfolio
+    if book.balances:
+        raise BadInputError(f"{book.balances[0].source}: a balance, and a run has collateral of its own; leave it out")
+    for position in book.positions:
+        if position.otc is not None:
+            reference.register(position.instrument)
+    return book
 
 
 def compose_again(header: RunHeader, session: str | None = None) -> tuple[RunRequest, OpenMarket, Engine]:

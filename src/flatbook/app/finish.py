@@ -7,6 +7,7 @@ import polars as pl
 
 from flatbook.app.markets import OpenMarket
 from flatbook.app.request import RunRequest
+from flatbook.domain.instruments import Kind
 from flatbook.domain.units import risk_amount
 from flatbook.engine import valuing
 from flatbook.engine.loop import Engine
@@ -37,6 +38,8 @@ def finish(
     state = engine.state
     state_sha256 = state.sha256()
     if state.values.ts_ns:
+        if state.otc is not None:
+            state.otc.refresh()
         valuing.mark(state)
         valuing.measure_risk(state)
         state.recorder.take_sample(state)
@@ -98,6 +101,8 @@ def _ledger_facts(state: State) -> LedgerFacts:
     for name, lots in ledger.open_lots().items():
         if name == setup.hedge.name:
             coin -= lots * setup.hedge.lot_size / state.perp_price_usd
+        elif state.otc is not None and setup.reference.instrument(name).contract.kind is Kind.OTC:
+            coin += lots * setup.reference.instrument(name).lot_size * state.otc.price_coin(name)
         else:
             row = state.market.universe.row_of[name]
             coin += lots * state.market.universe.lot_coin[row] * float(values.fair_coin[row])

@@ -45,7 +45,8 @@ def new_run(request: RunRequest, runs: Path, run_id: str | None = None) -> Run:
     run_id = run_id or stamped_name(runs, engine.state.setup.policy.name)
     directory = _make_directory(runs, run_id)
     policy = engine.state.setup.policy.model_dump()
-    asked = {key: value for key, value in json.loads(request.to_json()).items() if key != "policy_text"}
+    texts = ("policy_text", "book_text")
+    asked = {key: value for key, value in json.loads(request.to_json()).items() if key not in texts}
     directory.write_config({"run": {k: v for k, v in asked.items() if v is not None}, "policy": policy})
     header = RunHeader(
         run_id=run_id,

@@ -5,6 +5,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 
@@ -18,6 +19,7 @@ from flatbook.domain.units import parse_until, parse_utc
 from flatbook.policies import read_policy
 from flatbook.report.terminal import tear_sheet
 from flatbook.sim.fills import FillModel
+from flatbook.store.book_file import read_book_text
 
 DEFAULT_PORT = 8765
 DEFAULT_HOURS = 24.0
@@ -53,6 +55,7 @@ def run(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the live page on 127.0.0.1.")] = DEFAULT_PORT,
     open_page: Annotated[bool, typer.Option("--open", help="Open the live page in a browser.")] = False,
     fills: FillsOption = FillModel.QUEUE,
+    book: Annotated[Path | None, typer.Option("--book", metavar="FILE", help="Positions to begin with.")] = None,
     out: OutOption = Path("runs"),
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue the run in this directory.")] = None,
     as_json: AsJson = False,
@@ -68,7 +71,7 @@ def run(
             warm_kernels()
             prepared = resumed_run(resume, session)
         else:
-            request = make_request(policy, session, seed, from_, to, hours, fills)
+            request = with_book(make_request(policy, session, seed, from_, to, hours, fills), book)
             warm_kernels()
             prepared = new_run(request, out)
         say_set_aside(prepared)
@@ -114,6 +117,13 @@ def make_request(
     )
 
 
+def with_book(request: RunRequest, book: Path | None) -> RunRequest:
+    """The same run, begun with the positions of a book's file."""
+    if book is None:
+        return request
+    return msgspec.structs.replace(request, book=str(book), book_text=read_book_text(book))
+
+
 def say_set_aside(prepared: Run) -> None:
     """Rows of the session that this run does without."""
     for reason, count in prepared.market.set_aside.items():
@@ -122,7 +132,7 @@ def say_set_aside(prepared: Run) -> None:
 
 def _refuse_new_choices(context: typer.Context) -> None:
     """What decides a run's outcome was chosen when it began; where its session lies may have changed."""
-    for option in ("policy", "seed", "from_", "to", "hours", "fills", "out"):
+    for option in ("policy", "seed", "from_", "to", "hours", "fills", "book", "out"):
         source = context.get_parameter_source(option)
         if source is not None and source.name == "COMMANDLINE":
             name = option.removesuffix("_")

@@ -34,6 +34,10 @@ class VenueUnreachableError(FlatbookError):
     exit_code = 5
 
 
+class UnpricedError(BadInputError):
+    """A position that its market does not price, or not yet: no smile, no forward, no index there."""
+
+
 class UnknownInstrumentError(BadInputError):
     """A name that no venue convention explains."""
 

@@ -1,5 +1,7 @@
 """The ledger stage: what happened to us is booked exactly, once, and its P&L put under its cause."""
 
+from typing import TYPE_CHECKING
+
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import (
     AnyEvent,
@@ -7,15 +9,20 @@ from flatbook.domain.events import (
     Delivery,
     Fill,
     FundingRate,
+    IndexTick,
     OrderAccepted,
     OrderCancelled,
     OrderRejected,
+    Payoff,
 )
 from flatbook.domain.units import risk_amount
 from flatbook.engine import valuing
 from flatbook.engine.setup import HEDGING, MAKING
 from flatbook.engine.state import State
 from flatbook.report.facts import LogEntry
+
+if TYPE_CHECKING:
+    from flatbook.valuation.otc_book import OtcBook
 
 QUOTE_PREFIX = "quote:"
 """A venue's answers name a resting quote by this and its instrument."""
@@ -36,6 +43,8 @@ def take_own(state: State, event: AnyEvent) -> bool:
             return _booked(state, "settlement")
         case Delivery():
             return _take_delivery(state, event)
+        case IndexTick() if state.otc is not None and event.underlying == state.setup.underlying:
+            return _take_tick(state, state.otc, event)
         case _:
             return False
 
@@ -72,13 +81,13 @@ def _take_fill(state: State, fill: Fill) -> bool:
     delta_before = state.risk.delta_coin
     if is_hedge:
         order = state.orders.take(fill)
-        _sync(state)
+        sync(state)
         cost = state.pnl.booked("hedge_cost", state.equity_usd(), fee_usd)
         state.recorder.hedged(state, fill, order.intent.reason, -cost, fee_usd, delta_before)
         return True
     row = state.market.universe.row_of[fill.instrument]
     state.table.filled(row, fill.side, fill.size_lots)
-    _sync(state, row)
+    sync(state, row)
     state.inventory.add_fresh(
         row, fill.side * fill.size_lots * state.setup.reference.instrument(fill.instrument).lot_size,
         state.now_ns + state.setup.markout_ns,
@@ -102,8 +111,8 @@ def _take_delivery(state: State, event: Delivery) -> bool:
         if universe.slot[row] == slot:
             state.inventory.drop_fresh(row)
             state.table.grid[:, row] = 0
-            _sync(state, row)
-    _sync(state)
+            sync(state, row)
+    sync(state)
     fee_usd = (
         risk_amount(state.ledger.totals(currency).fees_paid_units - paid_before, currency) * state.values.index_usd
     )
@@ -112,13 +121,30 @@ def _take_delivery(state: State, event: Delivery) -> bool:
     return True
 
 
+def _take_tick(state: State, otc: "OtcBook", tick: IndexTick) -> bool:
+    """Contracts over the counter see every tick; those that it ends are paid."""
+    ended = otc.take_index(tick.price_usd, tick.local_ts_ns)
+    if not ended:
+        return False
+    valuing.mark(state)
+    for name, amount_coin in ended:
+        clocks = {"exch_ts_ns": tick.exch_ts_ns, "local_ts_ns": tick.local_ts_ns}
+        state.ledger.book_payoff(Payoff(**clocks, instrument=name, amount=amount_coin), state.setup.venue)
+        otc.drop(name, state.market, state.now_ns)
+        state.recorder.log.append(
+            LogEntry(ts_ns=state.now_ns, kind="otc", text=f"{name} has ended: {amount_coin:.8f} each")
+        )
+    state.stressed_ns = 0
+    return _booked(state, "settlement")
+
+
 def _booked(state: State, cause: str) -> bool:
-    _sync(state)
+    sync(state)
     state.pnl.booked(cause, state.equity_usd())
     return True
 
 
-def _sync(state: State, row: int | None = None) -> None:
+def sync(state: State, row: int | None = None) -> None:
     """Copies what the ledger holds into the risk columns: one option's row, and always coin and perpetual."""
     ledger, inventory, setup = state.ledger, state.inventory, state.setup
     if row is not None:

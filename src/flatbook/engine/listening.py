@@ -30,10 +30,7 @@ def take_market(state: State, event: AnyEvent) -> bool:
             state.funding_rate_8h = event.rate * 8 / event.hours
         case _:
             return False
-    capacity = state.market.universe.capacity
-    if capacity > len(state.inventory.size_coin):
-        state.inventory.grow(capacity)
-        state.table.grow(capacity)
+    state.make_room()
     return moved
 
 

@@ -8,7 +8,7 @@ It reads no clock and draws no number: the same events give the same effects, bi
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import AnyEvent
 from flatbook.domain.units import format_utc
-from flatbook.engine import booking, deciding, listening, valuing
+from flatbook.engine import booking, deciding, listening, opening, valuing
 from flatbook.engine.effects import Effects
 from flatbook.engine.setup import Setup
 from flatbook.engine.state import State
@@ -34,6 +34,8 @@ class Engine:
         due = valuing.is_due(state)
         if not state.values.ts_ns:
             valuing.mark(state)
+        if not state.is_opened and not opening.open_book(state):
+            return Effects(state.now_ns)
         booked = booking.take_own(state, event)
         if not (moved or booked or due):
             return Effects(state.now_ns)

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from flatbook.valuation.chain import ChainValues
 from flatbook.valuation.explain import PnlBook
 from flatbook.valuation.inventory import NOTHING_HELD, BookMeasures, Inventory
 from flatbook.valuation.risk_price import RiskPrice, no_risk_price
+
+if TYPE_CHECKING:
+    from flatbook.valuation.otc_book import OtcBook
 
 Floats = NDArray[np.float64]
 
@@ -43,6 +47,8 @@ class State:
     stressed_ns     when the stress loss was last computed; 0 to have it computed at the next valuation
     hedged_ns       when the last hedge was sent
     funding_rate_8h the last funding rate seen, NaN before the first
+    otc             contracts over the counter that the run began with; None where it began with none
+    is_opened       whether what the run begins with is booked
     outputs         running digest of everything that went out
     """
 
@@ -73,6 +79,8 @@ class State:
     stressed_ns: int = 0
     hedged_ns: int = 0
     funding_rate_8h: float = np.nan
+    otc: "OtcBook | None" = None
+    is_opened: bool = False
     outputs: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
     @classmethod
@@ -94,6 +102,7 @@ class State:
             QuoteTable(market.universe.capacity),
             Recorder(setup.sample_ns),
             FlowWatch.of(setup.policy),
+            is_opened=setup.book is None,
         )
 
     @property
@@ -111,9 +120,17 @@ class State:
         """Whether the warm-up is over and the market is known well enough to value anything."""
         return self.knows_market and self.now_ns >= self.setup.trade_from_ns
 
+    def make_room(self) -> None:
+        """Lets what has a row an option grow with the universe."""
+        capacity = self.market.universe.capacity
+        if capacity > len(self.inventory.size_coin):
+            self.inventory.grow(capacity)
+            self.table.grow(capacity)
+
     def equity_usd(self) -> float:
         """The book's worth in USD at the last valuation, collateral apart."""
-        return self.inventory.equity_coin(self.values, self.perp_price_usd) * self.values.index_usd
+        listed_usd = self.inventory.equity_coin(self.values, self.perp_price_usd) * self.values.index_usd
+        return listed_usd if self.otc is None else listed_usd + self.otc.value_usd
 
     def sha256(self) -> str:
         """Digest of the whole state: the ledger's books, the clock, and everything that went out."""

@@ -8,6 +8,7 @@ from flatbook.decide.quoting import flow_liquidity, model_rows
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.engine.state import State
 from flatbook.risk.gate import BookRisk
+from flatbook.valuation.explain import OtcStep
 from flatbook.valuation.risk_price import Liquidity, quadratic_risk_price
 from flatbook.valuation.scenarios import ShockGrid, scenario_pnl_usd, worst_loss_usd
 
@@ -29,8 +30,11 @@ def mark(state: State) -> None:
     state.values, state.spare = after, before
     if state.flow is not None:
         state.flow.see(after, state.market.universe.sign[: after.rows])
+    otc = None
+    if state.otc is not None:
+        otc = OtcStep(state.otc.mark(state.market, state.now_ns), state.otc.value_usd)
     if before.ts_ns:
-        state.pnl.market_moved(before, after, state.inventory, perp_before, state.perp_price_usd)
+        state.pnl.market_moved(before, after, state.inventory, perp_before, state.perp_price_usd, otc)
     state.inventory.age(state.now_ns)
     state.valued_level = state.market.surface.levels(state.market.universe.slots)
     state.valued_basis = state.market.forwards.basis[: state.market.universe.slots].copy()
@@ -52,9 +56,13 @@ def watch_warm_up(state: State) -> None:
 def measure_risk(state: State) -> None:
     """The book's exposures, its stress loss from time to time, the loss stop's stage, and the price of risk."""
     state.book = state.inventory.measure(state.values)
+    if state.otc is not None:
+        state.book = state.otc.add_to(state.book)
     stress = state.risk.stress_loss_usd
     if state.now_ns - state.stressed_ns >= state.setup.stress_every_ns:
         grid = scenario_pnl_usd(_GRID, state.market.universe, state.values, state.inventory)
+        if state.otc is not None:
+            grid += state.otc.scenario_pnl_usd(_GRID)
         stress = worst_loss_usd(grid)
         state.stressed_ns = state.now_ns
     stage = state.loss_stop.update(state.pnl.equity_usd, state.now_ns)

@@ -20,7 +20,7 @@ from typing import Any, Final
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import DECIMALS
-from flatbook.store.csv_text import numbered_rows
+from flatbook.store.csv_text import rows_of
 from flatbook.valuation.contracts import Cell, FieldError, Fields
 from flatbook.valuation.otc import OTC_COLUMNS, parse_otc
 from flatbook.valuation.portfolio import Balance, BookPosition, Portfolio
@@ -53,12 +53,28 @@ def read_book(path: Path, reference: ReferenceData) -> BookFile:
 
     Errors      BadInputError for the first thing that cannot be used, with its place
     """
+    return parse_book(read_book_text(path), path, reference)
+
+
+def read_book_text(path: Path) -> str:
+    """The text of a book's file.
+
+    Errors      BadInputError where it cannot be read
+    """
     try:
-        rows = list(_json_rows(path) if path.suffix.lower() == ".json" else _csv_rows(path))
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise BadInputError(f"{path}: cannot be read ({error.strerror}); name a CSV or JSON file of a book") from None
     except UnicodeDecodeError:
         raise BadInputError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+
+
+def parse_book(text: str, path: Path, reference: ReferenceData) -> BookFile:
+    """The book that `text`, which was in `path`, holds.
+
+    Errors      BadInputError for the first thing that cannot be used, with its place
+    """
+    rows = list(_json_rows(path, text) if path.suffix.lower() == ".json" else _csv_rows(path, text))
     if not rows:
         raise BadInputError(f"{path}: holds no positions and no balances; {_SHAPE}")
     notes = _unread(path, rows)
@@ -71,9 +87,9 @@ def read_book(path: Path, reference: ReferenceData) -> BookFile:
     return BookFile(path, Portfolio(positions, balances), (*notes, *doubled))
 
 
-def _csv_rows(path: Path) -> Iterator[_Row]:
+def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
     try:
-        rows = numbered_rows(path)
+        rows = rows_of(text.splitlines(keepends=True))
         line, header = next(rows, (1, [""]))
         names = [name.strip() for name in header]
         _check_header(f"{path}:{line}", names)
@@ -96,9 +112,9 @@ def _check_header(place: str, names: list[str]) -> None:
         raise BadInputError(f"{place}: column {', '.join(map(repr, twice))} is there twice; keep one")
 
 
-def _json_rows(path: Path) -> Iterator[_Row]:
+def _json_rows(path: Path, text: str) -> Iterator[_Row]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        document = json.loads(text)
     except json.JSONDecodeError as error:
         raise BadInputError(f"{path}:{error.lineno}: is not JSON ({error.msg}); mend it") from None
     parts: dict[str, Any] = {"row": document}

@@ -5,6 +5,8 @@ the books change at a held market, and the change of equity is that event's: aga
 edge earned is `spread` and what the hedge paid over the mark is `hedge_cost`.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +38,13 @@ _AT = {name: i for i, name in enumerate(PNL_PARTS)}
 _STEP_AT = np.array([_AT[name] for name in explain.PARTS])
 
 
+class OtcStep(NamedTuple):
+    """What contracts over the counter gained over a step, by `PNL_PARTS`, and what they are worth after it."""
+
+    parts_usd: Floats
+    value_usd: float
+
+
 class PnlBook:
     """Cumulative P&L by cause, in USD.
 
@@ -59,6 +68,7 @@ class PnlBook:
         inventory: Inventory,
         perp_before_usd: float,
         perp_after_usd: float,
+        otc: OtcStep | None = None,
     ) -> None:
         """The market moved from `before` to `after` under positions that stood still."""
         n = before.rows
@@ -79,7 +89,12 @@ class PnlBook:
         self.parts[_STEP_AT] += self._step
         self.gross_usd += float(np.abs(self._step).sum())
         self._linear_moved(before.index_usd, after.index_usd, inventory, perp_before_usd, perp_after_usd)
-        self._settle_rounding(inventory.equity_coin(after, perp_after_usd) * after.index_usd)
+        equity_usd = inventory.equity_coin(after, perp_after_usd) * after.index_usd
+        if otc is not None:
+            self.parts += otc.parts_usd
+            self.gross_usd += float(np.abs(otc.parts_usd).sum())
+            equity_usd += otc.value_usd
+        self._settle_rounding(equity_usd)
 
     def _linear_moved(
         self, index_before: float, index_after: float, inventory: Inventory, perp_before: float, perp_after: float

@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.domain.errors import BadInputError, FlatbookError
+from flatbook.domain.errors import BadInputError, FlatbookError, UnpricedError
 from flatbook.domain.instruments import Kind, Right
 from flatbook.domain.reference import Instrument
 from flatbook.domain.units import NS_PER_YEAR
@@ -185,11 +185,11 @@ class Portfolio:
             usd = markets.usd_per(group.settle) if not group.is_inverse else 1.0
             where = _where(markets.of(group.underlying).in_units_of(usd), group)
         except BadInputError as error:
-            raise _refused(self.positions[int(group.at[0])], str(error)) from None
+            raise _refused(self.positions[int(group.at[0])], error) from None
         unpriced = np.flatnonzero(np.isnan(where.vol))
         if unpriced.size:
             position = self.positions[int(group.at[unpriced[0]])]
-            raise _refused(position, f"the market of {group.underlying} has no smile for its expiry")
+            raise _refused(position, UnpricedError(f"the market of {group.underlying} has no smile for its expiry"))
         greeks = np.empty((len(FULL_ROWS), len(group.at)))
         price_full(where.forward, group.strike, where.vol, where.years, group.sign, greeks)
         scale = where.index / where.forward if group.is_inverse else np.full(len(group.at), usd)
@@ -225,7 +225,7 @@ class Portfolio:
         try:
             mark_otc(marks, at, position.otc, position.path, position.size, markets)
         except FlatbookError as error:
-            raise _refused(position, str(error)) from None
+            raise _refused(position, error) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,7 +249,7 @@ def _linear(position: BookPosition, markets: Markets) -> LinearMark:
     try:
         return mark_linear(position.instrument, position.size, position.price, markets)
     except BadInputError as error:
-        raise _refused(position, str(error)) from None
+        raise _refused(position, error) from None
 
 
 def _entered(position: BookPosition, markets: Markets) -> BookPosition:
@@ -269,7 +269,7 @@ def _otc_worth_usd(position: BookPosition, markets: Markets) -> float:
     try:
         return position.size * otc_worth_usd(position.otc, position.path, markets)
     except FlatbookError as error:
-        raise _refused(position, str(error)) from None
+        raise _refused(position, error) from None
 
 
 def _put_linear(marks: Marks, at: int, mark: LinearMark) -> None:
@@ -280,6 +280,8 @@ def _put_linear(marks: Marks, at: int, mark: LinearMark) -> None:
     marks.years[at], marks.method[at] = mark.years, mark.method
 
 
-def _refused(position: BookPosition, why: str) -> BadInputError:
+def _refused(position: BookPosition, error: FlatbookError) -> BadInputError:
+    """The error told of the position, and still of its kind where it says that the market does not price it."""
     place = f"{position.source}: " if position.source else ""
-    return BadInputError(f"{place}{position.instrument.name}: {why}")
+    kind = UnpricedError if isinstance(error, UnpricedError) else BadInputError
+    return kind(f"{place}{position.instrument.name}: {error}")

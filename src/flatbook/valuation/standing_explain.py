@@ -54,7 +54,7 @@ def explain_standing(portfolio: Portfolio, before: Markets, after: Markets) -> E
     """
     book = portfolio.entered(before)
     first, last = book.mark(before), book.mark(after)
-    usd = _parts_usd(book, first, last, before, after)
+    usd = parts_usd(book, first, last, before, after)
     settle = _parts_settle(book, first, last, before)
     return Explanation(usd, settle, book.balances_usd(after) - book.balances_usd(before))
 
@@ -85,7 +85,8 @@ class _Moves:
         )
 
 
-def _parts_usd(book: Portfolio, first: Marks, last: Marks, before: Markets, after: Markets) -> Floats:
+def parts_usd(book: Portfolio, first: Marks, last: Marks, before: Markets, after: Markets) -> Floats:
+    """The split in dollars of a book marked in two markets, (n, parts)."""
     moves = _Moves.between(first, last)
     was, now = (_price_of_settlement(book, markets) for markets in (before, after))
     is_dollars = ~_is_coin(book)

@@ -28,7 +28,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.domain.errors import BadInputError
+from flatbook.domain.errors import BadInputError, UnpricedError
 from flatbook.market.snapshot import MarketSnapshot
 from flatbook.valuation.contracts import (
     AsianTerms,
@@ -92,7 +92,7 @@ def on_surface(terms: OtcTerms, path: Path, markets: Underlyings) -> OnSurface:
     years = market.years_to(terms.expiry_ns)
     carry = float(market.log_basis(years)) / years
     rate = carry if terms.pays_coin else 0.0
-    point = Point(market.index_usd, _known_vol(market, _reference_strike(terms, market, years), years), carry, rate)
+    point = Point(market.index_usd, _known_vol(market, reference_strike(terms, market, years), years), carry, rate)
     if on_two:
         point = _with_second(point, terms, markets.second, years)
     correlation = _known_correlation(terms, markets) if on_two else math.nan
@@ -120,8 +120,8 @@ def basis_slope(valued: OnSurface, *, pays_coin: bool) -> float:
     return math.nan
 
 
-def _reference_strike(terms: OtcTerms, market: MarketSnapshot, years: float) -> float:
-    """Whose vol the contract's is told by."""
+def reference_strike(terms: OtcTerms, market: MarketSnapshot, years: float) -> float:
+    """The strike, or the forward, whose vol is the contract's."""
     if terms.style in _AT_THE_MONEY:
         return float(market.forward_at(years))
     if terms.style is Style.TOUCH and terms.barrier is not None:
@@ -181,7 +181,7 @@ def _with_second(point: Point, terms: OtcTerms, market: MarketSnapshot | None, y
 def _known_vol(market: MarketSnapshot, strike: float, years: float) -> float:
     vol = float(market.vol(strike, years))
     if not 0.0 < vol < math.inf:
-        raise BadInputError(
+        raise UnpricedError(
             f"{market.underlying}: no vol at a strike of {strike:g} in {years:.4g} years; no smile there"
         )
     return vol
