@@ -4,6 +4,7 @@ import multiprocessing
 import multiprocessing.queues
 import os
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -112,6 +113,15 @@ _news: "multiprocessing.queues.Queue[tuple[int, float]] | None" = None
 def _begin(news: "multiprocessing.queues.Queue[tuple[int, float]]") -> None:
     global _news
     _news = news
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed tells nobody: without it a worker would finish its run and wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _in_worker(number: int, planned: Planned, group: Path) -> Trial:
