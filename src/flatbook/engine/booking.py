@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import (
     AnyEvent,
@@ -15,11 +17,14 @@ from flatbook.domain.events import (
     OrderRejected,
     Payoff,
 )
-from flatbook.domain.units import risk_amount
+from flatbook.domain.units import NS_PER_SECOND, risk_amount
 from flatbook.engine import valuing
 from flatbook.engine.setup import HEDGING, MAKING
 from flatbook.engine.state import State
+from flatbook.execution.lifecycle import OrderState
+from flatbook.execution.orders import WorkingOrder
 from flatbook.report.facts import LogEntry
+from flatbook.valuation.chain import DELTA, VEGA
 
 if TYPE_CHECKING:
     from flatbook.valuation.otc_book import OtcBook
@@ -51,7 +56,9 @@ def take_own(state: State, event: AnyEvent) -> bool:
 
 def _take_answer(state: State, event: OrderAccepted | OrderRejected | OrderCancelled) -> bool:
     """A hedge lives on by its table; a quote that the venue refused or pulled rests no more."""
-    if event.order_id in state.orders.working:
+    order = state.orders.working.get(event.order_id)
+    if order is not None:
+        _time_answer(state, order)
         state.orders.take(event)
         return True
     row = state.market.universe.row_of.get(event.order_id.removeprefix(QUOTE_PREFIX))
@@ -61,6 +68,12 @@ def _take_answer(state: State, event: OrderAccepted | OrderRejected | OrderCance
         state.table.gone(row)
         state.recorder.log.append(LogEntry(ts_ns=state.now_ns, kind="quote", text=f"{event.order_id}: {event.reason}"))
     return False
+
+
+def _time_answer(state: State, order: WorkingOrder) -> None:
+    """The first answer to an order says how late the venue is; what comes after it is the market's doing."""
+    if order.state is OrderState.SENT:
+        state.protection.answered(state.now_ns, 1e3 * (state.now_ns - order.sent_ns) / NS_PER_SECOND)
 
 
 def _take_fill(state: State, fill: Fill) -> bool:
@@ -80,6 +93,8 @@ def _take_fill(state: State, fill: Fill) -> bool:
     fee_usd = risk_amount(fill.fee_units, state.setup.underlying) * state.values.index_usd
     delta_before = state.risk.delta_coin
     if is_hedge:
+        if (order := state.orders.working.get(fill.order_id)) is not None:
+            _time_answer(state, order)
         order = state.orders.take(fill)
         sync(state)
         cost = state.pnl.booked("hedge_cost", state.equity_usd(), fee_usd)
@@ -92,10 +107,19 @@ def _take_fill(state: State, fill: Fill) -> bool:
         row, fill.side * fill.size_lots * state.setup.reference.instrument(fill.instrument).lot_size,
         state.now_ns + state.setup.markout_ns,
     )  # fmt: skip
+    _count_fill(state, row, fill.side * fill.size_lots * state.setup.reference.instrument(fill.instrument).lot_size)
     edge = state.pnl.booked("spread", state.equity_usd(), fee_usd)
     state.recorder.filled(state, fill, row, edge, fee_usd)
     state.stressed_ns = 0
     return True
+
+
+def _count_fill(state: State, row: int, size: float) -> None:
+    """Tells protection of contracts filled, signed; what is not known of them is left out of its sums."""
+    values = state.values
+    vega_usd = values.greeks[VEGA, row] * values.index_usd / values.forward_usd[row] / 100
+    delta, vega = np.nan_to_num([size * values.greeks[DELTA, row], size * vega_usd]).tolist()
+    state.protection.filled(state.now_ns, size, delta, vega)
 
 
 def _take_delivery(state: State, event: Delivery) -> bool:

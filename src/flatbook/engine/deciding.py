@@ -34,10 +34,12 @@ def wanted_quotes(state: State) -> Ints:
         maker_fee_rate=float(fees.maker),
         fee_cap_of_premium=float(fees.cap_of_premium or 1),
         hedge_cost_rate=policy.hedging.fee_rate + policy.hedging.half_spread_rate,
-        widen=policy.loss_stop.widen_factor if state.risk.stage >= Stage.WIDEN else 1.0,
+        widen=state.widen,
         model=state.quoting_model,
     )
     quoted = quotable(policy.quoting, market, values, vol_error)
+    if state.protection.is_pulled:
+        quoted[:] = False
     state.quotes = make_quotes(policy.quoting, policy.flow, market, values, inputs, quoted)
     return state.quotes.grid
 

@@ -9,6 +9,7 @@ from flatbook.decide.policy import BaselinePolicy, FlowPolicy, HedgingPolicy, Qu
 from flatbook.decide.rfq.policy import RfqPolicy
 from flatbook.domain.config import Section
 from flatbook.risk.limits import LimitPolicy, LossStopPolicy
+from flatbook.risk.protection_policy import ProtectionPolicy
 
 
 class Policy(Section):
@@ -24,3 +25,4 @@ class Policy(Section):
     rfq: RfqPolicy = RfqPolicy()
     limits: LimitPolicy = LimitPolicy()
     loss_stop: LossStopPolicy = LossStopPolicy()
+    protection: ProtectionPolicy = ProtectionPolicy()

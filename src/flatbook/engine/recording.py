@@ -56,6 +56,7 @@ class Recorder:
         self._sampled_ns = 0
         self._smiles_ns = 0
         self._breached: set[str] = set()
+        self._alarms_noted = 0
         self._status: dict[int, str] = {}
         self._watched: list[int] = []
         self._quoted: Floats = np.full((3, 0), np.nan)
@@ -134,6 +135,7 @@ class Recorder:
         """Takes what is due: markouts, breaches, and once every sample a row of each series."""
         self._take_markouts(state)
         self._note_breaches(state)
+        self._note_alarms(state)
         if state.now_ns - self._sampled_ns < self._sample_ns:
             return
         self._sampled_ns = state.now_ns
@@ -234,6 +236,13 @@ class Recorder:
                 _, number, row, size, price = waiting.popleft()
                 gained = size * (float(state.values.fair_coin[row]) - price) * state.values.index_usd
                 self.tables.set_markout(number, column, gained)
+
+    def _note_alarms(self, state: "State") -> None:
+        alarms = state.protection.alarms
+        for alarm in alarms[self._alarms_noted :]:
+            text = f"{alarm.reason}: {alarm.text}"
+            self.log.append(LogEntry(ts_ns=alarm.ts_ns, kind="protection", text=text))
+        self._alarms_noted = len(alarms)
 
     def _note_breaches(self, state: "State") -> None:
         standing = set(state.gate.breaches(state.risk))

@@ -12,12 +12,14 @@ from flatbook.decide.quoting import Quotes
 from flatbook.engine.flow_watch import FlowWatch
 from flatbook.engine.recording import Recorder
 from flatbook.engine.setup import HEDGING, MAKING, Setup
+from flatbook.engine.typical_vol import TypicalVol
 from flatbook.execution.orders import Orders
 from flatbook.execution.quote_table import QuoteTable
 from flatbook.ledger.book import Ledger
 from flatbook.market.market import Market
 from flatbook.risk.gate import BookRisk, Gate
 from flatbook.risk.loss_stop import LossStop, Stage
+from flatbook.risk.protection import Protection
 from flatbook.valuation.chain import ChainValues
 from flatbook.valuation.explain import PnlBook
 from flatbook.valuation.inventory import NOTHING_HELD, BookMeasures, Inventory
@@ -59,6 +61,8 @@ class State:
     pnl: PnlBook
     gate: Gate
     loss_stop: LossStop
+    protection: Protection
+    typical_vol: TypicalVol
     orders: Orders
     table: QuoteTable
     recorder: Recorder
@@ -98,6 +102,8 @@ class State:
             PnlBook(),
             Gate(setup.policy.limits),
             LossStop(setup.policy.loss_stop),
+            Protection(setup.policy.protection),
+            TypicalVol(),
             Orders(),
             QuoteTable(market.universe.capacity),
             Recorder(setup.sample_ns),
@@ -126,6 +132,12 @@ class State:
         if capacity > len(self.inventory.size_coin):
             self.inventory.grow(capacity)
             self.table.grow(capacity)
+
+    @property
+    def widen(self) -> float:
+        """The factor on spreads: the largest that the loss stop or protection asks for."""
+        stopped = self.setup.policy.loss_stop.widen_factor if self.risk.stage >= Stage.WIDEN else 1.0
+        return max(stopped, self.protection.widen)
 
     def equity_usd(self) -> float:
         """The book's worth in USD at the last valuation, collateral apart."""

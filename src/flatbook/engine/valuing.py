@@ -66,6 +66,9 @@ def measure_risk(state: State) -> None:
         stress = worst_loss_usd(grid)
         state.stressed_ns = state.now_ns
     stage = state.loss_stop.update(state.pnl.equity_usd, state.now_ns)
+    expiry_ns = state.market.universe.expiry_ns[: len(state.valued_level)]
+    vol = state.typical_vol.follow(state.valued_level, expiry_ns, state.now_ns)
+    state.protection.update(state.now_ns, state.values.index_usd, vol)
     index_age_s = (state.now_ns - state.market.forwards.index_ns) / 1e9
     state.risk = BookRisk(
         float(state.book.exposure[0]) / state.values.index_usd,
