@@ -11,10 +11,14 @@ from flatbook.app.book_markets import markets_of_chain, markets_of_session
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import NS_PER_HOUR, parse_utc
 from flatbook.market.snapshot import MarketSnapshot
+from flatbook.store.chains import read_chains
+from flatbook.valuation.portfolio import BookPosition, Portfolio
 from flatbook.venues.deribit import load_reference
+from tests.conftest import TAPE_FOLDER
 from tests.market.snapshots import NOW_NS, snapshot
 from tests.store.simulated_chains import write_chain_file
 
+RECORDED = TAPE_FOLDER.parent / "deribit-chain-6h" / "chain_2026-01-14_31.parquet"
 BTC = snapshot(linear_usd={"BTC-PERPETUAL": 80_040.0, "BTC-27MAR26": 80_900.0})
 ETH = snapshot("ETH", 3_000.0, vol=0.8, carry=0.03)
 
@@ -91,3 +95,18 @@ def test_a_session_that_says_nothing_of_it_is_named(morning: Path) -> None:
         markets_of_session(morning, ["ETH"], None, load_reference())
     with pytest.raises(BadInputError, match=r"begins at .* after 2020-01-01"):
         markets_of_session(morning, ["BTC"], parse_utc("2020-01-01"), load_reference())
+
+
+@pytest.mark.slow
+def test_a_recorded_chain_is_valued_inside_its_quotes() -> None:
+    """Every option of a recorded evening, from its own calibration: at bid, at ask or between, but for a few."""
+    if not RECORDED.exists():
+        pytest.skip("the recorded chains are not beside the repository")
+    reference = load_reference()
+    chain = read_chains(RECORDED).at(None, "BTC")
+    alive = np.flatnonzero(chain.expiry_ns > chain.ts_ns)
+    book = Portfolio([BookPosition(reference.instrument(chain.instrument[row]), 1.0) for row in alive])
+    price = book.mark(markets_of_chain(RECORDED, ["BTC"]).markets).price
+    bid, ask = np.nan_to_num(chain.bid[alive], nan=0.0), np.nan_to_num(chain.ask[alive], nan=np.inf)
+    assert np.mean((price >= bid) & (price <= ask)) > 0.95
+    assert np.median(np.abs(price - chain.mark[alive])) < 3e-4

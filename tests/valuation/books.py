@@ -3,7 +3,7 @@
 from flatbook.market.snapshot import Markets, MarketSnapshot
 from flatbook.valuation.contracts import Cell
 from flatbook.valuation.exotics.on_surface import OnSurface, Underlyings, on_surface
-from flatbook.valuation.otc import OtcTerms, Path, parse_otc
+from flatbook.valuation.otc import OtcTerms, PathState, parse_otc
 from flatbook.valuation.point import point_of
 from flatbook.valuation.portfolio import BookPosition
 from flatbook.venues.deribit import load_reference
@@ -66,7 +66,7 @@ def markets(btc: MarketSnapshot | None = None, eth: MarketSnapshot | None = None
     )
 
 
-def deal(cells: dict[str, Cell], name: str = "deal-1") -> tuple[OtcTerms, Path]:
+def deal(cells: dict[str, Cell], name: str = "deal-1") -> tuple[OtcTerms, PathState]:
     """A contract over the counter on BTC that settles in BTC and lives `DAYS`, unless its cells say otherwise."""
     return parse_otc(name, {"underlying": "BTC", "expiry": after(DAYS), **cells})
 

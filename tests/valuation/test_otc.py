@@ -8,7 +8,7 @@ from flatbook.domain.errors import BadInputError
 from flatbook.domain.instruments import parse_expiry
 from flatbook.domain.units import parse_utc
 from flatbook.valuation.contracts import AsianTerms, Cell, LookbackTerms, Style
-from flatbook.valuation.otc import UNTOUCHED, OtcTerms, Path, may_live_on, parse_otc
+from flatbook.valuation.otc import UNTOUCHED, OtcTerms, PathState, may_live_on, parse_otc
 from flatbook.valuation.otc_value import otc_worth_usd
 from flatbook.valuation.payoffs import in_settlement, payoff, payoff_at_hit
 from flatbook.valuation.point import Point
@@ -54,7 +54,7 @@ def test_an_average_counts_from_its_own_day() -> None:
     ahead = terms.in_market(NOW_NS, point, path, NAN).terms
     assert isinstance(ahead, AsianTerms)
     assert ahead.first_fixing_years == pytest.approx(5 / 365)
-    begun = terms.in_market(NOW_NS + round(7 * 86_400e9), point, Path(average=79_000.0), NAN).terms
+    begun = terms.in_market(NOW_NS + round(7 * 86_400e9), point, PathState(average=79_000.0), NAN).terms
     assert isinstance(begun, AsianTerms)
     assert begun.first_fixing_years is None
     assert begun.elapsed_years * 365 == pytest.approx(2.0)
@@ -66,7 +66,7 @@ def test_an_average_counts_from_its_own_day() -> None:
 )
 def test_todays_price_is_one_of_a_lookbacks(right: str, so_far: float, expected: float) -> None:
     terms, _ = deal({"style": "lookback", "right": right})
-    made = terms.in_market(NOW_NS, Point(80_000.0, 0.5, 0.0, 0.0), Path(extreme=so_far), NAN).terms
+    made = terms.in_market(NOW_NS, Point(80_000.0, 0.5, 0.0, 0.0), PathState(extreme=so_far), NAN).terms
     assert made == LookbackTerms(expected)
 
 
@@ -109,13 +109,13 @@ def test_a_venues_name_is_not_for_a_private_deal() -> None:
         parse_otc("BTC-27MAR26-80000-C", PUT | {"underlying": "BTC", "expiry": after(20)})
 
 
-def at_end(cells: Cells, spot: float, spot2: float = NAN, path: Path = UNTOUCHED) -> float:
+def at_end(cells: Cells, spot: float, spot2: float = NAN, path: PathState = UNTOUCHED) -> float:
     return payoff(deal(cells)[0], path, spot, spot2)
 
 
-HIT = Path(was_hit=True)
+HIT, LOW = PathState(was_hit=True), PathState(extreme=71_000.0)
 KNOCK_IN = EVERY_STYLE["up and in put"]
-PAYOFFS: dict[str, list[tuple[float, float, Path, float]]] = {
+PAYOFFS: dict[str, list[tuple[float, float, PathState, float]]] = {
     "american put": [(80_000.0, NAN, UNTOUCHED, 5_000.0), (90_000.0, NAN, UNTOUCHED, 0.0)],
     "down and out call": [
         (83_000.0, NAN, UNTOUCHED, 3_000.0), (79_000.0, NAN, UNTOUCHED, 0.0), (69_000.0, NAN, UNTOUCHED, 100.0),
@@ -127,9 +127,9 @@ PAYOFFS: dict[str, list[tuple[float, float, Path, float]]] = {
     "one-touch at the hit": [(80_000.0, NAN, UNTOUCHED, 0.0), (90_000.0, NAN, UNTOUCHED, 1_000.0)],
     "one-touch at expiry": [(80_000.0, NAN, HIT, 80_000.0), (80_000.0, NAN, UNTOUCHED, 0.0)],
     "no-touch": [(80_000.0, NAN, UNTOUCHED, 1_000.0), (70_000.0, NAN, UNTOUCHED, 0.0)],
-    "arithmetic call": [(81_500.0, NAN, Path(average=81_500.0), 1_500.0)],
-    "geometric put": [(79_500.0, NAN, Path(average=79_500.0), 500.0)],
-    "lookback call": [(80_000.0, NAN, Path(extreme=71_000.0), 9_000.0), (70_000.0, NAN, Path(extreme=71_000.0), 0.0)],
+    "arithmetic call": [(81_500.0, NAN, PathState(average=81_500.0), 1_500.0)],
+    "geometric put": [(79_500.0, NAN, PathState(average=79_500.0), 500.0)],
+    "lookback call": [(80_000.0, NAN, LOW, 9_000.0), (70_000.0, NAN, LOW, 0.0)],
     "exchange": [(80_000.0, 3_000.0, UNTOUCHED, 2_000.0), (70_000.0, 3_000.0, UNTOUCHED, 0.0)],
     "spread": [(80_000.0, 3_000.0, UNTOUCHED, 1_000.0), (78_000.0, 3_000.0, UNTOUCHED, 0.0)],
     "basket": [(81_000.0, 3_000.0, UNTOUCHED, 1_000.0), (79_000.0, 3_000.0, UNTOUCHED, 0.0)],
@@ -141,14 +141,14 @@ CASES = [(name, *case) for name, cases in PAYOFFS.items() for case in cases]
 
 
 @pytest.mark.parametrize(("name", "spot", "spot2", "path", "paid"), CASES)
-def test_what_is_paid_at_expiry(name: str, spot: float, spot2: float, path: Path, paid: float) -> None:
+def test_what_is_paid_at_expiry(name: str, spot: float, spot2: float, path: PathState, paid: float) -> None:
     assert at_end(EVERY_STYLE[name], spot, spot2, path) == paid
     assert set(PAYOFFS) == set(EVERY_STYLE)
 
 
 @pytest.mark.parametrize(("name", "spot", "spot2", "path", "paid"), CASES)
 def test_a_second_before_expiry_it_is_worth_what_it_will_pay(
-    name: str, spot: float, spot2: float, path: Path, paid: float
+    name: str, spot: float, spot2: float, path: PathState, paid: float
 ) -> None:
     """The pricing engines as a second witness; what hangs on the last cent of a price is left out."""
     if abs(spot - 85_000.0) <= 1.0 or name == "one-touch at the hit" or spot < path.extreme:
@@ -167,14 +167,14 @@ def test_what_nobody_saw_of_an_average_counts_at_the_spot_of_the_moment() -> Non
     """Ten fixings over fifteen days, the first on day five; and a mean over time of twenty-five days."""
     day = 86_400 * 10**9
     discrete, continuous = deal(EVERY_STYLE["arithmetic call"])[0], deal(EVERY_STYLE["geometric put"])[0]
-    half = Path(average=79_000.0, seen_ns=NOW_NS + round(12.5 * day))  # five of ten are taken
+    half = PathState(average=79_000.0, seen_ns=NOW_NS + round(12.5 * day))  # five of ten are taken
     assert discrete.average_at(NOW_NS + 13 * day, half, 90_000.0) == 79_000.0
     assert discrete.average_at(NOW_NS + 14 * day, half, 90_000.0) == pytest.approx(79_000 * 5 / 6 + 90_000 / 6)
     assert discrete.average_at(discrete.expiry_ns, half, 90_000.0) == pytest.approx(84_500.0)
-    early = Path(average=81_000.0, seen_ns=NOW_NS)
+    early = PathState(average=81_000.0, seen_ns=NOW_NS)
     expected = 81_000.0**0.2 * 90_000.0**0.8
     assert continuous.average_at(continuous.expiry_ns, early, 90_000.0) == pytest.approx(expected)
-    assert discrete.average_at(NOW_NS + 6 * day, Path(seen_ns=NOW_NS), 90_000.0) == 90_000.0
+    assert discrete.average_at(NOW_NS + 6 * day, PathState(seen_ns=NOW_NS), 90_000.0) == 90_000.0
     with pytest.raises(BadInputError, match="average_so_far: missing"):
         at_end(EVERY_STYLE["arithmetic call"], 80_000.0)
 

@@ -3,7 +3,7 @@
 A book says what is owed; spot, vol, rate, carry and the years that are left come from the market on the day. So the
 columns are those of a table of contracts (`contracts`), with `expiry` for `years`, `averaging_from` for the times of an
 average, `underlying2` for a second asset, and none of the market's own. What has happened on the way (a barrier hit,
-the average or extreme so far) is a `Path`, for it changes while the terms do not.
+the average or extreme so far) is a `PathState`, for it changes while the terms do not.
 
 Amounts are in the quote currency per contract: USD where the contract settles in the coin, which then pays the amount
 over the spot of the moment; else the settlement currency itself.
@@ -64,7 +64,7 @@ _UNKNOWN: Final = Asset(math.nan, math.nan, math.nan, is_forward=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class PathState:
     """What has happened to a contract since it began.
 
     was_hit     whether its barrier was
@@ -80,7 +80,7 @@ class Path:
     seen_ns: int | None = None
 
 
-UNTOUCHED: Final = Path()
+UNTOUCHED: Final = PathState()
 """Nothing has happened yet."""
 
 
@@ -134,7 +134,7 @@ class OtcTerms:
             case _:
                 return None
 
-    def in_market(self, now_ns: int, market: Point, path: Path, correlation: float) -> Contract:
+    def in_market(self, now_ns: int, market: Point, path: PathState, correlation: float) -> Contract:
         """The contract as of `now_ns`, in the flat market of `market`.
 
         Errors      BadInputError where an average has begun and `path` does not know it
@@ -147,7 +147,7 @@ class OtcTerms:
         asset = Asset(market.spot, market.vol, market.carry, is_forward=False)
         return replace(self.template, years=years, rate=market.rate, asset=asset, terms=terms)
 
-    def _terms(self, now_ns: int, path: Path, spot: float) -> Terms:
+    def _terms(self, now_ns: int, path: PathState, spot: float) -> Terms:
         terms = self.template.terms
         match terms:
             case AsianTerms():
@@ -164,7 +164,7 @@ class OtcTerms:
             case _:
                 return terms
 
-    def _asian(self, terms: AsianTerms, now_ns: int, path: Path, spot: float) -> AsianTerms:
+    def _asian(self, terms: AsianTerms, now_ns: int, path: PathState, spot: float) -> AsianTerms:
         ahead = (self._averaging_from_ns - now_ns) / NS_PER_YEAR
         if ahead >= 0.0:
             return replace(terms, first_fixing_years=ahead)
@@ -175,7 +175,7 @@ class OtcTerms:
         assert self.averaging_from_ns is not None
         return self.averaging_from_ns
 
-    def average_at(self, now_ns: int, path: Path, spot: float) -> float:
+    def average_at(self, now_ns: int, path: PathState, spot: float) -> float:
         """The average of an Asian so far, what nobody saw taken at `spot`.
 
         Errors      BadInputError where averaging had begun when the path was seen, and the path has no average
@@ -204,7 +204,7 @@ class OtcTerms:
         return math.floor(passed * (terms.fixings - 1) + 1e-9) + 1.0 if passed >= 0.0 else 0.0
 
 
-def parse_otc(name: str, cells: Mapping[str, Cell]) -> tuple[OtcTerms, Path]:
+def parse_otc(name: str, cells: Mapping[str, Cell]) -> tuple[OtcTerms, PathState]:
     """The contract called `name` that a row of cells describes, and what has happened to it.
 
     Errors      BadInputError for the first field that cannot be used
@@ -244,14 +244,14 @@ def _without_market(contract: Contract) -> Contract:
     return replace(contract, years=math.nan, rate=math.nan, asset=_UNKNOWN, terms=terms)
 
 
-def _path(fields: Fields, terms: OtcTerms) -> Path:
+def _path(fields: Fields, terms: OtcTerms) -> PathState:
     was_hit = fields.choice("hit", ("yes", "no"), "no") == "yes" if fields.text("hit") else False
     barrier = terms.barrier
     if was_hit and barrier is None:
         raise BadInputError("hit: yes, of a contract without a barrier; leave it out")
     if was_hit and not may_live_on(terms):
         raise BadInputError("hit: yes, so the contract has paid and ended; leave it out of the book")
-    return Path(
+    return PathState(
         was_hit,
         fields.positive("average_so_far") if fields.has("average_so_far") else math.nan,
         fields.positive("extreme_so_far") if fields.has("extreme_so_far") else math.nan,

@@ -28,7 +28,7 @@ from flatbook.valuation.exotics.on_surface import reference_strike
 from flatbook.valuation.explain import PNL_PARTS
 from flatbook.valuation.inventory import BookMeasures
 from flatbook.valuation.marks import Marks
-from flatbook.valuation.otc import OtcTerms, Path
+from flatbook.valuation.otc import OtcTerms, PathState
 from flatbook.valuation.payoffs import in_settlement, payoff, payoff_at_hit
 from flatbook.valuation.portfolio import BookPosition, Portfolio
 from flatbook.valuation.scenarios import ShockGrid
@@ -233,7 +233,7 @@ class OtcBook:
         self._held[name] = replace(position, path=path)
         return None
 
-    def _seen(self, terms: OtcTerms, path: Path, price_usd: float, now_ns: int) -> Path:
+    def _seen(self, terms: OtcTerms, path: PathState, price_usd: float, now_ns: int) -> PathState:
         """The path after a tick: the price until now was the last one's."""
         match terms.style:
             case Style.LOOKBACK:

@@ -10,7 +10,7 @@ from flatbook.valuation.exotics.on_surface import OnSurface, Underlyings, basis_
 from flatbook.valuation.exotics.pricing import in_range, measured
 from flatbook.valuation.marks import Marks
 from flatbook.valuation.measures import Measures, SecondAsset
-from flatbook.valuation.otc import OtcTerms, Path
+from flatbook.valuation.otc import OtcTerms, PathState
 from flatbook.valuation.payoffs import payoff
 from flatbook.valuation.point import point_of
 
@@ -33,7 +33,7 @@ def surroundings(terms: OtcTerms, markets: Markets) -> OtcSurroundings:
     return OtcSurroundings(Underlyings(first, second, math.nan if correlation is None else correlation), usd)
 
 
-def otc_worth_usd(terms: OtcTerms, path: Path, markets: Markets) -> float:
+def otc_worth_usd(terms: OtcTerms, path: PathState, markets: Markets) -> float:
     """Value in USD of one contract; its payoff at the spots of the moment once it has expired."""
     (underlyings, usd) = surroundings(terms, markets)
     if underlyings.first.years_to(terms.expiry_ns) <= 0.0:
@@ -43,7 +43,7 @@ def otc_worth_usd(terms: OtcTerms, path: Path, markets: Markets) -> float:
         return usd * valued.repricer.at(point_of(valued.contract))
 
 
-def mark_otc(marks: Marks, at: int, terms: OtcTerms, path: Path, size: float, markets: Markets) -> None:
+def mark_otc(marks: Marks, at: int, terms: OtcTerms, path: PathState, size: float, markets: Markets) -> None:
     """Fills entry `at` of `marks` with a position of `size` contracts."""
     underlyings, usd = surroundings(terms, markets)
     spot = underlyings.first.index_usd
@@ -66,7 +66,7 @@ def mark_otc(marks: Marks, at: int, terms: OtcTerms, path: Path, size: float, ma
         _put_second(marks, at, found.second, size, usd, valued)
 
 
-def _paid(terms: OtcTerms, path: Path, underlyings: Underlyings) -> float:
+def _paid(terms: OtcTerms, path: PathState, underlyings: Underlyings) -> float:
     spot2 = underlyings.second.index_usd if underlyings.second is not None else math.nan
     return payoff(terms, path, underlyings.first.index_usd, spot2)
 

@@ -18,10 +18,10 @@ from flatbook.valuation.contracts import (
     TwoAssetBarrierTerms,
     TwoAssetCorrelationTerms,
 )
-from flatbook.valuation.otc import OtcTerms, Path, may_live_on
+from flatbook.valuation.otc import OtcTerms, PathState, may_live_on
 
 
-def payoff(terms: OtcTerms, path: Path, spot: float, spot2: float) -> float:
+def payoff(terms: OtcTerms, path: PathState, spot: float, spot2: float) -> float:
     """At expiry, the prices being `spot` and `spot2` (NaN where the contract is on one asset).
 
     Errors      BadInputError where `path` lacks an average that had begun
@@ -67,19 +67,19 @@ def _intrinsic(contract: Contract, price: float) -> float:
     return max(contract.sign * (price - contract.strike), 0.0)
 
 
-def _lives(watched: Barrier, path: Path, spot: float) -> bool:
+def _lives(watched: Barrier, path: PathState, spot: float) -> bool:
     """Whether a knock-in was knocked in, or a knock-out never out; the last price counts too."""
     return (path.was_hit or watched.touched(spot)) == watched.is_in
 
 
-def _digital(contract: Contract, digital: DigitalTerms, path: Path, spot: float) -> float:
+def _digital(contract: Contract, digital: DigitalTerms, path: PathState, spot: float) -> float:
     lives = digital.barrier is None or _lives(digital.barrier, path, spot)
     if not lives or contract.sign * (spot - contract.strike) <= 0.0:
         return 0.0
     return spot if digital.pays_asset else digital.cash
 
 
-def _on_two(contract: Contract, path: Path, spot: float, spot2: float) -> float:
+def _on_two(contract: Contract, path: PathState, spot: float, spot2: float) -> float:
     sign, strike = contract.sign, contract.strike
     match contract.terms:
         case QuantityTerms(quantity1=quantity1, quantity2=quantity2) if contract.style is Style.EXCHANGE:

@@ -28,7 +28,7 @@ from flatbook.valuation.chain import DELTA, GAMMA, PRICE, THETA, VANNA, VEGA, VO
 from flatbook.valuation.contracts import Style
 from flatbook.valuation.linear import LinearMark, mark_linear
 from flatbook.valuation.marks import Marks
-from flatbook.valuation.otc import UNTOUCHED, OtcTerms, Path
+from flatbook.valuation.otc import UNTOUCHED, OtcTerms, PathState
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -50,7 +50,7 @@ class BookPosition:
     venue: str = ""
     strategy: str = ""
     otc: OtcTerms | None = None
-    path: Path = UNTOUCHED
+    path: PathState = UNTOUCHED
     source: str = ""
 
     @property

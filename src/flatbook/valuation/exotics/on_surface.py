@@ -46,7 +46,7 @@ from flatbook.valuation.exotics.pricing import in_range, repricer
 from flatbook.valuation.exotics.quantlib import EngineError
 from flatbook.valuation.exotics.reprice import Repricer
 from flatbook.valuation.exotics.watched import Smile, digital_on_smile, watched_on_smile
-from flatbook.valuation.otc import OtcTerms, Path
+from flatbook.valuation.otc import OtcTerms, PathState
 from flatbook.valuation.point import Point, pair_of, point_of
 
 Floats = NDArray[np.float64]
@@ -82,7 +82,7 @@ class OnSurface(NamedTuple):
     repricer: Repricer
 
 
-def on_surface(terms: OtcTerms, path: Path, markets: Underlyings) -> OnSurface:
+def on_surface(terms: OtcTerms, path: PathState, markets: Underlyings) -> OnSurface:
     """The contract as of the first market's time.
 
     Domain      expiry after that time
