@@ -56,7 +56,7 @@ def test_the_total_is_what_the_fills_come_to_without_the_ledger(in_world: Ended)
             price = event.price_ticks * Fraction(str(instrument.tick_size))
             coin -= Fraction(event.fee_units, 10**8)
             if event.instrument == PERPETUAL:
-                coin += size / price - size / Fraction(index_usd)
+                coin += size / price - size / Fraction(state.perp_price_usd)
             else:
                 coin -= size * price
                 lots[event.instrument] = lots.get(event.instrument, 0) + event.side * event.size_lots

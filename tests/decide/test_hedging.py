@@ -16,7 +16,6 @@ Floats = NDArray[np.float64]
 
 LOT_USD = 10.0
 INDEX = 80_000.0
-NAN = math.nan
 
 
 def risk_price(seed: int = 0) -> RiskPrice:
@@ -31,9 +30,9 @@ def book(delta_usd: float, seed: int = 0) -> Floats:
 
 
 def inputs(
-    exposure: Floats, price: RiskPrice | None = None, funding: float = NAN, lot_usd: float = LOT_USD
+    exposure: Floats, price: RiskPrice | None = None, carry: float = 0.0, lot_usd: float = LOT_USD
 ) -> HedgeInputs:
-    return HedgeInputs(exposure, INDEX, price or risk_price(), funding, lot_usd)
+    return HedgeInputs(exposure, INDEX, price or risk_price(), carry, lot_usd)
 
 
 BY_RISK = HedgingPolicy(rule="price_of_risk", max_clip_usd=1e9)
@@ -48,7 +47,7 @@ def best_usd(policy: HedgingPolicy, asked: HedgeInputs) -> float:
     def cost(usd: float) -> float:
         proportional = (policy.fee_rate + policy.half_spread_rate) * abs(usd)
         impact = policy.impact_rate_per_musd * (usd / 1e6) * usd
-        carry = 0.0 if math.isnan(asked.funding_rate_8h) else asked.funding_rate_8h * policy.holding_hours / 8 * usd
+        carry = asked.carry_rate * usd
         return asked.risk_price.cost_usd(asked.exposure + usd * h) + proportional + impact + carry
 
     steepest = abs(asked.risk_price.gradient(asked.exposure)[0]) / asked.risk_price.curvature[0, 0]
@@ -63,16 +62,15 @@ def best_usd(policy: HedgingPolicy, asked: HedgeInputs) -> float:
 @given(
     delta=st.floats(-5e6, 5e6),
     seed=st.integers(0, 1_000),
-    funding=st.one_of(st.just(NAN), st.floats(-2e-3, 2e-3)),
+    carry=st.floats(-2e-3, 2e-3),
     fee=st.floats(0.0, 2e-3),
     impact=st.floats(0.0, 1e-3),
-    hours=st.floats(0.0, 48.0),
 )
 def test_the_price_of_risk_hedges_to_where_risk_and_cost_together_are_least(
-    delta: float, seed: int, funding: float, fee: float, impact: float, hours: float
+    delta: float, seed: int, carry: float, fee: float, impact: float
 ) -> None:
-    policy = BY_RISK.model_copy(update={"fee_rate": fee, "impact_rate_per_musd": impact, "holding_hours": hours})
-    asked = inputs(book(delta, seed), risk_price(seed), funding, lot_usd=1e-6)
+    policy = BY_RISK.model_copy(update={"fee_rate": fee, "impact_rate_per_musd": impact})
+    asked = inputs(book(delta, seed), risk_price(seed), carry, lot_usd=1e-6)
     best = best_usd(policy, asked)
     assert hedge_usd(policy, asked) == pytest.approx(best, abs=2e-4 * abs(best) + 1.0)
 
@@ -100,7 +98,6 @@ def test_a_hedge_that_earns_funding_is_larger_and_one_that_pays_it_smaller(delta
     x = delta * np.eye(FACTORS)[0]
     sizes = [abs(hedge_usd(BY_RISK, inputs(x, price, rate))) for rate in (-2e-4, 0.0, 2e-4)]
     assert sizes == sorted(sizes, reverse=delta < 0)
-    assert hedge_usd(BY_RISK, inputs(x, price, NAN)) == hedge_usd(BY_RISK, inputs(x, price, 0.0))
 
 
 def test_without_a_price_of_risk_there_is_no_reason_to_hedge() -> None:
@@ -141,7 +138,7 @@ def test_a_hedge_too_small_to_be_worth_sending_waits() -> None:
         policy = HedgingPolicy(rule="band_and_timer", band_coin=1.0, least_usd=5_000.0)
         exposure = np.zeros(FACTORS)
         exposure[0] = delta_usd
-        return hedge_usd(policy, HedgeInputs(exposure, 80_000.0, no_risk_price(), np.nan, 10.0))
+        return hedge_usd(policy, HedgeInputs(exposure, 80_000.0, no_risk_price(), 0.0, 10.0))
 
     assert wanted(84_990.0) == 0.0
     assert wanted(-85_000.0) == 5_000.0

@@ -158,7 +158,7 @@ def test_funding_is_paid_by_longs_and_received_by_shorts(side: int, sign: int) -
     event = FundingRate(exch_ts_ns=at(2), local_ts_ns=at(2), instrument="BTC-PERPETUAL", rate=1e-4, hours=8.0)
     maker.step(event)
     assert maker.state.pnl.by_name()["funding"] == pytest.approx(sign * 8_000 * 1e-4, abs=1e-3)
-    assert maker.state.funding_rate_8h == pytest.approx(1e-4)
+    assert maker.state.market.perpetual.funding_rate_8h == pytest.approx(1e-4)
     in_step(maker.state)
 
 
@@ -168,7 +168,7 @@ def test_funding_of_another_perpetual_is_not_ours() -> None:
     event = FundingRate(exch_ts_ns=at(2), local_ts_ns=at(2), instrument="ETH-PERPETUAL", rate=1e-2, hours=8.0)
     maker.step(event)
     assert maker.state.pnl.by_name()["funding"] == 0.0
-    assert np.isnan(maker.state.funding_rate_8h)
+    assert np.isnan(maker.state.market.perpetual.funding_rate_8h)
 
 
 def test_a_daily_settlement_turns_gains_to_cash_and_changes_no_worth() -> None:

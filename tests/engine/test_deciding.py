@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
+from flatbook.domain.events import FundingRate
 from flatbook.domain.intents import OrderIntent, Purpose, TimeInForce
 from flatbook.engine.effects import Effects
 from flatbook.engine.loop import Engine
 from flatbook.engine.state import State
 from flatbook.risk.loss_stop import Stage
-from tests.market.builders import World, at
+from tests.market.builders import World, at, top
 
 from .builders import opened, our_fill, policy, row_of
 
@@ -41,6 +42,33 @@ def test_a_hedge_brings_delta_to_the_bands_edge_by_an_order_that_ends_at_once() 
     assert (intent.time_in_force, intent.purpose) == (TimeInForce.IOC, Purpose.HEDGE)
     assert intent.reason == "outside the band"
     assert order.order_id in maker.state.orders.working
+
+
+def test_a_hedge_is_limited_around_the_mark_and_not_the_index() -> None:
+    maker, world = opened(policy("primitive", hedging=BAND))
+    maker.step(world.index(0.6))
+    for _ in range(3):
+        maker.step(top(0.6, 80_479.5, 80_480.5))
+    (order,) = maker.step(our_fill(maker.state, 1, CALL, 1, lots=50)).orders
+    assert order.intent.limit_ticks == pytest.approx(80_480 * (1 - 0.002) / 0.5, abs=8)
+
+
+CARRIED: dict[str, object] = {"every_s": 0.0, "holding_hours": 48.0}
+
+
+def test_a_hedge_is_considered_when_the_premium_moves_and_nothing_else() -> None:
+    """At 1 % over the index shorts are paid more than a short costs."""
+    maker, _ = opened(policy("advanced", quoting={"refresh_s": 1e6}, hedging=CARRIED))
+    assert maker.step(top(1, 80_000.0, 80_001.0)).orders == ()
+    orders = [order for n in range(3) for order in maker.step(top(2 + n, 80_800.0, 80_801.0)).orders]
+    assert [order.intent.side for order in orders] == [-1]
+
+
+def test_a_hedge_is_considered_when_funding_was_paid() -> None:
+    maker, _ = opened(policy("advanced", quoting={"refresh_s": 1e6}, hedging=CARRIED))
+    paid = FundingRate(exch_ts_ns=at(1), local_ts_ns=at(1), instrument="BTC-PERPETUAL", rate=-5e-3, hours=8.0)
+    (order,) = maker.step(paid).orders
+    assert order.intent.side == 1
 
 
 def test_while_a_hedge_works_there_is_no_second_one() -> None:

@@ -5,9 +5,11 @@ import pytest
 
 from flatbook.domain.events import ChainQuotes, QuoteRow
 from flatbook.domain.instruments import format_expiry
+from flatbook.domain.intents import OrderIntent, Purpose, TimeInForce
 from flatbook.domain.units import NS_PER_DAY, parse_utc
+from flatbook.engine.state import State
 from flatbook.market.universe import FIRST_ROWS
-from tests.market.builders import at, chain, trade
+from tests.market.builders import at, chain, top, trade
 
 from .builders import opened, our_fill, policy
 
@@ -72,3 +74,42 @@ def test_tables_grow_with_the_chain_and_keep_what_they_hold() -> None:
     np.testing.assert_array_equal(state.table.grid[:, row], rested)
     assert state.pnl.equity_usd == pytest.approx(state.equity_usd(), abs=1e-7)
     assert (state.table.grid[3, FIRST_ROWS:] > 0).any()
+
+
+def test_a_premium_that_moves_beyond_the_indexs_cutoff_revalues_the_book_and_a_smaller_one_does_not() -> None:
+    maker, world = opened(policy(quoting={"index_cutoff_bp": 2.0, "refresh_s": 1e6}))
+    state = maker.state
+    assert state.perp_price_usd == state.values.index_usd, "never seen: the index"
+    first = state.values.ts_ns
+    maker.step(world.index(1))
+    maker.step(top(1, 80_011.5, 80_012.5))
+    assert state.values.ts_ns == first
+    maker.step(world.index(2))
+    for _ in range(3):
+        maker.step(top(2, 80_031.5, 80_032.5))
+    assert state.values.ts_ns == at(2)
+    assert state.perp_price_usd == pytest.approx(80_032, rel=5e-5)
+    assert maker.step(top(3, 80_000.0, 80_001.0, "ETH-PERPETUAL")).is_empty
+    assert state.values.ts_ns == at(2)
+
+
+def test_the_perpetual_is_worth_its_mark_and_what_the_premium_does_is_basis() -> None:
+    maker, world = opened(policy(quoting={"refresh_s": 1e6}))
+    state = maker.state
+    maker.step(our_fill(state, 1, "BTC-PERPETUAL", 1, lots=80_000, order_id=sent(state)))
+    maker.step(world.index(2))
+    maker.step(top(2, 80_079.5, 80_080.5))
+    parts = state.pnl.by_name()
+    assert parts["basis"] == pytest.approx(800_000 * (1 - 80_000 / state.perp_price_usd))
+    assert parts["basis"] == pytest.approx(800, rel=1e-2)
+    assert state.pnl.equity_usd == pytest.approx(state.equity_usd(), abs=1e-6)
+    assert sum(parts.values()) == pytest.approx(state.pnl.equity_usd, abs=1e-6)
+
+
+def sent(state: State) -> str:
+    """The id of a hedge that works."""
+    intent = OrderIntent(
+        instrument="BTC-PERPETUAL", side=1, limit_ticks=160_400, size_lots=80_000,
+        time_in_force=TimeInForce.IOC, purpose=Purpose.HEDGE, reason="test",
+    )  # fmt: skip
+    return state.orders.send(intent, state.now_ns).order_id

@@ -146,9 +146,10 @@ def test_a_run_keeps_its_books_and_its_pnl_at_every_step() -> None:
     coin = ledger.carried_units("BTC") / 1e8
     for name, lots in ledger.open_lots().items():
         if name == "BTC-PERPETUAL":
-            coin -= lots * 10.0 / state.values.index_usd
+            coin -= lots * 10.0 / state.perp_price_usd
         else:
             coin += lots * 0.1 * float(state.values.fair_coin[universe.row_of[name]])
     assert state.pnl.equity_usd == pytest.approx(coin * state.values.index_usd, abs=1e-6)
     assert len(ledger.open_lots()) > 1
+    assert abs(state.perp_price_usd / state.values.index_usd - 1) > 1e-6, "a premium was seen"
     assert state.recorder.tables.hedges.frame().height > 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.domain.events import ChainQuotes, IndexTick, QuoteRow, TradePrint
+from flatbook.domain.events import ChainQuotes, IndexTick, QuoteRow, TopOfBook, TradePrint
 from flatbook.domain.instruments import parse_expiry
 from flatbook.domain.units import NS_PER_DAY, NS_PER_SECOND, parse_utc, years_between
 from flatbook.kernels.black import inverse
@@ -101,6 +101,13 @@ def trade(seconds: float, name: str, price: float, mark: float, iv: float) -> Tr
         index_usd=80_000.0,
         off_book=False,
     )
+
+
+def top(seconds: float, bid: float, ask: float, name: str = "BTC-PERPETUAL", mark: float = NAN) -> TopOfBook:
+    return TopOfBook(
+        exch_ts_ns=at(seconds), local_ts_ns=at(seconds), instrument=name, bid=bid, ask=ask, bid_amount=NAN,
+        ask_amount=NAN, mark_price=mark,
+    )  # fmt: skip
 
 
 def chain(seconds: float, rows: Iterable[QuoteRow]) -> ChainQuotes:

@@ -5,13 +5,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from flatbook.domain.events import ChainQuotes, IndexTick, QuoteRow, TradePrint
+from flatbook.domain.events import ChainQuotes, IndexTick, QuoteRow, TopOfBook, TradePrint
 from flatbook.domain.units import NS_PER_SECOND, NS_PER_YEAR
 from flatbook.kernels import svi
+from flatbook.market.analytics.funding import DERIBIT
 from flatbook.market.market import Market, MarketModel
+from flatbook.market.perpetual import fair_premium
 from flatbook.market.surface import SliceStatus
 
-from .builders import DAY_S, NAN, START_NS, World, at, chain, index, new_market, options, shown_market, trade
+from .builders import DAY_S, NAN, START_NS, World, at, chain, index, new_market, options, shown_market, top, trade
 
 Floats = NDArray[np.float64]
 
@@ -302,3 +304,92 @@ def test_the_same_events_make_the_same_market() -> None:
     np.testing.assert_array_equal(first.surface.params, second.surface.params)
     np.testing.assert_array_equal(first.forwards.basis, second.forwards.basis)
     np.testing.assert_array_equal(first.covariance.matrix(), second.covariance.matrix())
+
+
+FUTURE = "BTC-4APR25"
+
+
+def test_the_perpetuals_prices_tell_its_premium_and_move_no_forward() -> None:
+    market = shown_market(World(), "4APR25")
+    before = market.forwards.forwards_usd(1)
+    market.take_index(index(1, 80_000.0))
+    market.take_top(top(1, 80_031.5, 80_032.5))
+    assert market.perpetual.premium(at(1)) == pytest.approx(math.log(80_032 / 80_000), rel=1e-3)
+    np.testing.assert_array_equal(market.forwards.forwards_usd(1), before)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        top(1, 81_000.0, 81_001.0, "ETH-PERPETUAL"),
+        top(1, 81_000.0, 81_001.0, "BTC_USDC-PERPETUAL"),
+        top(1, 81_000.0, 81_001.0, "BTC-27JUN25"),
+        top(1, NAN, 81_001.0, FUTURE),
+        top(1, NAN, NAN),
+    ],
+)
+def test_a_top_of_another_market_or_without_prices_tells_nothing(event: TopOfBook) -> None:
+    market = shown_market(World(), "4APR25")
+    before = (market.forwards.forwards_usd(1), market.forwards.seen_ns.copy())
+    market.take_top(event)
+    assert market.perpetual.seen_ns == 0
+    np.testing.assert_array_equal(market.forwards.forwards_usd(1), before[0])
+    np.testing.assert_array_equal(market.forwards.seen_ns, before[1])
+
+
+def test_tops_before_an_index_tell_nothing() -> None:
+    market = new_market()
+    market.take_top(top(0, 80_000.0, 80_001.0))
+    assert market.perpetual.seen_ns == 0
+
+
+def test_a_dated_futures_prices_tell_its_expirys_forward_as_well_as_its_spread_is_narrow() -> None:
+    world, market = World(), shown_market(World(), "4APR25")
+    at_parity, doubt = market.forwards.forward_usd(0), market.forwards.deviation(0, at(3_600))
+    assert at_parity == pytest.approx(world.forward_usd(CALL, 0), rel=1e-5)
+    shifted = at_parity * (1 + doubt)
+    market.take_top(top(3_600, 0.99 * shifted, 1.01 * shifted, FUTURE))
+    after_wide = market.forwards.forward_usd(0)
+    assert after_wide == pytest.approx(at_parity, rel=0.1 * doubt)
+    # Its venue's clock is that of the index: what the index did since is an error of the basis.
+    market.take_index(index(3_601, 80_000.0))
+    market.take_top(top(3_601, shifted - 0.5, shifted + 0.5, FUTURE))
+    assert market.forwards.forward_usd(0) == pytest.approx(shifted, rel=0.1 * doubt)
+    assert market.forwards.deviation(0, at(3_601)) < 0.2 * doubt
+
+
+def test_a_future_in_its_last_hour_tells_of_its_average_and_not_of_the_forward() -> None:
+    market, late = shown_market(World(), "4APR25"), 4 * DAY_S - 4 * 3_600 - 1_800
+    market.take_index(index(late, 80_000.0))
+    before = market.forwards.forward_usd(0)
+    market.take_top(top(late, 80_500.0, 80_501.0, FUTURE))
+    assert market.forwards.forward_usd(0) == before
+
+
+def test_an_expiry_with_a_future_and_no_print_yet_is_observed_by_it() -> None:
+    market = shown_market(World(rate=0.05), "4APR25")
+    assert market.universe.row("BTC-27JUN25-80000-C") is not None
+    market.take_top(top(1, 81_399.0, 81_401.0, "BTC-27JUN25"))
+    assert market.forwards.forward_usd(1) == pytest.approx(81_400.0, rel=1e-4)
+    assert market.forwards.seen_ns[1] == at(1)
+
+
+def test_an_expiry_never_observed_follows_what_is_learnt_of_the_others() -> None:
+    world = World(rate=0.05)
+    market = shown_market(world, "4APR25")
+    wing = world.trade(1, "BTC-27JUN25-300000-C")  # too far out to tell of a forward
+    market.take_trade(wing)
+    first = market.forwards.basis[1]
+    assert market.forwards.seen_ns[1] == 0
+    assert first / world.years("BTC-27JUN25-300000-C", 1) == pytest.approx(0.05, rel=0.4)
+    for n in range(2, 5):
+        market.take_chain(chain(n, [World(rate=0.09).quote(n, name) for name in options("11APR25")]))
+    market.take_trade(wing)
+    assert market.forwards.basis[1] > 1.2 * first
+
+
+def test_the_premium_reverts_to_what_pays_for_the_forwards_carry() -> None:
+    market = shown_market(World(rate=0.2), "4APR25", "25APR25")
+    market.take_index(index(700, 80_000.0))
+    expected = fair_premium(DERIBIT, 0.2, market.model.perpetual.deviation)
+    assert market.perpetual.fair_premium == pytest.approx(math.log1p(expected), rel=0.1)

@@ -60,6 +60,17 @@ def test_a_cap_counts_per_payment() -> None:
     assert float(DamperRule(damper=0.0005).rate(0.0006)) == pytest.approx(0.0001)
 
 
+@given(PREMIUMS)
+def test_the_premiums_of_a_rate_are_those_that_pay_it(premium: float) -> None:
+    for rule in (DERIBIT, BINANCE, HYPERLIQUID):
+        rate = float(rule.rate(premium))
+        low, high = rule.premiums(rate)
+        if abs(rate) < rule.cap:
+            assert low - 1e-12 <= premium <= high + 1e-12
+            np.testing.assert_allclose(rule.rate(np.array([low, high])), rate, atol=1e-15)
+            assert high == low or rule.rate(high + 1e-6) > rate > rule.rate(low - 1e-6)
+
+
 def test_premiums_and_their_average() -> None:
     np.testing.assert_allclose(mark_premium([101.0, 99.0], 100.0), [0.01, -0.01])
     np.testing.assert_allclose(

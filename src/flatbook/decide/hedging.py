@@ -24,13 +24,13 @@ class HedgeInputs:
     """The book as the hedger sees it.
 
     exposure            (FACTORS,) USD per unit of factor; the first is the net delta
-    funding_rate_8h     longs pay where positive; NaN where unknown
+    carry_rate          funding that a long is expected to pay while the hedge is held, of its notional
     """
 
     exposure: Floats
     index_usd: float
     risk_price: RiskPrice
-    funding_rate_8h: float
+    carry_rate: float
     lot_usd: float
 
 
@@ -61,7 +61,6 @@ def _to_indifference(policy: HedgingPolicy, inputs: HedgeInputs) -> float:
     bend = float(inputs.risk_price.curvature[0, 0])
     if bend <= 0.0:
         return 0.0
-    carry = 0.0 if math.isnan(inputs.funding_rate_8h) else inputs.funding_rate_8h * policy.holding_hours / 8
-    slope = float(inputs.risk_price.gradient(inputs.exposure)[0]) + carry
+    slope = float(inputs.risk_price.gradient(inputs.exposure)[0]) + inputs.carry_rate
     cost = policy.fee_rate + policy.half_spread_rate
     return -math.copysign(max(abs(slope) - cost, 0.0), slope) / (bend + 2 * policy.impact_rate_per_musd / 1e6)

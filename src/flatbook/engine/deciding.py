@@ -13,7 +13,7 @@ from flatbook.risk.loss_stop import Stage
 Ints = NDArray[np.int64]
 
 _MARKETABLE = 0.002
-"""A hedge's limit lies this far through the index, as a share: room for spread and impact, not for a bad print."""
+"""A hedge's limit lies this far through the mark, as a share: room for spread and impact, not for a bad print."""
 
 _WHY = {"band_and_timer": "outside the band", "price_of_risk": "charge saved exceeds cost"}
 
@@ -61,14 +61,14 @@ def wanted_hedges(state: State) -> tuple[OrderIntent, ...]:
                 state.book.exposure,
                 state.values.index_usd,
                 state.risk_price,
-                state.funding_rate_8h,
+                state.market.perpetual.expected_funding(policy.holding_hours, state.now_ns),
                 setup.hedge.lot_size,
             ),
         )
     if usd == 0.0:
         return ()
     side = 1 if usd > 0 else -1
-    through = state.values.index_usd * (1 + side * _MARKETABLE)
+    through = state.perp_price_usd * (1 + side * _MARKETABLE)
     return (
         OrderIntent(
             instrument=setup.hedge.name,
@@ -90,7 +90,7 @@ def through_the_gate(state: State, grid: Ints, intents: tuple[OrderIntent, ...])
     for intent in intents:
         notional = intent.size_lots * setup.hedge.lot_size
         limit = intent.limit_ticks * setup.hedge.tick_size
-        if state.gate.refusal(intent, notional, limit, values.index_usd, state.risk) is None:
+        if state.gate.refusal(intent, notional, limit, state.perp_price_usd, state.risk) is None:
             orders.append(Order(state.orders.send(intent, state.now_ns).order_id, intent))
             state.hedged_ns = state.now_ns
     effects = Effects(state.now_ns, _changes(state, grid), tuple(orders))

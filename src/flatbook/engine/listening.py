@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from flatbook.domain.events import AnyEvent, ChainQuotes, FundingRate, IndexTick, TradePrint
+from flatbook.domain.events import AnyEvent, ChainQuotes, FundingRate, IndexTick, TopOfBook, TradePrint
 from flatbook.engine.state import State
 
 _PRICE_PER_WIDTH = 1 / math.sqrt(2 * math.pi)
@@ -26,8 +26,11 @@ def take_market(state: State, event: AnyEvent) -> bool:
         case ChainQuotes() if event.underlying == state.setup.underlying:
             state.market.take_chain(event)
             moved = True
-        case FundingRate() if event.instrument == state.setup.hedge.name:
-            state.funding_rate_8h = event.rate * 8 / event.hours
+        case TopOfBook():
+            state.market.take_top(event)
+            moved = _premium_moved(state)
+        case FundingRate():
+            state.market.take_funding(event)
         case _:
             return False
     state.make_room()
@@ -53,6 +56,14 @@ def _tell_flow(state: State, event: TradePrint) -> None:
 def _index_moved(state: State) -> bool:
     cutoff = state.setup.policy.quoting.index_cutoff_bp * 1e-4
     return not abs(state.market.forwards.index_usd / state.values.index_usd - 1) <= cutoff
+
+
+def _premium_moved(state: State) -> bool:
+    """Whether the perpetual moved against the index by as much as would be worth a requote of the index."""
+    cutoff = state.setup.policy.quoting.index_cutoff_bp * 1e-4
+    mark_usd = state.market.perpetual.mark_usd(state.market.forwards.index_usd, state.now_ns)
+    valued = state.values.perp_usd / state.values.index_usd
+    return abs(mark_usd / state.market.forwards.index_usd / valued - 1) > cutoff
 
 
 def _surface_moved(state: State) -> bool:

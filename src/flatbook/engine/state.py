@@ -48,7 +48,6 @@ class State:
     refreshed_ns    when the price of risk or that model was last made
     stressed_ns     when the stress loss was last computed; 0 to have it computed at the next valuation
     hedged_ns       when the last hedge was sent
-    funding_rate_8h the last funding rate seen, NaN before the first
     otc             contracts over the counter that the run began with; None where it began with none
     is_opened       whether what the run begins with is booked
     outputs         running digest of everything that went out
@@ -82,7 +81,6 @@ class State:
     refreshed_ns: int = 0
     stressed_ns: int = 0
     hedged_ns: int = 0
-    funding_rate_8h: float = np.nan
     otc: "OtcBook | None" = None
     is_opened: bool = False
     outputs: "hashlib._Hash" = field(default_factory=hashlib.sha256)
@@ -114,7 +112,7 @@ class State:
     @property
     def perp_price_usd(self) -> float:
         """The hedge perpetual's price as valued: the index where its premium is not known."""
-        return self.values.index_usd
+        return self.values.perp_usd
 
     @property
     def knows_market(self) -> bool:

@@ -3,15 +3,28 @@
 One scalar Kalman filter per expiry, on the log basis ln(F / index). The basis wanders slowly and the index is known, so
 a tick of the index moves every forward at once, and an observation only corrects the basis. An observation too far out
 for its own error and the filter's is refused; refusals in a row mean that the filter is wrong, and reopen it.
+
+An expiry never observed has the carry rate of those that were: rates are taken for a Gaussian process in log tenor, so
+the nearest count most, each as well as it is known, and what lies between is known better than what lies beyond.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.domain.units import NS_PER_YEAR, years_between
+from flatbook.market.analytics.funding import CarryCurve, carry_curve
+from flatbook.market.filtering import Gate, observe
 from flatbook.market.universe import MAX_SLOTS
+
+_LEAST_VARIANCE = 1e-8
+"""Of a log basis inferred and never observed."""
+
+_LEAST_YEARS = 1e-4
+"""Under an hour a basis is no rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +32,23 @@ class ForwardModel:
     """How the basis is believed to move and be seen.
 
     basis_vol           standard deviation of the log basis over a year, from nothing else known
-    rate_vol            standard deviation of the annual carry rate across expiries: the prior of a new expiry
-    gate_deviations     an observation farther than this many standard deviations is refused
-    reopen_after        this many refusals in a row on one side reopen the filter
+    rate_vol            standard deviation of an annual carry rate, from nothing else known
+    rate_reach          over this much log tenor the correlation of carry rates falls by e
+    gate                which observations are refused
     """
 
     basis_vol: float = 0.02
     rate_vol: float = 0.05
-    gate_deviations: float = 5.0
-    reopen_after: int = 5
+    rate_reach: float = 12.0
+    gate: Gate = field(default_factory=Gate)
+
+
+class CarryRate(NamedTuple):
+    """An annual carry rate of the index to a date so many years ahead, with its standard error."""
+
+    years: float
+    rate: float
+    error: float
 
 
 class Forwards:
@@ -64,32 +85,58 @@ class Forwards:
 
     def observe(self, slot: int, forward_usd: float, relative_error: float, now_ns: int) -> bool:
         """Corrects the basis by an observed forward with a relative standard error; says whether it was accepted."""
-        seen = np.log(forward_usd / self.index_usd)
-        noise = relative_error * relative_error
-        prior = self._aged_variance(slot, now_ns)
-        surprise = seen - self.basis[slot]
-        if surprise * surprise > self._model.gate_deviations**2 * (prior + noise):
-            step = 1 if surprise > 0 else -1
-            self.refused[slot] = self.refused[slot] + step if self.refused[slot] * step >= 0 else step
-            if abs(self.refused[slot]) < self._model.reopen_after:
-                return False
-            prior = surprise * surprise
-        gain = prior / (prior + noise)
-        self.basis[slot] += gain * surprise
-        self.variance[slot] = (1 - gain) * prior
-        self.seen_ns[slot] = now_ns
-        self.refused[slot] = 0
-        return True
+        step = observe(
+            self._model.gate,
+            float(self.basis[slot]),
+            self._aged_variance(slot, now_ns),
+            int(self.refused[slot]),
+            math.log(forward_usd / self.index_usd),
+            relative_error * relative_error,
+        )
+        self.refused[slot] = step.refused
+        if step.accepted:
+            self.basis[slot], self.variance[slot], self.seen_ns[slot] = step.mean, step.variance, now_ns
+        return step.accepted
 
-    def open_slot(self, slot: int, expiry_ns: NDArray[np.int64], now_ns: int) -> None:
-        """Gives an expiry never seen the carry rate of the nearest one seen, with an error to match."""
+    def open_slot(self, slot: int, expiry_ns: NDArray[np.int64], now_ns: int, beside: CarryRate | None = None) -> None:
+        """Gives an expiry never observed the carry of those that were, with an error to match; see `carry`."""
         years = max(years_between(now_ns, int(expiry_ns[slot])), 0.0)
-        known = np.flatnonzero(self.seen_ns > 0)
-        if len(known):
-            there = np.array([max(years_between(now_ns, int(expiry_ns[other])), 1e-4) for other in known])
-            nearest = int(np.argmin(np.abs(np.log(there / max(years, 1e-4)))))
-            self.basis[slot] = self.basis[known[nearest]] * min(years / there[nearest], 10.0)
-        self.variance[slot] = (self._model.rate_vol * years) ** 2 + 1e-8
+        _, rate, error = self.carry(years, expiry_ns, now_ns, beside)
+        self.basis[slot] = rate * years
+        self.variance[slot] = (error * years) ** 2 + _LEAST_VARIANCE
+
+    def carry(
+        self, years: float, expiry_ns: NDArray[np.int64], now_ns: int, beside: CarryRate | None = None
+    ) -> CarryRate:
+        """The carry rate to `years` ahead, from the expiries observed that are alive.
+
+        `beside` is one that something else tells, as a perpetual's funding does of the next hours
+        """
+        known = np.flatnonzero((self.seen_ns > 0) & (expiry_ns[: len(self.seen_ns)] > now_ns))
+        left = np.maximum((expiry_ns[known] - now_ns) / NS_PER_YEAR, _LEAST_YEARS)
+        aged = self.variance[known] + self._model.basis_vol**2 * (now_ns - self.seen_ns[known]) / NS_PER_YEAR
+        rates, noise = self.basis[known] / left, aged / (left * left)
+        if beside is not None:
+            left, rates = np.append(left, beside.years), np.append(rates, beside.rate)
+            noise = np.append(noise, beside.error * beside.error)
+        at = np.log(left)
+        prior = self._model.rate_vol**2
+        together = prior * np.exp(-np.abs(at[:, None] - at) / self._model.rate_reach) + np.diag(noise)
+        here = prior * np.exp(-np.abs(at - math.log(max(years, _LEAST_YEARS))) / self._model.rate_reach)
+        weight = np.linalg.solve(together, here)
+        return CarryRate(years, float(weight @ rates), math.sqrt(max(prior - float(weight @ here), 0.0)))
+
+    def funding_curve(self, expiry_ns: NDArray[np.int64], perpetual_usd: float, now_ns: int) -> CarryCurve | None:
+        """The funding that holding the perpetual must pay until each observed expiry, by its forward.
+
+        None where no forward was observed
+        """
+        known = np.flatnonzero((self.seen_ns > 0) & (expiry_ns[: len(self.seen_ns)] > now_ns))
+        if not len(known):
+            return None
+        order = known[np.argsort(expiry_ns[known], kind="stable")]
+        years = (expiry_ns[order] - now_ns) / NS_PER_YEAR
+        return carry_curve(years, self.index_usd * np.exp(self.basis[order]), perpetual_usd)
 
     def _aged_variance(self, slot: int, now_ns: int) -> float:
         age_years = (now_ns - int(self.seen_ns[slot])) / NS_PER_YEAR if self.seen_ns[slot] else 0.0

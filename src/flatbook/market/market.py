@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.domain.events import ChainQuotes, IndexTick, QuoteRow, TradePrint
+from flatbook.domain.events import ChainQuotes, FundingRate, IndexTick, QuoteRow, TopOfBook, TradePrint
+from flatbook.domain.instruments import Kind
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_YEAR
 from flatbook.kernels.chain import FACTORS, TENORS
@@ -18,6 +19,7 @@ from flatbook.kernels.implied import OK, implied_vol
 from flatbook.kernels.implied_forward import implied_forward
 from flatbook.market.covariance import CovarianceModel, FactorCovariance
 from flatbook.market.forwards import ForwardModel, Forwards, parity_forward
+from flatbook.market.perpetual import Perpetual, PerpetualModel, top_error
 from flatbook.market.surface import Surface, SurfaceModel
 from flatbook.market.universe import Universe
 
@@ -26,6 +28,10 @@ Floats = NDArray[np.float64]
 _SQRT_TWO_PI = math.sqrt(2 * math.pi)
 _LEAST_VOL, _MOST_VOL = 0.02, 5.0
 """A vol beyond these is taken for an error of its source."""
+
+
+_SHORT_YEARS = 7 / 365
+"""A perpetual's premium reverts to what pays for the carry this far ahead: nearer ones are known too badly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class MarketModel:
     """
 
     forwards: ForwardModel = field(default_factory=ForwardModel)
+    perpetual: PerpetualModel = field(default_factory=PerpetualModel)
     surface: SurfaceModel = field(default_factory=SurfaceModel)
     covariance: CovarianceModel = field(default_factory=CovarianceModel)
     refit_after_vol: float = 0.002
@@ -60,6 +67,7 @@ class Market:
         self.underlying = underlying
         self.universe = Universe(underlying, reference)
         self.forwards = Forwards(model.forwards)
+        self.perpetual = Perpetual(model.perpetual)
         self.surface = Surface(model.surface)
         self.covariance = FactorCovariance(model.covariance)
         self.mark_coin: Floats = np.full(self.universe.capacity, np.nan)
@@ -67,6 +75,7 @@ class Market:
         self.set_aside = 0
         self._scratch = [np.zeros(1) for _ in range(6)]
         self._code = np.zeros(1, np.int8)
+        self._index_exch_ns = 0
         self._step_ns = 0
         self._step_factors: Floats = np.full(FACTORS, np.nan)
         self._reference = reference
@@ -79,8 +88,37 @@ class Market:
     def take_index(self, event: IndexTick) -> None:
         """A tick of the index moves every forward."""
         self.forwards.set_index(event.price_usd, event.local_ts_ns)
+        self._index_exch_ns = event.exch_ts_ns
         if event.local_ts_ns - self._step_ns >= self.model.covariance_step_s * 1e9:
             self._measure_factors(event.local_ts_ns)
+            if self.forwards.seen_ns.any():
+                carry = self.forwards.carry(_SHORT_YEARS, self.universe.expiry_ns, event.local_ts_ns)
+                self.perpetual.revert_to(carry.rate, event.local_ts_ns)
+
+    def take_top(self, event: TopOfBook) -> None:
+        """The best prices of the perpetual tell its premium, a dated future's its expiry's forward.
+
+        A contract that is not quoted in USD tells nothing here, nor does one that no option expires with.
+        """
+        contract = self._reference.instrument(event.instrument).contract
+        over_index = event.mid / self.forwards.index_usd
+        if contract.base != self.underlying or not contract.is_inverse or not over_index > 0:
+            return
+        model, apart_ns = self.model, event.exch_ts_ns - self._index_exch_ns
+        error = top_error(event, model.perpetual.mark_error, model.covariance.spot_vol, apart_ns)
+        if contract.kind is Kind.PERPETUAL:
+            self.perpetual.see(math.log(over_index), error, event.local_ts_ns)
+            return
+        slot = self.universe.slot_of.get(contract.expiry_ns or 0)
+        if slot is not None and self.years(event.local_ts_ns)[slot] * 8760 >= self.model.min_hours:
+            self._open(slot, event.local_ts_ns)
+            self.forwards.observe(slot, event.mid, error, event.local_ts_ns)
+
+    def take_funding(self, event: FundingRate) -> None:
+        """Funding of the perpetual tells of its premium in the hours before."""
+        contract = self._reference.instrument(event.instrument).contract
+        if contract.base == self.underlying and contract.is_inverse:
+            self.perpetual.take_funding(event.rate, event.hours, event.local_ts_ns)
 
     def take_trade(self, event: TradePrint) -> int | None:
         """A print teaches its expiry's forward and smile: the venue's mark where it gives one, the traded vol else.
@@ -180,8 +218,10 @@ class Market:
         return row
 
     def _open(self, slot: int, now_ns: int) -> None:
-        if not np.isfinite(self.forwards.variance[slot]):
-            self.forwards.open_slot(slot, self.universe.expiry_ns, now_ns)
+        if not self.forwards.seen_ns[slot]:
+            perpetual = self.perpetual
+            beside = perpetual.implied_carry(now_ns) if perpetual.seen_ns or perpetual.funding_ns else None
+            self.forwards.open_slot(slot, self.universe.expiry_ns, now_ns, beside)
 
     def _learn_forward(
         self, slot: int, price: float, strike: float, iv: float, years: float, sign: float, now_ns: int

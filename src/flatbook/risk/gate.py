@@ -96,16 +96,16 @@ class Gate:
         return risk.stage >= Stage.REDUCE_ONLY or not risk.stress_loss_usd <= self.limits.stress_loss_usd
 
     def refusal(
-        self, intent: OrderIntent, notional_usd: float, limit_usd: float, index_usd: float, risk: BookRisk
+        self, intent: OrderIntent, notional_usd: float, limit_usd: float, mark_usd: float, risk: BookRisk
     ) -> str | None:
         """Why a hedge order may not go out; None where it may."""
-        reason = self._refusal(intent, notional_usd, limit_usd, index_usd, risk)
+        reason = self._refusal(intent, notional_usd, limit_usd, mark_usd, risk)
         if reason is not None:
             self.refused_orders[reason] = self.refused_orders.get(reason, 0) + 1
         return reason
 
     def _refusal(
-        self, intent: OrderIntent, notional_usd: float, limit_usd: float, index_usd: float, risk: BookRisk
+        self, intent: OrderIntent, notional_usd: float, limit_usd: float, mark_usd: float, risk: BookRisk
     ) -> str | None:
         limits = self.limits
         if risk.stage is Stage.HALT:
@@ -114,9 +114,9 @@ class Gate:
             return "stale_index"
         if not notional_usd <= limits.hedge_order_usd:
             return "order_size"
-        if not abs(limit_usd / index_usd - 1) <= limits.price_band_rate:
+        if not abs(limit_usd / mark_usd - 1) <= limits.price_band_rate:
             return "price_band"
-        after = risk.delta_coin + intent.side * notional_usd / index_usd
+        after = risk.delta_coin + intent.side * notional_usd / mark_usd
         if not (abs(after) <= limits.delta_coin or abs(after) <= abs(risk.delta_coin)):
             return "delta"
         if self._only_reduces(risk) and not abs(after) < abs(risk.delta_coin):

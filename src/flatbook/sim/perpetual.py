@@ -9,12 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from flatbook.domain.errors import ConfigurationError
 from flatbook.domain.reference import Instrument
 from flatbook.domain.units import NS_PER_SECOND
+from flatbook.market.analytics.funding import DERIBIT
 from flatbook.sim.ticks import ceil_tick, floor_tick
 
 BASIS_POINT = 1e-4
-
-FUNDING_DAMPER = 0.00025
-FUNDING_CAP = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +141,4 @@ def funding_rate_8h(premium: ArrayLike) -> NDArray[np.float64]:
 
     Source      the venue's rule: max(0.025 %, p) + min(-0.025 %, p), within 0.5 % either way
     """
-    p = np.asarray(premium, dtype=np.float64)
-    rate = np.maximum(FUNDING_DAMPER, p) + np.minimum(-FUNDING_DAMPER, p)
-    return np.asarray(np.clip(rate, -FUNDING_CAP, FUNDING_CAP))
+    return DERIBIT.rate(premium)

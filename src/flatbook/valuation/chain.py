@@ -21,13 +21,14 @@ class ChainValues:
 
     Shapes      all (rows,), greeks (11, rows), slot (rows,), factor_map (slots, PRIMITIVES * FACTORS)
     Units       forward, Greeks in USD per contract of one coin (see kernels.black); fair in coin; vol decimal;
-                factor_map as in kernels.factors
+                factor_map as in kernels.factors; `perp_usd` the perpetual's mark
     Invariant   everything is as of `ts_ns` and `index_usd`; a row without a slice is NaN, an expired one intrinsic
     """
 
     def __init__(self) -> None:
         self.ts_ns = 0
         self.index_usd = np.nan
+        self.perp_usd = np.nan
         self.rows = 0
         self.slot: Ints = np.zeros(0, np.int64)
         self._allocate(0)
@@ -72,6 +73,7 @@ class ChainValues:
         np.divide(self.greeks[PRICE], self.forward_usd, out=self.fair_coin)
         self.ts_ns = now_ns
         self.index_usd = market.forwards.index_usd
+        self.perp_usd = market.perpetual.mark_usd(self.index_usd, now_ns)
 
     def _take_slots(self, market: Market, now_ns: int) -> None:
         years = market.years(now_ns)
@@ -123,6 +125,7 @@ class ChainValues:
         if self._slots.shape != other._slots.shape:
             self._allocate_slots(other._slots.shape[1])
         self.ts_ns, self.index_usd, self.slot = other.ts_ns, other.index_usd, other.slot
+        self.perp_usd = other.perp_usd
         for mine, theirs in zip(self._columns(), other._columns(), strict=True):
             mine[...] = theirs
 

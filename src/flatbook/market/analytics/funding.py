@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,23 @@ from flatbook.domain.errors import BadInputError
 Floats = NDArray[np.float64]
 
 HOURS_PER_YEAR = 8760.0
+
+
+class FundingRule(Protocol):
+    """How a venue makes a rate of a premium."""
+
+    @property
+    def interval_hours(self) -> float:
+        """The rate is for this long."""
+        ...
+
+    def rate(self, premium: ArrayLike) -> Floats:
+        """Rate per interval at a premium, same shape; rising, where it is not flat."""
+        ...
+
+    def premiums(self, rate: float) -> tuple[float, float]:
+        """The lowest and highest premium that pay `rate`, within the caps."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +56,11 @@ class DamperRule:
         p = np.asarray(premium, dtype=np.float64)
         beyond = np.maximum(p, self.damper) + np.minimum(p, -self.damper)
         return np.asarray(np.clip(beyond, -self.cap, self.cap))
+
+    def premiums(self, rate: float) -> tuple[float, float]:
+        """The lowest and highest premium that pay `rate`: one, but for a rate of nothing."""
+        low, high = (rate + self.damper * side for side in (-1.0, 1.0))
+        return (low, high) if rate == 0.0 else (low, low) if rate < 0.0 else (high, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +83,14 @@ class InterestRule:
         p = np.asarray(average_premium, dtype=np.float64)
         drawn = p + np.clip(self.interest - p, -self.clamp, self.clamp)
         return np.asarray(np.clip(drawn * (self.interval_hours / self.basis_hours), -self.cap, self.cap))
+
+    def premiums(self, rate: float) -> tuple[float, float]:
+        """The lowest and highest premium that pay `rate`: one, but for the interest rate itself."""
+        excess = rate * (self.basis_hours / self.interval_hours) - self.interest
+        low, high = (self.interest + excess + self.clamp * side for side in (-1.0, 1.0))
+        # A rate read from a file is the interest rate only to some rounding.
+        is_interest = abs(excess) <= 1e-12
+        return (low, high) if is_interest else (low, low) if excess < 0.0 else (high, high)
 
 
 DERIBIT = DamperRule()
