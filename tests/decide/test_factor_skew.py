@@ -135,7 +135,7 @@ def test_options_of_equal_greeks_are_skewed_alike(seed: int, one: int, other: in
 def test_where_vol_levels_are_the_only_risk_every_option_of_a_tenor_shifts_by_the_same_vol(
     seed: int, vega_usd: float
 ) -> None:
-    level_only = np.diag(np.full(FACTORS, 1e-14))
+    level_only = np.diag(np.full(FACTORS, 1e-16))
     level_only[np.ix_(LEVELS, LEVELS)] = np.array([[0.36, 0.2, 0.1], [0.2, 0.16, 0.1], [0.1, 0.1, 0.09]])
     chain = Chain(seed, level_only)
     chain.years[: ROWS // 2] = TENOR_YEARS[0]

@@ -9,7 +9,8 @@ from scipy.optimize import minimize_scalar
 
 from flatbook.decide.hedging import HedgeInputs, hedge_usd
 from flatbook.decide.policy import HedgingPolicy
-from flatbook.kernels.chain import FACTORS
+from flatbook.kernels.chain import FACTORS, PREMIUM, SPOT
+from flatbook.valuation.inventory import PERPETUAL
 from flatbook.valuation.risk_price import RiskPrice, no_risk_price
 
 Floats = NDArray[np.float64]
@@ -41,8 +42,7 @@ BY_BAND = HedgingPolicy(rule="band_and_timer", band_coin=0.5, max_clip_usd=1e9)
 
 def best_usd(policy: HedgingPolicy, asked: HedgeInputs) -> float:
     """The hedge that costs least, by search: risk after it, fee, half-spread, impact, and funding while it is held."""
-    h = np.zeros(FACTORS)
-    h[0] = 1.0
+    h = PERPETUAL
 
     def cost(usd: float) -> float:
         proportional = (policy.fee_rate + policy.half_spread_rate) * abs(usd)
@@ -50,8 +50,8 @@ def best_usd(policy: HedgingPolicy, asked: HedgeInputs) -> float:
         carry = asked.carry_rate * usd
         return asked.risk_price.cost_usd(asked.exposure + usd * h) + proportional + impact + carry
 
-    steepest = abs(asked.risk_price.gradient(asked.exposure)[0]) / asked.risk_price.curvature[0, 0]
-    far = 2 * steepest + 1e6
+    steepest = abs(h @ asked.risk_price.gradient(asked.exposure)) / (h @ asked.risk_price.curvature @ h)
+    far = 2 * float(steepest) + 1e6
     found = [
         minimize_scalar(cost, bounds=side, method="bounded", options={"xatol": 1e-3}) for side in ((-far, 0), (0, far))
     ]
@@ -89,7 +89,19 @@ def test_other_risks_that_go_with_spot_are_hedged_too() -> None:
     vega = flat.copy()
     vega[2] = 1e6
     assert hedge_usd(BY_RISK, inputs(flat, price)) == 0.0
-    assert math.copysign(1.0, hedge_usd(BY_RISK, inputs(vega, price))) == -np.sign(price.curvature[0, 2])
+    assert math.copysign(1.0, hedge_usd(BY_RISK, inputs(vega, price))) == -np.sign((PERPETUAL @ price.curvature)[2])
+
+
+def test_the_premium_that_a_hedge_brings_makes_it_smaller() -> None:
+    """A delta to be rid of, and a price for the premium: less is hedged the dearer that is, never more than needed."""
+    sizes = []
+    for premium in (0.0, 1e-10, 1e-9, 1e-8):
+        curvature = np.zeros((FACTORS, FACTORS))
+        curvature[SPOT, SPOT], curvature[PREMIUM, PREMIUM] = 1e-9, premium
+        sizes.append(-hedge_usd(BY_RISK, inputs(2e6 * np.eye(FACTORS)[SPOT], RiskPrice(curvature))))
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > 1.2 * sizes[2] > 0
+    assert sizes[0] == pytest.approx(2e6 - (BY_RISK.fee_rate + BY_RISK.half_spread_rate) / 1e-9, rel=0.1)
 
 
 @pytest.mark.parametrize("delta", [1e6, -1e6])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flatbook.kernels.black import inverse, price_full
-from flatbook.kernels.chain import FACTORS
+from flatbook.kernels.chain import BASIS, CONVEXITIES, FACTORS, LEVELS, PREMIUM, SKEWS
 from flatbook.kernels.charges import (
     FOLDED,
     charge_rows,
@@ -84,11 +84,10 @@ def test_loadings_agree_with_the_plain_twin(seed: int, rows: int) -> None:
 def test_loadings_are_the_slopes_of_an_option_bought_with_coin() -> None:
     forward, years, vol, strike = 1.03 * INDEX, 0.1, 0.6, 84_000.0
 
-    def held_usd(spot: float, level: float) -> float:
-        """What the option is worth less the coin once paid for it, in USD, the basis held."""
-        now, before = (
-            inverse(f, strike, v, years, 1.0).price for f, v in ((forward * spot, vol + level), (forward, vol))
-        )
+    def held_usd(spot: float, level: float, carry: float = 0.0) -> float:
+        """What the option is worth less the coin once paid for it, in USD, the basis held but for its carry rate."""
+        moved = forward * spot * math.exp(carry * years)
+        now, before = (inverse(f, strike, v, years, 1.0).price for f, v in ((moved, vol + level), (forward, vol)))
         return float(now - before) * INDEX * spot
 
     greeks = np.empty((11, 1))
@@ -99,7 +98,10 @@ def test_loadings_are_the_slopes_of_an_option_bought_with_coin() -> None:
     bend = (held_usd(1 + h, 0.0) - 2 * held_usd(1.0, 0.0) + held_usd(1 - h, 0.0)) / (h * h)
     assert loading[0, 0] == pytest.approx(slope, rel=1e-6)
     assert loading[0, 1] == pytest.approx(0.5 * bend, rel=1e-4)
-    assert loading[0, 2::3].sum() == pytest.approx((held_usd(1.0, h) - held_usd(1.0, -h)) / (2 * h), rel=1e-6)
+    assert loading[0, LEVELS].sum() == pytest.approx((held_usd(1.0, h) - held_usd(1.0, -h)) / (2 * h), rel=1e-6)
+    by_carry = (held_usd(1.0, 0.0, h) - held_usd(1.0, 0.0, -h)) / (2 * h)
+    assert loading[0, BASIS] == pytest.approx(by_carry, rel=1e-6)
+    assert loading[0, PREMIUM] == 0.0
 
 
 def test_vega_is_shared_between_the_two_tenors_around_and_nothing_is_lost() -> None:
@@ -109,7 +111,7 @@ def test_vega_is_shared_between_the_two_tenors_around_and_nothing_is_lost() -> N
     greeks[3] = 40.0
     z = np.linspace(-4.0, 4.0, n)
     loading = loadings(days / 365, np.full(n, 1.02 * INDEX), z, greeks)
-    level, skew, convexity = (loading[:, 2 + kind :: 3] for kind in range(3))
+    level, skew, convexity = (loading[:, kind] for kind in (LEVELS, SKEWS, CONVEXITIES))
     vega = 40.0 / 1.02
     np.testing.assert_allclose(level.sum(axis=1), vega)
     late = math.log(50 / 20) / math.log(100 / 20)
@@ -202,7 +204,7 @@ def test_a_book_is_exposed_to_what_it_holds(book: Book) -> None:
     loading = book.loading()
     np.testing.assert_allclose(exposure, book.held @ loading, rtol=1e-9, atol=1e-6)
     assert totals[1] == pytest.approx(2 * exposure[1] / 100, rel=1e-9, abs=1e-9)
-    assert totals[2] == pytest.approx(exposure[2::3].sum() / 100, rel=1e-9, abs=1e-9)
+    assert totals[2] == pytest.approx(exposure[LEVELS].sum() / 100, rel=1e-9, abs=1e-9)
 
 
 def test_what_is_not_held_does_not_matter_though_it_is_not_known() -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from flatbook.domain.events import ChainQuotes, IndexTick, QuoteRow, TopOfBook, TradePrint
 from flatbook.domain.units import NS_PER_SECOND, NS_PER_YEAR
 from flatbook.kernels import svi
+from flatbook.kernels.chain import SPOT
 from flatbook.market.analytics.funding import DERIBIT
 from flatbook.market.market import Market, MarketModel
 from flatbook.market.perpetual import fair_premium
@@ -223,9 +224,12 @@ def test_sigma_learns_from_the_index_and_the_levels() -> None:
         market.take_trade(world.trade(seconds - 1, f"BTC-25APR25-{round(world.index_usd, -3):.0f}-C"))
         market.take_index(world.index(seconds))
     sigma, prior = market.covariance.matrix(), market.model.covariance.prior()
-    assert market.covariance.seen_hours == pytest.approx(199 / 6, rel=0.5)
-    assert sigma[0, 0] > 2 * prior[0, 0]
-    assert sigma[8, 8] == pytest.approx(prior[8, 8], rel=0.2)  # the far tenor was hardly seen
+    kept = market.model.covariance.half_life_hours / math.log(2)
+    hours = kept * -math.expm1(-(199 - market.model.meter.window_steps) / 6 / kept)
+    assert market.covariance.seen_hours == pytest.approx(hours, rel=0.02)
+    assert sigma[SPOT, SPOT] == pytest.approx(0.01**2 * 52_560, rel=0.4)
+    assert sigma[SPOT, SPOT] > 10 * prior[SPOT, SPOT]
+    assert market.covariance.age_hours(at(199 * 600.0)) < 1.0
 
 
 def stormy(seed: int, prints: int) -> Iterator[tuple[World, IndexTick | TradePrint | ChainQuotes]]:

@@ -166,6 +166,8 @@ def _fill_exposures(tables: Tables, chance: np.random.Generator, times: list[int
                 vega_short_usd=float(short[number]),
                 vega_mid_usd=float(mid[number]),
                 vega_long_usd=float(far[number]),
+                basis_1pct_usd=0.1 * vega,
+                premium_1bp_usd=8.0 * float(delta[number]),
                 stress_loss_usd=abs(1.6 * vega) + abs(0.3 * float(gamma[number])),
                 open_positions=min(143, number // 20),
             )

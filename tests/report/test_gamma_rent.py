@@ -23,6 +23,8 @@ def exposure(ts_ns: int, gamma: float, theta: float) -> ExposureRow:
         vega_short_usd=0.0,
         vega_mid_usd=0.0,
         vega_long_usd=0.0,
+        basis_1pct_usd=0.0,
+        premium_1bp_usd=0.0,
         stress_loss_usd=0.0,
         open_positions=1,
     )

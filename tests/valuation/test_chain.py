@@ -5,7 +5,7 @@ import pytest
 import QuantLib as ql  # noqa: N813
 
 from flatbook.kernels.black import inverse
-from flatbook.kernels.chain import TENORS
+from flatbook.kernels.chain import FACTORS
 from flatbook.market.market import Market
 from flatbook.valuation.chain import DELTA, GAMMA, PRICE, THETA, VEGA, ChainValues
 from tests.market.builders import DAY_S, World, at, new_market, shown_market, trade
@@ -115,4 +115,4 @@ def test_an_empty_market_has_an_empty_chain() -> None:
     market.take_index(World().index(0))
     values = valued(market, 1)
     assert values.rows == 0
-    assert values.loading.shape == (0, 2 + 3 * TENORS)
+    assert values.loading.shape == (0, FACTORS)

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.kernels.black import black
-from flatbook.kernels.chain import TENORS
+from flatbook.kernels.chain import BASIS, FACTORS, PREMIUM, TENORS
 from flatbook.kernels.factors import WING
 from flatbook.market.market import Market
 from flatbook.valuation.chain import ChainValues
-from flatbook.valuation.inventory import Inventory
+from flatbook.valuation.inventory import PERPETUAL, Inventory
 from tests.market.builders import DAY_S, World, at, shown_market
 
 Floats = NDArray[np.float64]
@@ -46,13 +46,17 @@ class Book:
         self.strike = market.universe.strike_usd[: values.rows]
         self.sign = market.universe.sign[: values.rows]
 
-    def equity_usd(self, spot: float = 1.0, vol_move: Floats | float = 0.0, days: float = 0.0) -> float:
-        """The book's worth when spot, forwards and perpetual move alike, vols by `vol_move`, and days pass."""
+    def equity_usd(
+        self, spot: float = 1.0, vol_move: Floats | float = 0.0, days: float = 0.0, carry: float = 0.0,
+        premium: float = 0.0,
+    ) -> float:  # fmt: skip
+        """The book's worth when spot, forwards and perpetual move alike, vols by `vol_move`, days pass, and forwards
+        move by more carry a year and the perpetual by its premium."""
         values = self.values
-        forward = values.forward_usd * spot
+        forward = values.forward_usd * spot * np.exp(carry * values.years)
         price = black(forward, self.strike, values.vol + vol_move, values.years - days / 365, self.sign).price
         coin = self.inventory.carried_coin + float(self.inventory.size_coin[: values.rows] @ (price / forward))
-        return (coin - self.inventory.perp_usd / (INDEX * spot)) * INDEX * spot
+        return (coin - self.inventory.perp_usd / (INDEX * spot * math.exp(premium))) * INDEX * spot
 
     def exposure(self) -> Floats:
         return self.inventory.measure(self.values).exposure
@@ -72,6 +76,37 @@ def test_spot_exposures_are_slopes_of_equity(market: Market, values: ChainValues
     gross = float(np.abs(book.inventory.size_coin).sum()) * INDEX
     assert x[0] == pytest.approx((up - down) / (2 * h), abs=1e-5 * gross)
     assert x[1] == pytest.approx((up - 2 * here + down) / (2 * h * h), abs=1e-3 * abs(x[1]) + 1e-3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_exposures_to_carry_and_premium_are_slopes_of_equity(market: Market, values: ChainValues, seed: int) -> None:
+    book, h = Book(market, values, seed), 1e-5
+    for factor, up, down in (
+        (BASIS, book.equity_usd(carry=h), book.equity_usd(carry=-h)),
+        (PREMIUM, book.equity_usd(premium=h), book.equity_usd(premium=-h)),
+    ):
+        slope = (up - down) / (2 * h)
+        assert abs(slope) > 1_000
+        assert book.exposure()[factor] == pytest.approx(slope, rel=1e-5)
+
+
+def test_what_a_hedge_adds_is_the_perpetuals_loading(market: Market, values: ChainValues) -> None:
+    book = Book(market, values, 2)
+    before, usd = book.exposure(), 25_000.0
+    book.inventory.perp_usd += usd
+    book.inventory.carried_coin += usd / values.perp_usd
+    np.testing.assert_allclose(book.exposure() - before, usd * PERPETUAL, rtol=1e-12, atol=1e-6)
+
+
+def test_a_premium_is_a_risk_of_the_notional_at_the_mark(values: ChainValues) -> None:
+    book = Inventory(values.rows)
+    book.perp_usd = 40_000.0
+    dear = ChainValues()
+    dear.copy_from(values)
+    dear.perp_usd = 1.01 * INDEX
+    h = 1e-5
+    up, down = (book.equity_coin(dear, 1.01 * INDEX * math.exp(move)) * INDEX for move in (h, -h))
+    assert book.measure(dear).exposure[PREMIUM] == pytest.approx((up - down) / (2 * h), rel=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -106,7 +141,7 @@ def test_a_book_without_options_has_no_greeks(values: ChainValues) -> None:
     book.carried_coin = 3.0
     measured = book.measure(values)
     assert (measured.gamma_1pct_usd, measured.vega_usd_per_vol_pt, measured.theta_usd_per_day) == (0.0, 0.0, 0.0)
-    assert book.measure(values).exposure.tolist() == [3.0 * INDEX] + [0.0] * (1 + 3 * TENORS)
+    assert book.measure(values).exposure.tolist() == [3.0 * INDEX] + [0.0] * (FACTORS - 1)
 
 
 @pytest.mark.parametrize("side", [1, -1])

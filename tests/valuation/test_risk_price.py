@@ -5,12 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.integrate import solve_ivp
 
 from flatbook.kernels.chain import FACTORS
 from flatbook.market.covariance import CovarianceModel
 from flatbook.valuation.risk_price import Liquidity, RiskPrice, no_risk_price, quadratic_risk_price, riccati
 
 Floats = NDArray[np.float64]
+
+WEEK = 7 / 365
 
 
 def random_spd(seed: int, n: int, scale: float = 1.0) -> Floats:
@@ -75,9 +78,9 @@ def factor_price(seed: int = 0, aversion: float = 2e-4) -> tuple[RiskPrice, Floa
     """R of a plausible chain, and the chain's loadings."""
     rng = np.random.default_rng(seed)
     n = 200
-    loading = rng.normal(0.0, 1.0, (n, FACTORS)) * np.array([2e4, 1e4] + [3e3, 2e3, 2e3] * 3)
+    loading = rng.normal(0.0, 1.0, (n, FACTORS)) * np.array([2e4, 1e4] + [3e3, 2e3, 2e3] * 3 + [1e4, 0.0])
     liquidity = Liquidity(rng.uniform(100.0, 3_000.0, n), rng.uniform(0.02, 0.2, n), np.ones(n))
-    return quadratic_risk_price(CovarianceModel().prior(), loading, liquidity, aversion), loading
+    return quadratic_risk_price(CovarianceModel().prior(), loading, liquidity, aversion, WEEK), loading
 
 
 exposures = st.lists(st.floats(-1e5, 1e5), min_size=FACTORS, max_size=FACTORS).map(np.array)
@@ -130,17 +133,40 @@ def test_risk_is_dearer_for_the_averse_and_cheaper_where_flow_is() -> None:
     busy = Liquidity(np.full(200, 400.0), np.full(200, 0.05), np.ones(200))
     sigma = CovarianceModel().prior()
     quiet_cost, busy_cost = (
-        quadratic_risk_price(sigma, loading, liquidity, 2e-4).cost_usd(x) for liquidity in (plain, busy)
+        quadratic_risk_price(sigma, loading, liquidity, 2e-4, 100 * WEEK).cost_usd(x) for liquidity in (plain, busy)
     )
     assert quiet_cost == pytest.approx(2 * busy_cost, rel=1e-9)  # R goes with one over the root of the flow
 
 
-def test_a_factor_that_no_flow_sees_is_dear_and_not_infinitely_so() -> None:
-    sigma, d = np.eye(3), np.diag([1.0, 1.0, 0.0])
-    gamma = riccati(sigma, d)
-    assert np.isfinite(gamma).all()
-    assert gamma[2, 2] > 100 * gamma[0, 0]
-    assert np.linalg.eigvalsh(gamma)[0] > 0
+def test_a_risk_that_no_flow_takes_away_is_charged_as_held_to_the_horizon() -> None:
+    sigma, d, reach = random_spd(1, 3), np.diag([1.0, 1.0, 0.0]), 0.05
+    gamma = riccati(sigma, d, reach)
+    assert gamma[2, 2] == pytest.approx(reach * sigma[2, 2], rel=1e-2)
+    np.testing.assert_allclose(riccati(sigma, np.zeros((3, 3)), reach), reach * sigma, rtol=1e-12)
+    alone = riccati(np.diag([1.0, 1.0, 4.0]), d, reach)
+    assert alone[2, 2] == pytest.approx(4 * reach, rel=1e-12)
+    assert alone[0, 0] == pytest.approx(math.tanh(reach), rel=1e-12)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10_000), st.floats(0.05, 3.0))
+def test_over_a_horizon_gamma_is_the_differential_equations(seed: int, reach: float) -> None:
+    """A' = 2 A D A - gamma/2 Σ with A = 0 at the end (the paper's equation); R's Γ is 2 A / sqrt(gamma)."""
+    n = 4
+    sigma, flow = random_spd(seed, n), random_spd(seed + 1, n)
+    flow[:, -1] = flow[-1, :] = 0.0  # a factor that no flow sees
+
+    def back(_: float, a: Floats) -> Floats:
+        held = a.reshape(n, n)
+        return np.asarray((0.5 * sigma - 2 * held @ flow @ held).ravel())
+
+    end = solve_ivp(back, (0.0, reach), np.zeros(n * n), rtol=1e-10, atol=1e-12).y[:, -1]
+    np.testing.assert_allclose(riccati(sigma, flow, reach), 2 * end.reshape(n, n), rtol=1e-6, atol=1e-8)
+
+
+def test_a_long_horizon_changes_nothing_for_risks_that_flow_takes_away() -> None:
+    sigma, d = random_spd(3, 5), random_spd(4, 5)
+    np.testing.assert_allclose(riccati(sigma, d, 1e3), riccati(sigma, d), rtol=1e-9)
 
 
 def test_without_a_price_nothing_is_charged() -> None:

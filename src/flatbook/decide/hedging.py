@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.decide.policy import HedgingPolicy
+from flatbook.valuation.inventory import PERPETUAL
 from flatbook.valuation.risk_price import RiskPrice
 
 Floats = NDArray[np.float64]
@@ -54,13 +55,13 @@ def _to_band_edge(delta_usd: float, band_usd: float) -> float:
 
 
 def _to_indifference(policy: HedgingPolicy, inputs: HedgeInputs) -> float:
-    """argmin over n of R(x + n h) + cost(n), h one USD of delta: -sign(g) (|g| - c)+ / (h'∇²R h + impact).
+    """argmin over n of R(x + n h) + cost(n), h one USD of the perpetual: -sign(g) (|g| - c)+ / (h'∇²R h + impact).
 
     g is R's slope and the carry of a long together: what funding pays may be reason enough to hold some delta.
     """
-    bend = float(inputs.risk_price.curvature[0, 0])
+    bend = float(PERPETUAL @ inputs.risk_price.curvature @ PERPETUAL)
     if bend <= 0.0:
         return 0.0
-    slope = float(inputs.risk_price.gradient(inputs.exposure)[0]) + inputs.carry_rate
+    slope = float(PERPETUAL @ inputs.risk_price.gradient(inputs.exposure)) + inputs.carry_rate
     cost = policy.fee_rate + policy.half_spread_rate
     return -math.copysign(max(abs(slope) - cost, 0.0), slope) / (bend + 2 * policy.impact_rate_per_musd / 1e6)

@@ -92,6 +92,9 @@ class RiskPricePolicy(Section):
     """How much risk costs."""
 
     risk_aversion_per_usd: Positive = Field(default=1e-4, description="absolute risk aversion gamma, per USD")
+    horizon_hours: Positive = Field(
+        default=168.0, description="risk that no flow takes away is charged as if held this long"
+    )
     refresh_s: Positive = Field(
         default=900.0, description="how often the covariance and the flow are taken anew into R"
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from flatbook.domain.events import Fill
 from flatbook.domain.instruments import format_expiry
 from flatbook.domain.units import NS_PER_MINUTE
-from flatbook.kernels.chain import TENORS
+from flatbook.kernels.chain import BASIS, LEVELS, PREMIUM, SPOT
 from flatbook.market.surface import SliceStatus
 from flatbook.report.facts import LogEntry
 from flatbook.report.tables import (
@@ -155,18 +155,20 @@ class Recorder:
 
     def _sample_exposures(self, state: "State") -> None:
         book = state.book
-        buckets = book.exposure[2 : 2 + 3 * TENORS : 3] / 100
+        short, mid, long = (book.exposure[LEVELS] / 100).tolist()
         self.tables.exposures.append(
             ExposureRow(
                 state.now_ns,
                 state.risk.delta_coin,
-                float(book.exposure[0]),
+                float(book.exposure[SPOT]),
                 book.gamma_1pct_usd,
                 book.vega_usd_per_vol_pt,
                 book.theta_usd_per_day,
-                float(buckets[0]),
-                float(buckets[1]),
-                float(buckets[2]),
+                short,
+                mid,
+                long,
+                float(book.exposure[BASIS]) / 100,
+                float(book.exposure[PREMIUM]) / 10_000,
                 state.risk.stress_loss_usd,
                 int(np.count_nonzero(state.inventory.size_coin)) + bool(state.inventory.perp_usd),
             )

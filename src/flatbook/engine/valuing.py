@@ -13,6 +13,7 @@ from flatbook.valuation.risk_price import Liquidity, quadratic_risk_price
 from flatbook.valuation.scenarios import ShockGrid, scenario_pnl_usd, worst_loss_usd
 
 _GRID = ShockGrid()
+_HOURS_PER_YEAR = 8760.0
 
 _WATCH_EVERY_NS = 10 * NS_PER_SECOND
 
@@ -108,4 +109,5 @@ def _refresh_risk_price(state: State) -> None:
         values.loading[seen],
         Liquidity(flow.arrivals_per_year[seen], flow.decay_per_usd[seen], flow.size[seen]),
         policy.risk_price.risk_aversion_per_usd,
+        policy.risk_price.horizon_hours / _HOURS_PER_YEAR,
     )

@@ -22,9 +22,12 @@ Ints = NDArray[np.int64]
 TENORS = 3
 """Vega is bucketed by this many tenors; each has a level, a skew and a convexity factor."""
 
-FACTORS = 2 + 3 * TENORS
-"""Spot, squared spot, then level, skew and convexity of the nearest tenor first."""
-
+SPOT, SQUARED = 0, 1
+LEVELS, SKEWS, CONVEXITIES = (slice(2 + kind, 2 + 3 * TENORS, 3) for kind in range(3))
+BASIS, PREMIUM = 2 + 3 * TENORS, 3 + 3 * TENORS
+FACTORS = 4 + 3 * TENORS
+"""Log spot; its square; level, skew and convexity of the vols of the nearest tenor first; the annual carry rate of all
+forwards; the log premium of the perpetual over the index, as far as its moves last."""
 
 SLOT_ROWS = ("forward", "years", "a", "b", "rho", "m", "s")
 """Rows of a table of slots, in order."""

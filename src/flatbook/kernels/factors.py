@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.chain import FACTORS, TENORS
+from flatbook.kernels.chain import BASIS, FACTORS, SPOT, SQUARED, TENORS
 from flatbook.kernels.jit import Arg, inlined, kernel
 
 Floats = NDArray[np.float64]
@@ -26,7 +26,8 @@ def map_factors_plain(tenor_years: Floats, slot_years: Floats, factor_map: Float
     """Plain twin of `map_factors`."""
     factor_map[:] = 0.0
     mapped = factor_map.reshape(len(slot_years), PRIMITIVES, FACTORS)
-    mapped[:, 0, 0] = mapped[:, 1, 1] = 1.0
+    mapped[:, 0, SPOT] = mapped[:, 1, SQUARED] = 1.0
+    mapped[:, 0, BASIS] = np.maximum(slot_years, 0.0)
     log_tenor = np.log(tenor_years)
     at = np.clip(np.log(np.maximum(slot_years, 1e-9)), log_tenor[0], log_tenor[-1])
     for bucket in range(TENORS):
@@ -43,14 +44,17 @@ def map_factors(tenor_years: Floats, slot_years: Floats, factor_map: Floats) -> 
 
     Shapes      tenor_years (TENORS,) rising; slot_years (slots,); factor_map (slots, PRIMITIVES * FACTORS)
     Factors     log spot; squared log return; per tenor the vol level, the vol per unit of standardised moneyness, and
-                the vol per its square (all vols per 1.00). Vega is shared between the two tenors around its own,
-                linearly in log time
+                the vol per its square (all vols per 1.00); the annual carry rate; the perpetual's premium, of which
+                an option has none. Vega is shared between the two tenors around its own, linearly in log time. A
+                forward moves by its years for a unit of carry rate, the index held; what that does to an option is
+                what spot does, for both are net of its price
     """
     for j in range(slot_years.size):
         for f in range(PRIMITIVES * FACTORS):
             factor_map[j, f] = 0.0
-        factor_map[j, 0] = 1.0
-        factor_map[j, FACTORS + 1] = 1.0
+        factor_map[j, SPOT] = 1.0
+        factor_map[j, BASIS] = max(slot_years[j], 0.0)
+        factor_map[j, FACTORS + SQUARED] = 1.0
         t = min(max(slot_years[j], tenor_years[0]), tenor_years[TENORS - 1])
         for bucket in range(TENORS):
             share = 0.0

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from flatbook.domain.events import ChainQuotes, FundingRate, IndexTick, QuoteRow, TopOfBook, TradePrint
 from flatbook.domain.instruments import Kind
 from flatbook.domain.reference import ReferenceData
-from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_YEAR
-from flatbook.kernels.chain import FACTORS, TENORS
+from flatbook.domain.units import NS_PER_YEAR
 from flatbook.kernels.implied import OK, implied_vol
 from flatbook.kernels.implied_forward import implied_forward
 from flatbook.market.covariance import CovarianceModel, FactorCovariance
+from flatbook.market.factors import FactorMeter, MeterModel
 from flatbook.market.forwards import ForwardModel, Forwards, parity_forward
 from flatbook.market.perpetual import Perpetual, PerpetualModel, top_error
 from flatbook.market.surface import Surface, SurfaceModel
@@ -42,18 +42,17 @@ class MarketModel:
     refit_after_s       ... or when the slice is older than this
     mark_resolution     error of a recorded mark price, in coin
     min_hours           expiries nearer than this teach the surface nothing
-    covariance_step_s   factor moves are measured over this long
     """
 
     forwards: ForwardModel = field(default_factory=ForwardModel)
     perpetual: PerpetualModel = field(default_factory=PerpetualModel)
     surface: SurfaceModel = field(default_factory=SurfaceModel)
+    meter: MeterModel = field(default_factory=MeterModel)
     covariance: CovarianceModel = field(default_factory=CovarianceModel)
     refit_after_vol: float = 0.002
     refit_after_s: float = 20.0
     mark_resolution: float = 1e-6
     min_hours: float = 1.0
-    covariance_step_s: float = 600.0
 
 
 class Market:
@@ -69,15 +68,14 @@ class Market:
         self.forwards = Forwards(model.forwards)
         self.perpetual = Perpetual(model.perpetual)
         self.surface = Surface(model.surface)
-        self.covariance = FactorCovariance(model.covariance)
+        self.meter = FactorMeter(model.meter, model.covariance.tenor_days)
+        self.covariance = FactorCovariance.of(model.covariance, model.meter.overlap)
         self.mark_coin: Floats = np.full(self.universe.capacity, np.nan)
         self.mark_ns: NDArray[np.int64] = np.zeros(self.universe.capacity, np.int64)
         self.set_aside = 0
         self._scratch = [np.zeros(1) for _ in range(6)]
         self._code = np.zeros(1, np.int8)
         self._index_exch_ns = 0
-        self._step_ns = 0
-        self._step_factors: Floats = np.full(FACTORS, np.nan)
         self._reference = reference
 
     def years(self, now_ns: int) -> Floats:
@@ -86,14 +84,21 @@ class Market:
         return np.asarray((universe.expiry_ns[: universe.slots] - now_ns) / NS_PER_YEAR)
 
     def take_index(self, event: IndexTick) -> None:
-        """A tick of the index moves every forward."""
+        """A tick of the index moves every forward. Factors are read just before it, when all is of one moment."""
+        if self.meter.is_due(event.local_ts_ns) and self.forwards.index_usd > 0:
+            self._read_factors()
         self.forwards.set_index(event.price_usd, event.local_ts_ns)
         self._index_exch_ns = event.exch_ts_ns
-        if event.local_ts_ns - self._step_ns >= self.model.covariance_step_s * 1e9:
-            self._measure_factors(event.local_ts_ns)
-            if self.forwards.seen_ns.any():
-                carry = self.forwards.carry(_SHORT_YEARS, self.universe.expiry_ns, event.local_ts_ns)
-                self.perpetual.revert_to(carry.rate, event.local_ts_ns)
+
+    def _read_factors(self) -> None:
+        """Moves of the factors teach Σ; and the premium reverts to what pays for the carry of the forwards."""
+        now_ns = self.forwards.index_ns
+        moves = self.meter.read(self.forwards, self.surface, self.perpetual, self.years(now_ns), now_ns)
+        if moves is not None:
+            self.covariance.observe(moves, now_ns)
+        if self.forwards.seen_ns.any():
+            carry = self.forwards.carry(_SHORT_YEARS, self.universe.expiry_ns, now_ns)
+            self.perpetual.revert_to(carry.rate, now_ns)
 
     def take_top(self, event: TopOfBook) -> None:
         """The best prices of the perpetual tell its premium, a dated future's its expiry's forward.
@@ -277,29 +282,6 @@ class Market:
         alive = [slot for slot in range(self.universe.slots) if self.surface.is_known(slot) and left[slot] > 0]
         nearest = min(alive, key=lambda other: abs(math.log(left[other] / years)), default=None)
         self.surface.seed(slot, years, vol, nearest, now_ns)
-
-    def _measure_factors(self, now_ns: int) -> None:
-        """Moves of log index and of each tenor's vol level since the last measurement, for Σ."""
-        factors = np.full(FACTORS, np.nan)
-        factors[0] = math.log(self.forwards.index_usd)
-        left = self.years(now_ns)
-        known = [
-            int(slot)
-            for slot in self.universe.slots_by_expiry(now_ns)
-            if self.surface.is_known(int(slot)) and now_ns - self.surface.seen_ns[slot] < 10 * NS_PER_MINUTE
-        ]
-        if known:
-            at = np.log([left[slot] for slot in known])
-            levels = [self.surface.vol(slot, 0.0) for slot in known]
-            wanted = np.log(np.array(self.model.covariance.tenor_days) / 365)
-            near = np.array([np.min(np.abs(at - tenor)) for tenor in wanted]) < 1.0
-            factors[2 : 2 + 3 * TENORS : 3] = np.where(near, np.interp(wanted, at, levels), np.nan)
-        elapsed = now_ns - self._step_ns
-        if self._step_ns > 0 and elapsed < 2 * NS_PER_HOUR:
-            moves = factors - self._step_factors
-            moves[1] = np.nan
-            self.covariance.observe(moves, elapsed, now_ns)
-        self._step_ns, self._step_factors = now_ns, factors
 
 
 def _mid_and_spread(quote: QuoteRow) -> tuple[float, float]:

@@ -64,7 +64,10 @@ class EquityRow(NamedTuple):
 
 
 class ExposureRow(NamedTuple):
-    """The book's exposures: gamma per 1 % move, vega per 0.01 vol (by tenor too), theta per day; losses positive."""
+    """The book's exposures: gamma per 1 % move, vega per 0.01 vol (by tenor too), theta per day; losses positive.
+
+    Basis is per 0.01 of the annual carry rate, premium per 0.0001 of the perpetual's.
+    """
 
     ts_ns: int
     delta_coin: float
@@ -75,6 +78,8 @@ class ExposureRow(NamedTuple):
     vega_short_usd: float
     vega_mid_usd: float
     vega_long_usd: float
+    basis_1pct_usd: float
+    premium_1bp_usd: float
     stress_loss_usd: float
     open_positions: int
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.chain import FACTORS
+from flatbook.kernels.chain import FACTORS, PREMIUM, SPOT
 from flatbook.kernels.factors import TOTALS, expose_book
 from flatbook.valuation.chain import ChainValues
 
@@ -69,7 +69,7 @@ class Inventory:
 
         Options load net of their value in coin, which is part of what the book is worth in coin; so their value and
         the coin carried make up the rest. The carried coin's USD delta holds the perpetual's: what was paid in coin at
-        entry is owed in coin, while the notional itself is dollars.
+        entry is owed in coin, while the notional itself is dollars. Its premium is a risk of the notional alone.
         """
         exposure, totals = np.empty(FACTORS), np.empty(len(TOTALS))
         expose_book(
@@ -84,7 +84,8 @@ class Inventory:
             totals,
         )
         options_coin, gamma, vega, theta = totals.tolist()
-        exposure[0] += (self.carried_coin + options_coin) * values.index_usd
+        exposure[SPOT] += (self.carried_coin + options_coin) * values.index_usd
+        exposure[PREMIUM] += self.perp_usd * values.index_usd / values.perp_usd
         return BookMeasures(exposure, gamma, vega, theta)
 
 
@@ -104,3 +105,7 @@ class BookMeasures:
 
 
 NOTHING_HELD = BookMeasures(np.zeros(FACTORS), 0.0, 0.0, 0.0)
+
+PERPETUAL: Floats = np.bincount([SPOT, PREMIUM], minlength=FACTORS).astype(np.float64)
+"""What a USD of the inverse perpetual, bought, adds to a book's exposure: spot, and the premium it is bought at."""
+PERPETUAL.setflags(write=False)

@@ -2,11 +2,12 @@
 
     R(x) = 1/2 sqrt(gamma) x' Γ x        charge(trade) = R(x + g) - R(x)
 
-Γ solves the long-horizon Riccati equation of market making in factor space, Γ D Γ = Σ:
+Γ solves the Riccati equation of market making in factor space, over a horizon τ:
 
-    Γ = D^-1/2 (D^1/2 Σ D^1/2)^1/2 D^-1/2        D = sum_i 2 A_i k_i C_i z_i V_i V_i'
+    Γ = Σ^1/2 N^-1/2 tanh(τ sqrt(gamma) N^1/2) Σ^1/2        N = Σ^1/2 D Σ^1/2,  D = sum_i 2 A_i k_i C_i z_i V_i V_i'
 
-with Σ the factors' covariance per year, V_i option i's loadings per contract, z_i the size we quote in it, A_i the rate
+which is Γ D Γ = Σ for a long one, and τ sqrt(gamma) Σ for a risk that no flow takes away: it is held to the horizon.
+Σ is the factors' covariance per year, V_i option i's loadings per contract, z_i the size we quote in it, A_i the rate
 per year at which it trades on one side at zero distance, k_i the decay of that rate per USD of distance, and C_i the
 constant of exponential utility. Where flow is plentiful (D large) risk is cheap, for it will leave by itself.
 
@@ -60,36 +61,41 @@ class Liquidity:
 
 
 def quadratic_risk_price(
-    covariance: Floats, loading: Floats, liquidity: Liquidity, risk_aversion_per_usd: float
+    covariance: Floats,
+    loading: Floats,
+    liquidity: Liquidity,
+    risk_aversion_per_usd: float,
+    horizon_years: float = math.inf,
 ) -> RiskPrice:
     """R's quadratic core from Σ, the chain's loadings and the flow.
 
     Shapes      covariance (f, f) per year; loading (n, f); liquidity (n,)
-    Domain      risk aversion and all of the liquidity positive; a factor that no flow sees gets a floor, since risk
-                that cannot be traded away is dear and not infinitely so
+    Domain      risk aversion, horizon and all of the liquidity positive
     """
     z, k = liquidity.size, liquidity.decay_per_usd
     ratio = risk_aversion_per_usd * z / k
     constant = np.exp(-(1 + 1 / ratio) * np.log1p(ratio))
     weight = 2 * liquidity.arrivals_per_year * k * constant * z
     flow = (loading * weight[:, None]).T @ loading
-    return RiskPrice(math.sqrt(risk_aversion_per_usd) * riccati(covariance, flow))
+    return RiskPrice(
+        math.sqrt(risk_aversion_per_usd) * riccati(covariance, flow, math.sqrt(risk_aversion_per_usd) * horizon_years)
+    )
 
 
-def riccati(covariance: Floats, flow: Floats) -> Floats:
-    """The symmetric Γ with Γ D Γ = Σ, D being `flow` with its small eigenvalues floored."""
+def riccati(covariance: Floats, flow: Floats, reach: float = math.inf) -> Floats:
+    """Σ^1/2 N^-1/2 tanh(reach N^1/2) Σ^1/2 with N = Σ^1/2 D Σ^1/2: the symmetric Γ with Γ D Γ = Σ where reach is long.
+
+    `reach` is sqrt(gamma) times the horizon; D is `flow`, positive semi-definite, and definite where reach is infinite
+    """
     scale = np.sqrt(np.diag(covariance))
-    values, vectors = np.linalg.eigh(flow * np.outer(scale, scale))
-    values = np.maximum(values, _FLOW_FLOOR * values[-1])
-    root = (vectors * np.sqrt(values)) @ vectors.T
-    inverse = (vectors / np.sqrt(values)) @ vectors.T
-    inner_values, inner_vectors = np.linalg.eigh(root @ (covariance / np.outer(scale, scale)) @ root)
-    inner = (inner_vectors * np.sqrt(np.maximum(inner_values, 0.0))) @ inner_vectors.T
-    gamma = inverse @ inner @ inverse * np.outer(scale, scale)
+    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T * scale
+    inner, axes = np.linalg.eigh(root @ flow @ root.T)
+    # What is this small beside the rest is no flow but rounding.
+    rate = np.sqrt(np.maximum(inner, max(1e-14 * inner[-1], 1e-300)))
+    priced = np.tanh(reach * rate) / rate
+    gamma = root.T @ (axes * priced) @ axes.T @ root
     return np.asarray(0.5 * (gamma + gamma.T))
-
-
-_FLOW_FLOOR = 1e-6
 
 
 def no_risk_price() -> RiskPrice:
