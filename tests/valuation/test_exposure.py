@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flatbook.kernels.chain import FACTORS
+from flatbook.kernels.chain import BASIS, FACTORS, PREMIUM, SPOT
 from flatbook.market.covariance import CovarianceModel
 from flatbook.market.snapshot import Markets
 from flatbook.valuation.chain import ChainValues
@@ -38,10 +38,17 @@ def test_inverse_options_load_as_in_the_chain() -> None:
     np.testing.assert_allclose(chain.fair_coin, marks.price, rtol=1e-12)
 
 
-def test_a_perpetual_is_spot_and_nothing_else() -> None:
+def test_a_perpetual_is_spot_and_its_premium_and_nothing_else() -> None:
     (found,) = loadings(BookPosition(REFERENCE.instrument("BTC-PERPETUAL"), -50_000.0, 70_000.0))
-    assert found[0] == pytest.approx(-50_000.0)
-    assert not found[1:].any()
+    assert found[[SPOT, PREMIUM]] == pytest.approx(-50_000.0)
+    assert not np.delete(found, [SPOT, PREMIUM]).any()
+
+
+def test_a_dated_future_is_spot_and_the_carry_until_it_expires() -> None:
+    (found,) = loadings(BookPosition(REFERENCE.instrument("BTC-27MAR26"), 50_000.0, 70_000.0))
+    years = MARKET.years_to(MARKET.expiry_ns[2])
+    assert found[BASIS] == pytest.approx(found[SPOT] * years)
+    assert not np.delete(found, [SPOT, BASIS]).any()
 
 
 def test_a_linear_option_loads_its_whole_delta() -> None:
@@ -52,4 +59,6 @@ def test_a_linear_option_loads_its_whole_delta() -> None:
     assert linear.shape == (FACTORS,)
     assert linear[0] > inverse[0]
     ratio = MARKET.forward_usd[1] / MARKET.index_usd
-    np.testing.assert_allclose(linear[1:], inverse[1:] * ratio, rtol=1e-9)
+    same = np.delete(np.arange(FACTORS), [SPOT, BASIS])
+    np.testing.assert_allclose(linear[same], inverse[same] * ratio, rtol=1e-9)
+    assert linear[BASIS] / linear[SPOT] == pytest.approx(inverse[BASIS] / inverse[SPOT])

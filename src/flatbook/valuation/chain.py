@@ -107,7 +107,7 @@ class ChainValues:
             order,
             first,
             expiry[order][first[:-1]],
-            strike_usd[order],
+            strike_usd,
             values._slots,
             values.forward_usd,
             values.years,

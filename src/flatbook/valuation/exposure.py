@@ -3,7 +3,7 @@
 The five primitives of `kernels.factors` are columns of `Marks`: the spot loading is the move of the position with its
 settlement coin's worth taken off (what it would be paid for in), half the dollar gamma is 50 times `gamma_1pct_usd`,
 and vega lies at the option's own time and moneyness. A contract over the counter has no strike to place its vega by,
-and moves with the level alone.
+and moves with the level alone. A perpetual's premium is a risk as large as its spot.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.chain import FACTORS
+from flatbook.domain.instruments import Kind
+from flatbook.kernels.chain import FACTORS, PREMIUM, SPOT
 from flatbook.kernels.factors import PRIMITIVES, WING, map_factors
 from flatbook.valuation.marks import Marks
 from flatbook.valuation.portfolio import BookPosition
@@ -29,7 +30,10 @@ def position_loadings(positions: Sequence[BookPosition], marks: Marks, tenor_yea
     primitives = np.stack([marks.basis_usd, 50 * marks.gamma_1pct_usd, vega, vega * z, vega * z * z])
     factor_map = np.empty((len(positions), PRIMITIVES * FACTORS))
     map_factors(tenor_years, np.nan_to_num(marks.years), factor_map)
-    return np.asarray(np.einsum("pn,npf->nf", primitives, factor_map.reshape(-1, PRIMITIVES, FACTORS)))
+    loadings = np.einsum("pn,npf->nf", primitives, factor_map.reshape(-1, PRIMITIVES, FACTORS))
+    perpetual = [position.instrument.contract.kind is Kind.PERPETUAL for position in positions]
+    loadings[perpetual, PREMIUM] = loadings[perpetual, SPOT]
+    return np.asarray(loadings)
 
 
 def standard_moneyness(positions: Sequence[BookPosition], marks: Marks) -> Floats:
