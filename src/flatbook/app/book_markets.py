@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from flatbook.domain.events import ChainQuotes, IndexTick, MarketEvent, TopOfBoo
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, format_utc
 from flatbook.market.analytics.correlation import return_correlation
+from flatbook.market.beliefs import Beliefs
 from flatbook.market.calibration.slices import Calibration
 from flatbook.market.calibration.surface import calibrate
 from flatbook.market.chain_snapshot import ChainSnapshot
@@ -34,9 +35,10 @@ CORRELATION_STEP_NS = 10 * NS_PER_MINUTE
 
 @dataclass(frozen=True)
 class BookMarkets:
-    """Markets, in words where they are from, and what was assumed on the way."""
+    """Markets, what is believed of each beside, in words where they are from, and what was assumed on the way."""
 
     markets: Markets
+    beliefs: Mapping[str, Beliefs]
     source: str
     notes: tuple[str, ...]
 
@@ -50,12 +52,15 @@ def markets_of_chain(path: Path, underlyings: Iterable[str], at_ns: int | None =
     notes = list(file.notes)
     left_out = ", ".join(f"{count:,} {reason}" for reason, count in file.left_out.items())
     notes.append(f"{path}: {file.format}, {file.taken:,} rows taken" + (f", left out: {left_out}" if left_out else ""))
-    snapshots = {}
+    snapshots, beliefs = {}, {}
     for underlying in underlyings:
         chain = file.at(at_ns, _history(file, underlying))
         calibration = calibrate(chain)
         snapshots[underlying] = _calibrated(chain, calibration, notes)
-    return BookMarkets(Markets(snapshots), path.name, tuple(notes))
+        known = [one for one in calibration.slices if one.forward.is_known]
+        errors = np.array([one.error_vol for one in known], dtype=np.float64)
+        beliefs[underlying] = Beliefs.prior(snapshots[underlying].expiry_ns, errors)
+    return BookMarkets(Markets(snapshots), beliefs, path.name, tuple(notes))
 
 
 def markets_of_session(
@@ -76,8 +81,9 @@ def markets_of_session(
         for learner in learners.values():
             learner.take(event)
     snapshots = {name: learner.snapshot(until_ns, path) for name, learner in learners.items()}
+    beliefs = {name: learner.beliefs(snapshots[name]) for name, learner in learners.items()}
     correlations, notes = _correlations(learners)
-    return BookMarkets(Markets(snapshots, correlations=correlations), path.name, tuple(notes))
+    return BookMarkets(Markets(snapshots, correlations=correlations), beliefs, path.name, tuple(notes))
 
 
 def _history(file: ChainFile, underlying: str) -> str:
@@ -157,6 +163,9 @@ class _Learner:
             underlying = self._market.underlying
             raise BadInputError(f"{path}: says nothing of {underlying} by {format_utc(now_ns)}; ask for another time")
         return replace(MarketSnapshot.of(self._market, now_ns), linear_usd=self._linear)
+
+    def beliefs(self, snapshot: MarketSnapshot) -> Beliefs:
+        return Beliefs.of(self._market, snapshot)
 
 
 def _correlations(learners: dict[str, _Learner]) -> tuple[dict[tuple[str, str], float], list[str]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from flatbook.app.book_markets import BookMarkets, markets_of_chain, markets_of_session
 from flatbook.domain.errors import BadInputError
+from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import format_utc
 from flatbook.market.snapshot import DOLLARS, Markets
 from flatbook.report.book_value import Document, value_document
@@ -59,13 +61,20 @@ def open_book(path: Path, choice: MarketChoice) -> BookInMarkets:
     reference = load_reference()
     book = read_book(path, reference)
     underlyings = _needed(book.portfolio)
-    if choice.chain is not None:
-        found = markets_of_chain(choice.chain, underlyings, choice.at_ns)
-    else:
-        assert choice.session is not None
-        found = markets_of_session(choice.session, underlyings, choice.at_ns, reference)
+    found = find_markets(choice, underlyings, reference)
     _refuse_expired(book.portfolio, found.markets)
     return BookInMarkets(book, found)
+
+
+def find_markets(choice: MarketChoice, underlyings: Iterable[str], reference: ReferenceData) -> BookMarkets:
+    """The markets of `underlyings` where the choice says.
+
+    Errors      BadInputError where there are none
+    """
+    if choice.chain is not None:
+        return markets_of_chain(choice.chain, underlyings, choice.at_ns)
+    assert choice.session is not None
+    return markets_of_session(choice.session, underlyings, choice.at_ns, reference)
 
 
 def value_of(opened: BookInMarkets) -> Document:

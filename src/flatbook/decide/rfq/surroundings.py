@@ -55,15 +55,16 @@ def leg_table(options: Sequence[Instrument], delta_leg: BookPosition | None, mar
             )
     positions = [BookPosition(option, 1.0) for option in options]
     if delta_leg is not None:
-        if delta_leg.underlying != first.base or delta_leg.instrument.contract.kind not in (
-            Kind.FUTURE,
-            Kind.PERPETUAL,
-        ):
-            raise BadInputError(
-                f"delta leg {delta_leg.instrument.name} is no future or perpetual on {first.base}; name one"
-            )
+        check_delta_leg(delta_leg.instrument, first.base)
         positions.append(delta_leg)
     return _columns(positions, first.settle, markets, of)
+
+
+def check_delta_leg(instrument: Instrument, underlying: str) -> None:
+    """Passes a future or perpetual on `underlying`; BadInputError for anything else."""
+    contract = instrument.contract
+    if contract.base != underlying or contract.kind not in (Kind.FUTURE, Kind.PERPETUAL):
+        raise BadInputError(f"delta leg {instrument.name} is no future or perpetual on {underlying}; name one")
 
 
 def _columns(positions: list[BookPosition], settle: str, markets: Markets, of: Beliefs) -> LegTable:
