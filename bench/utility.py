@@ -73,11 +73,12 @@ def factor_skew_distances(assets: Assets, price: RiskPrice, inventory: Floats) -
     gradient[:n], curvature[:n, :n] = price.gradient(inventory), price.curvature
     fold_gradient(factor_map, gradient, folded)
     fold_curvature(factor_map, curvature, folded)
-    shift, width, parts, bid, ask = np.empty(n), np.empty(n), np.empty((4, n)), np.empty(n), np.empty(n)
+    shift, width, parts, bid, ask = np.empty(n), np.empty(n), np.empty((6, n)), np.empty(n), np.empty(n)
     charge_rows(1.0, rows, np.arange(n + 1), rows, folded, one, none, greeks, size, shift, width)
+    takers = np.stack([one, none, none])
     terms = dict.fromkeys(TERMS, 0.0) | {"widen": 1.0, "aversion": assets.risk_aversion * size, "edge_vol": 1.0}
     known, quoted = np.array(list(terms.values())), np.ones(n, np.int8)
-    quote_prices(1.0, known, True, quoted, greeks, one, none, none, shift, width, parts, bid, ask)
+    quote_prices(1.0, known, True, quoted, greeks, one, none, none, takers, shift, width, parts, bid, ask)
     return Distances(1.0 - bid, ask - 1.0)
 
 

@@ -115,7 +115,7 @@ def test_lowered_bids_are_on_the_grid_under_their_caps_and_agree_with_the_plain_
 
 
 def chain_inputs(seed: int, rows: int) -> tuple[Floats, ...]:
-    """Greeks, forward, the surface's error, contracts held, and the charge's shift and width."""
+    """Greeks, forward, the surface's error, contracts held, takers, and the charge's shift and width."""
     rng = np.random.default_rng(seed)
     forward, vol, years = (
         FORWARD * rng.uniform(0.95, 1.05, rows),
@@ -125,7 +125,8 @@ def chain_inputs(seed: int, rows: int) -> tuple[Floats, ...]:
     greeks = np.empty((11, rows))
     price_full(forward, FORWARD * rng.uniform(0.6, 1.6, rows), vol, years, rng.choice([-1.0, 1.0], rows), greeks)
     error, held = rng.uniform(0.001, 0.02, rows), np.rint(rng.normal(0.0, 30.0, rows)) / 10
-    return greeks, forward, error, held, rng.normal(0.0, 40.0, rows), rng.uniform(0.0, 20.0, rows)
+    takers = np.stack([rng.uniform(0.5, 2.0, rows), *rng.uniform(0.0, 1e-3, (2, rows))])
+    return greeks, forward, error, held, takers, rng.normal(0.0, 40.0, rows), rng.uniform(0.0, 20.0, rows)
 
 
 def priced(
@@ -136,7 +137,7 @@ def priced(
     plain: bool = False,
 ) -> tuple[Floats, Floats, Floats]:
     rows = len(quoted)
-    parts, bid, ask = np.empty((4, rows)), np.empty(rows), np.empty(rows)
+    parts, bid, ask = np.empty((6, rows)), np.empty(rows), np.empty(rows)
     row = np.array([terms.get(name, {"widen": 1.0}.get(name, 0.0)) for name in TERMS])
     twin: Twin = quote_prices_plain if plain else quote_prices
     twin(FORWARD, row, charges_risk, quoted.astype(np.int8), *inputs, parts, bid, ask)
@@ -159,10 +160,11 @@ def test_quotes_agree_with_the_plain_twin_and_are_the_sums_of_their_parts(
     fast = priced(EVERYTHING, charges_risk, inputs, quoted)
     for one, other in zip(fast, priced(EVERYTHING, charges_risk, inputs, quoted, plain=True), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-15)
-    (fair, spread, bid_inventory, ask_inventory), bid, ask = fast
+    (fair, spread, bid_inventory, ask_inventory, bid_takers, ask_takers), bid, ask = fast
     np.testing.assert_allclose(fair, inputs[0][0] / inputs[1])
-    np.testing.assert_allclose(bid[quoted], (fair - spread - bid_inventory)[quoted], atol=1e-16)
-    np.testing.assert_allclose(ask[quoted], (fair + spread + ask_inventory)[quoted], atol=1e-16)
+    np.testing.assert_allclose(bid[quoted], (fair - spread - bid_takers - bid_inventory)[quoted], atol=1e-16)
+    np.testing.assert_allclose(ask[quoted], (fair + spread + ask_takers + ask_inventory)[quoted], atol=1e-16)
+    np.testing.assert_allclose((bid_takers, ask_takers), 2.0 * inputs[4][1:])
     assert np.isnan(bid[~quoted]).all()
     assert np.isnan(ask[~quoted]).all()
 
@@ -173,11 +175,11 @@ def test_quotes_agree_with_the_plain_twin_and_are_the_sums_of_their_parts(
      ("fee_rate", 3e-4, False), ("hedge_rate", 5e-5, False), ("aversion", 2e-4, True)],
 )  # fmt: skip
 def test_each_term_of_the_half_spread_is_what_it_says(term: str, value: float, charges_risk: bool) -> None:
-    greeks, forward, error, *_ = inputs = chain_inputs(1, 30)
+    greeks, forward, error, _, takers, *_ = inputs = chain_inputs(1, 30)
     vega, premium = greeks[3] / forward, greeks[0] / forward
     others = {"fee_cap": 0.125, "edge_coin": 1e-4, "edge_vol": 0.003, "aversion": 1e-12 if not charges_risk else value}
     (_, spread, *_), _, _ = priced(others | {term: value}, charges_risk, inputs, np.ones(30, bool))
-    gamma_over_k = value * np.hypot(1e-4 * FORWARD, 0.003 * greeks[3])
+    gamma_over_k = value * takers[0] * np.hypot(1e-4 * FORWARD, 0.003 * greeks[3])
     expected = {
         "half_spread_coin": np.full(30, value),
         "spread_vol": value * vega,
@@ -192,7 +194,7 @@ def test_each_term_of_the_half_spread_is_what_it_says(term: str, value: float, c
 def test_a_position_leans_both_quotes_the_same_way_and_against_itself() -> None:
     inputs = chain_inputs(5, 30)
     greeks, forward, _, held, *_ = inputs
-    (_, _, bid_inventory, ask_inventory), _, _ = priced({"position_skew": 0.001}, False, inputs, np.ones(30, bool))
+    (_, _, bid_inventory, ask_inventory, *_), _, _ = priced({"position_skew": 0.001}, False, inputs, np.ones(30, bool))
     np.testing.assert_allclose(bid_inventory, 0.001 * held * greeks[3] / forward)
     np.testing.assert_allclose(ask_inventory, -bid_inventory)
 

@@ -46,18 +46,19 @@ class Chain:
         price_full(self.forward, self.strike, vol, years_, self.sign, self.greeks)
         self.chosen = (rng.random(n) < 0.9).astype(np.int8)
         self.error, self.held = rng.uniform(0.001, 0.02, n), np.rint(rng.normal(0.0, 3.0, n))
+        self.takers = np.stack([rng.uniform(0.5, 2.0, n), *rng.uniform(0.0, 1e-3, (2, n))])
         root = rng.normal(0.0, 1e-6, (FACTORS, FACTORS))
         self.curvature = root @ root.T
         self.gradient = self.curvature @ rng.normal(0.0, 1e6, FACTORS)
 
     def quoted(self, charges_risk: bool, plain: bool = False) -> tuple[Floats, Ints]:
-        parts, grid = np.empty((4, self.n)), np.empty((4, self.n), np.int64)
+        parts, grid = np.empty((6, self.n)), np.empty((4, self.n), np.int64)
         (requote_plain if plain else requote)(
             INDEX, 1.0, np.array([TERM_VALUES[name] for name in TERMS]), self.chosen, charges_risk,
             self.gradient, self.curvature, self.map, self.walk, self.order, self.later, self.first,
             np.arange(len(self.map)), self.strike, self.sign, np.full(self.n, 1e-4), np.full(self.n, 0.1),
             np.full(self.n, 50), np.full(self.n, 5), self.forward, self.moneyness, self.greeks, self.error, self.held,
-            parts, grid,
+            self.takers, parts, grid,
         )  # fmt: skip
         return parts, grid
 

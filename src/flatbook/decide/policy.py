@@ -23,7 +23,17 @@ class QuotingPolicy(Section):
     half_spread_vol: NonNegative = Field(default=0.01, description="fixed half-spread in vol, times the option's vega")
     half_spread_coin: NonNegative = Field(default=0.0003, description="fixed half-spread in coin, whatever the vega")
     fee_share: Share = Field(default=0.0, description="share of the venue's maker fee added to each half-spread")
-    adverse_selection_vol: NonNegative = Field(default=0.0, description="charge for being picked off, in vol")
+    adverse_selection: Literal["fixed", "learned"] = Field(
+        default="fixed",
+        description="charge for being picked off: the next field's, or by side and kind of option as learnt of "
+        "markouts, every ten minutes",
+    )
+    adverse_selection_vol: NonNegative = Field(default=0.0, description="adverse_selection=fixed: the charge, in vol")
+    regime_widen: NonNegative = Field(
+        default=0.0,
+        description="most that one-sided flow (VPIN beyond the 80th percentile of its past) or busy flow (up to three "
+        "times the mean) adds to spreads, as a share",
+    )
     model_error_weight: NonNegative = Field(
         default=0.0, description="standard errors of the surface added to each half-spread"
     )

@@ -37,7 +37,8 @@ class Quotes:
 
     Shapes      grid (4, rows): bid ticks, bid lots, ask ticks, ask lots, no price without lots; else (rows,)
     Units       ticks finest; fair and parts in coin per contract; before rounding the bid is fair - spread -
-                bid_inventory, the ask fair + spread + ask_inventory
+                bid_takers - bid_inventory, the ask fair + spread + ask_takers + ask_inventory: takers' parts are what
+                those who would hit that side are learnt to know, a part of its spread of which the sides differ
     """
 
     grid: Ints
@@ -45,6 +46,8 @@ class Quotes:
     spread_coin: Floats
     bid_inventory_coin: Floats
     ask_inventory_coin: Floats
+    bid_takers_coin: Floats
+    ask_takers_coin: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,8 @@ class QuoteInputs:
     risk_aversion_per_usd
     maker_fee_rate  of notional, and its cap as a share of the premium
     hedge_cost_rate of the notional hedged
-    widen           the loss stop's factor on spreads
+    widen           factor on spreads
+    takers          (3, rows) as in kernels.quotes.quote_prices, where anything is learnt of them
     model           a published model, where the policy quotes by one and enough is known to fit it
     """
 
@@ -70,6 +74,7 @@ class QuoteInputs:
     fee_cap_of_premium: float
     hedge_cost_rate: float
     widen: float
+    takers: Floats | None = None
     model: FittedModel | None = None
 
 
@@ -120,7 +125,7 @@ def make_quotes(
     if quoting.skew in BASELINES:
         return _quotes_by_model(quoting, flow, market, values, inputs, quoted)
     ladders, columns = market.universe.ladders(), market.universe.ladders().columns
-    parts, grid = np.empty((4, values.rows)), np.empty((4, values.rows), np.int64)
+    parts, grid = np.empty((6, values.rows)), np.empty((4, values.rows), np.int64)
     requote(
         values.index_usd,
         quoting.size_coin,
@@ -146,6 +151,7 @@ def make_quotes(
         values.greeks,
         inputs.vol_error,
         inputs.held_coin,
+        _takers(inputs, values.rows),
         parts,
         grid,
     )
@@ -177,13 +183,13 @@ def _quotes_by_model(
     """By a published model; none until there is one. Its own spread is added to the policy's, its charges lean."""
     n, model = values.rows, inputs.model
     rows = np.flatnonzero(quoted) if model is not None else np.zeros(0, np.int64)
-    parts, (none, bid, ask) = np.empty((4, n)), np.empty((3, n))
+    parts, (none, bid, ask) = np.empty((6, n)), np.empty((3, n))
     chosen = np.zeros(n, np.int8)
     chosen[rows] = 1
     terms, error = _terms(quoting, flow, inputs), inputs.vol_error
     quote_prices(
         values.index_usd, terms, False, chosen, values.greeks, values.forward_usd, error, inputs.held_coin,
-        none, none, parts, bid, ask,
+        _takers(inputs, n), none, none, parts, bid, ask,
     )  # fmt: skip
     if model is not None:
         _lean_by_model(model, flow, values, inputs, rows, parts, bid, ask)
@@ -206,7 +212,7 @@ def _lean_by_model(
     for part, price, side, distance in ((2, bid, -1.0, distances.bid), (3, ask, 1.0, distances.ask)):
         is_quoted = np.isfinite(distance)
         parts[part, rows] = np.where(is_quoted, distance - spread, 0.0) / values.index_usd
-        wanted = parts[0, rows] + side * (parts[1, rows] + parts[part, rows])
+        wanted = parts[0, rows] + side * (parts[1, rows] + parts[part, rows] + parts[part + 2, rows])
         price[rows] = np.where(is_quoted, wanted, np.nan)
 
 
@@ -236,12 +242,22 @@ def _on_the_grid(
     return grid
 
 
+def _takers(inputs: QuoteInputs, rows: int) -> Floats:
+    """What is learnt of takers; where nothing is, they come as believed and know nothing."""
+    if inputs.takers is not None:
+        return inputs.takers
+    takers = np.zeros((3, rows))
+    takers[0] = 1.0
+    return takers
+
+
 def _terms(quoting: QuotingPolicy, flow: FlowPolicy, inputs: QuoteInputs) -> Floats:
     """The policy as `kernels.quotes.TERMS`: what a half-spread is made of, and how a position leans."""
+    fixed_vol = quoting.adverse_selection_vol if quoting.adverse_selection == "fixed" else 0.0
     return np.array(
         [
             quoting.half_spread_coin,
-            quoting.half_spread_vol + quoting.adverse_selection_vol,
+            quoting.half_spread_vol + fixed_vol,
             quoting.model_error_weight,
             quoting.fee_share * inputs.maker_fee_rate,
             quoting.fee_share * inputs.fee_cap_of_premium,

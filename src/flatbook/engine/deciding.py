@@ -35,6 +35,7 @@ def wanted_quotes(state: State) -> Ints:
         fee_cap_of_premium=float(fees.cap_of_premium or 1),
         hedge_cost_rate=policy.hedging.fee_rate + policy.hedging.half_spread_rate,
         widen=state.widen,
+        takers=None if state.flow is None else state.flow.takers,
         model=state.quoting_model,
     )
     quoted = quotable(policy.quoting, market, values, vol_error)

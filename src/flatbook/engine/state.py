@@ -133,9 +133,9 @@ class State:
 
     @property
     def widen(self) -> float:
-        """The factor on spreads: the largest that the loss stop or protection asks for."""
+        """The factor on spreads: the largest that the loss stop, protection or the flow's regime asks for."""
         stopped = self.setup.policy.loss_stop.widen_factor if self.risk.stage >= Stage.WIDEN else 1.0
-        return max(stopped, self.protection.widen)
+        return max(stopped, self.protection.widen, self.flow.widen if self.flow is not None else 1.0)
 
     def equity_usd(self) -> float:
         """The book's worth in USD at the last valuation, collateral apart."""

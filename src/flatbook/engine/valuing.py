@@ -80,6 +80,8 @@ def measure_risk(state: State) -> None:
         index_age_s,
     )
     policy = state.setup.policy
+    if state.flow is not None:
+        state.flow.learn(state.values, state.market.universe.sign[: state.values.rows], state.now_ns)
     if state.now_ns - state.refreshed_ns >= policy.risk_price.refresh_s * 1e9:
         _refresh_risk_price(state)
         state.refreshed_ns = state.now_ns
@@ -101,7 +103,7 @@ def _refresh_risk_price(state: State) -> None:
         return
     flow = None
     if state.flow is not None:
-        flow = state.flow.liquidity(values, state.market.universe.sign[: values.rows], size)
+        flow = state.flow.liquidity(values, state.market.universe.sign[: values.rows])
     if flow is None:
         flow = flow_liquidity(policy.flow, values, size, seen)
     state.risk_price = quadratic_risk_price(

@@ -78,6 +78,7 @@ def quote_prices_plain(
     forward: Floats,
     error: Floats,
     held: Floats,
+    takers: Floats,
     shift: Floats,
     width: Floats,
     parts: Floats,
@@ -91,15 +92,15 @@ def quote_prices_plain(
     spread = spread + hedge_rate * np.abs(delta)
     lean = position_skew * vega * held
     if charges_risk:
-        edge = np.hypot(edge_coin * index, edge_vol * greeks[3])
+        edge = takers[0] * np.hypot(edge_coin * index, edge_vol * greeks[3])
         spread = spread + np.log1p(aversion * edge) / (aversion * index)
         parts[2], parts[3] = (width + shift) / index, (width - shift) / index
     else:
         parts[2], parts[3] = lean, -lean
-    parts[0], parts[1] = price, spread * widen
+    parts[0], parts[1], parts[4:6] = price, spread * widen, takers[1:3] * widen
     live = quoted != 0
-    bid[:] = np.where(live, price - parts[1] - parts[2], np.nan)
-    ask[:] = np.where(live, price + parts[1] + parts[3], np.nan)
+    bid[:] = np.where(live, price - parts[1] - parts[2] - parts[4], np.nan)
+    ask[:] = np.where(live, price + parts[1] + parts[3] + parts[5], np.nan)
 
 
 @kernel(
@@ -108,7 +109,9 @@ def quote_prices_plain(
     Arg.BOOL,
     Arg.IN_CODE,
     Arg.IN_2D,
-    *[Arg.IN] * 5,
+    *[Arg.IN] * 3,
+    Arg.IN_2D,
+    *[Arg.IN] * 2,
     Arg.OUT_2D,
     *[Arg.OUT] * 2,
     plain=quote_prices_plain,
@@ -122,6 +125,7 @@ def quote_prices(
     forward: Floats,
     error: Floats,
     held: Floats,
+    takers: Floats,
     shift: Floats,
     width: Floats,
     parts: Floats,
@@ -130,17 +134,19 @@ def quote_prices(
 ) -> None:
     """Fill a chain's quotes before rounding, and the parts that they are the sums of.
 
-    Shapes      terms (len(TERMS),); greeks (>= 4, n): price, delta, gamma, vega of Black, USD; parts (4, n); else (n,)
-    Units       parts, bid, ask in coin per contract. Parts: fair, half-spread, what buying adds to the charge, and what
-                selling does; bid is the first less the second and third, ask the sum of the first, second and fourth,
-                both NaN where `quoted` is 0
+    Shapes      terms (len(TERMS),); greeks (>= 4, n): price, delta, gamma, vega of Black, USD; takers (3, n);
+                parts (6, n); else (n,)
+    Units       parts, bid, ask in coin per contract. Parts: fair, half-spread, what buying adds to the charge, what
+                selling does, and what takers who sell and who buy cost; bid is the first less the second, third and
+                fifth, ask the sum of the first, second, fourth and sixth, both NaN where `quoted` is 0. Takers: a
+                factor on the edge, and that cost before widening
     Terms       the half-spread is half_spread_coin, plus spread_vol and error_weight times the surface's `error` in
                 vega, plus the fee (fee_rate of the coin, at most fee_cap of the premium), plus hedge_rate of |delta|;
                 where `charges_risk`, plus that of exponential utility, ln(1 + aversion x edge) / aversion, against
-                flow that falls by e over an edge of hypot(edge_coin, edge_vol x vega); all of it times widen. The
-                charge is `width` +- `shift` in USD; without R it is position_skew in vega per contract held
+                flow that falls by e over an edge of hypot(edge_coin, edge_vol x vega) times the factor; all of it times
+                widen. The charge is `width` +- `shift` in USD; without R it is position_skew in vega per contract held
     """
-    _spreads(index, terms, charges_risk, greeks[0], greeks[1], greeks[3], forward, error, parts[0], parts[1])
+    _spreads(index, terms, charges_risk, greeks[0], greeks[1], greeks[3], forward, error, takers[0], parts[0], parts[1])
     if charges_risk:
         per_index = 1.0 / index
         for i in range(bid.size):
@@ -152,8 +158,11 @@ def quote_prices(
             parts[2, i] = lean
             parts[3, i] = -lean
     for i in range(bid.size):
-        bid[i] = parts[0, i] - parts[1, i] - parts[2, i] if quoted[i] else np.nan
-        ask[i] = parts[0, i] + parts[1, i] + parts[3, i] if quoted[i] else np.nan
+        parts[4, i] = takers[1, i] * terms[6]
+        parts[5, i] = takers[2, i] * terms[6]
+    for i in range(bid.size):
+        bid[i] = parts[0, i] - parts[1, i] - parts[2, i] - parts[4, i] if quoted[i] else np.nan
+        ask[i] = parts[0, i] + parts[1, i] + parts[3, i] + parts[5, i] if quoted[i] else np.nan
 
 
 @inlined
@@ -166,6 +175,7 @@ def _spreads(
     vega: Floats,
     forward: Floats,
     error: Floats,
+    reach: Floats,
     fair: Floats,
     spread: Floats,
 ) -> None:
@@ -177,7 +187,7 @@ def _spreads(
         half = terms[0] + (terms[1] + terms[2] * error[i]) * vega[i] / forward[i]
         half += min(terms[3], terms[4] * premium) + terms[5] * abs(delta[i])
         of_vega = edge_vol * vega[i]
-        edge = math.sqrt(edge_usd * edge_usd + of_vega * of_vega)
+        edge = reach[i] * math.sqrt(edge_usd * edge_usd + of_vega * of_vega)
         half += log_above_one(aversion * edge) * per_aversion
         fair[i] = premium
         spread[i] = half * terms[6]

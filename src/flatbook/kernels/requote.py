@@ -55,6 +55,7 @@ def requote_plain(
     greeks: Floats,
     error: Floats,
     held: Floats,
+    takers: Floats,
     parts: Floats,
     grid: Ints,
 ) -> None:
@@ -67,7 +68,9 @@ def requote_plain(
         fold_gradient_plain(factor_map, gradient, folded)
         fold_curvature_plain(factor_map, curvature, folded)
         charge_rows_plain(index, walk, first, run_slot, folded, forward, moneyness, greeks, size, shift, width)
-    quote_prices_plain(index, terms, charges_risk, chosen, greeks, forward, error, held, shift, width, parts, bid, ask)
+    quote_prices_plain(
+        index, terms, charges_risk, chosen, greeks, forward, error, held, takers, shift, width, parts, bid, ask
+    )
     round_outward_plain(bid, ask, tick, above, coarse, bid_ticks, ask_ticks)
     cap_bids_plain(order, later, first, strike, sign, forward, parts[0], tick, bid_ticks, ask_ticks, cap)
     lower_bids_plain(size, cap, tick, lot, above, coarse, bid_ticks, ask_ticks, grid)
@@ -86,6 +89,7 @@ def requote_plain(
     *[Arg.IN] * 2,
     Arg.IN_2D,
     *[Arg.IN] * 2,
+    Arg.IN_2D,
     Arg.OUT_2D,
     Arg.OUT_INT_2D,
     plain=requote_plain,
@@ -115,10 +119,11 @@ def requote(
     greeks: Floats,
     error: Floats,
     held: Floats,
+    takers: Floats,
     parts: Floats,
     grid: Ints,
 ) -> None:
-    """Fill `parts` (4, n) as `quote_prices` and `grid` (4, n) as `lower_bids`, from R's gradient and curvature.
+    """Fill `parts` (6, n) as `quote_prices` and `grid` (4, n) as `lower_bids`, from R's gradient and curvature.
 
     Shapes      everything as in the kernels that it is made of
     """
@@ -130,7 +135,20 @@ def requote(
         fold_curvature(factor_map, curvature, folded)
         charge_rows(index, walk, first, run_slot, folded, forward, moneyness, greeks, size, made[0], made[1])
     quote_prices(
-        index, terms, charges_risk, chosen, greeks, forward, error, held, made[0], made[1], parts, made[2], made[3]
+        index,
+        terms,
+        charges_risk,
+        chosen,
+        greeks,
+        forward,
+        error,
+        held,
+        takers,
+        made[0],
+        made[1],
+        parts,
+        made[2],
+        made[3],
     )
     round_outward(made[2], made[3], tick, above, coarse, ticks[0], ticks[1])
     cap_bids(order, later, first, strike, sign, forward, parts[0], tick, ticks[0], ticks[1], made[4])
