@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -137,9 +138,11 @@ def _market(
 
 def _package(request: RfqRequest, delta_leg: BookPosition | None) -> Package:
     legs = [(row, float(leg.ratio)) for row, leg in enumerate(request.legs)]
-    if delta_leg is not None:
-        legs.append((len(legs), 1.0 / request.size))
-    return Package.of(legs)
+    if delta_leg is None:
+        return Package.of(legs)
+    package = Package.of([*legs, (len(legs), 1.0 / request.size)])
+    # A leg at a price off the market may cost more than the options are worth.
+    return package if math.isnan(delta_leg.price) else package._replace(is_long_only=False)
 
 
 def _delta_leg(

@@ -221,3 +221,12 @@ def test_a_leg_that_is_not_quotable_refuses_the_package(hours: float, vol_error:
     answer = quote_package(other, asked({0: 1.0}))
     assert isinstance(answer, Refusal)
     assert told in answer.reasons[0]
+
+
+def test_a_delta_leg_pays_its_own_fee_beside_the_combos() -> None:
+    future = BookPosition(REFERENCE.instrument("BTC-30JAN26"), -400_000.0)
+    tied = desk([LEGS[3], LEGS[5]], delta_leg=future)
+    table = replace(tied.table, fee_usd=(24.0, 24.0, 200.0))
+    market = RfqMarket(table, tied.terms, 80_000.0, 80_000.0, FLAT, RISK_PRICE, np.eye(FACTORS), 1e-4)
+    quote = quoted(market, asked({0: 1.0, 1: -1.0, 2: 0.1}, 10.0))
+    assert quote.value.fee_usd == pytest.approx(24.0 + 20.0)

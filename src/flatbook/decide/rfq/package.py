@@ -56,7 +56,7 @@ class Package(NamedTuple):
     """Rows of a table with signed ratios, the buyer's; a row is there once.
 
     legs            (row, ratio) pairs, and the same as arrays, (legs,) each
-    is_long_only    whether nothing is sold, so that the package cannot be worth less than nothing
+    is_long_only    whether options are bought alone, so that the package cannot be worth less than nothing
     """
 
     legs: tuple[tuple[int, float], ...]
@@ -99,16 +99,20 @@ def value_package(
     """A package's value, risk and fees.
 
     error_correlation       of the surface's errors within one expiry; expiries err independently
-    cheaper_side_discount   share by which the cheaper of what buys cost in fees and what sells cost is reduced
+    cheaper_side_discount   share by which the cheaper of what buys cost in fees and what sells cost is reduced; a delta
+                            leg pays its own beside
     """
     sums = package.ratios.dot(table.columns.take(package.rows, axis=0))
     fees = [0.0, 0.0]
     nets: dict[int, list[float]] = {}
     squares = 0.0
+    beside = 0.0
     for row, ratio in package.legs:
-        fees[ratio > 0.0] += abs(ratio) * table.fee_usd[row]
         expiry = table.expiry[row]
-        if expiry >= 0:
+        if expiry < 0:
+            beside += abs(ratio) * table.fee_usd[row]
+        else:
+            fees[ratio > 0.0] += abs(ratio) * table.fee_usd[row]
             error = ratio * table.error_usd[row]
             net = nets.setdefault(expiry, [0.0, 0.0, 0.0])
             net[0] += ratio * table.vega_usd[row]
@@ -125,6 +129,6 @@ def value_package(
         sums[LOADING:],
         sum(abs(net[0]) for net in nets.values()),
         math.sqrt(sum(error_correlation * net[1] * net[1] + rest * net[2] for net in nets.values())),
-        max(fees) + (1.0 - cheaper_side_discount) * min(fees),
+        max(fees) + (1.0 - cheaper_side_discount) * min(fees) + beside,
         math.sqrt(squares),
     )
