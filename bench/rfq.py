@@ -13,7 +13,7 @@ from flatbook.decide.rfq.package import Package
 from flatbook.decide.rfq.pricing import Ask, PackageQuote, RfqMarket, RfqTerms, quote_package
 from flatbook.decide.rfq.surroundings import Appetite, leg_table, risk_price_in
 from flatbook.domain.units import NS_PER_DAY, parse_utc
-from flatbook.kernels.chain import FACTORS
+from flatbook.kernels.chain import FACTORS, LEVELS
 from flatbook.market.beliefs import Beliefs
 from flatbook.market.snapshot import Markets, MarketSnapshot
 from flatbook.policies import read_policy
@@ -62,9 +62,9 @@ def ready_market() -> RfqMarket:
     policy, reference = read_policy("advanced")[0], load_reference()
     beliefs = Beliefs.prior(snapshot.expiry_ns, np.full(2, 0.004))
     markets = Markets({"BTC": snapshot})
-    appetite = Appetite(policy.flow, policy.quoting.size_coin, policy.risk_price.risk_aversion_per_usd)
+    appetite = Appetite(policy.flow, policy.quoting.size_coin, policy.risk_price)
     exposure = np.zeros(FACTORS)
-    exposure[2::3] = -1e5
+    exposure[LEVELS] = -1e5
     return RfqMarket(
         leg_table([reference.instrument(name) for name in LEGS], None, markets, beliefs),
         RfqTerms(policy.rfq, policy.quoting, policy.hedging, cheaper_side_discount()),

@@ -122,7 +122,7 @@ def _market(
     tick: float,
 ) -> RfqMarket:
     snapshot = markets.of(first.contract.base)
-    appetite = Appetite(policy.flow, policy.quoting.size_coin, policy.risk_price.risk_aversion_per_usd)
+    appetite = Appetite(policy.flow, policy.quoting.size_coin, policy.risk_price)
     charged = policy.quoting.skew == "price_of_risk"
     return RfqMarket(
         table,

@@ -27,7 +27,7 @@ POLICY = read_policy("advanced")[0]
 MARKET = snapshot()
 MARKETS = Markets({"BTC": MARKET})
 BELIEFS = Beliefs.prior(MARKET.expiry_ns, np.full(len(MARKET.expiry_ns), 0.004))
-APPETITE = Appetite(POLICY.flow, POLICY.quoting.size_coin, POLICY.risk_price.risk_aversion_per_usd)
+APPETITE = Appetite(POLICY.flow, POLICY.quoting.size_coin, POLICY.risk_price)
 RISK_PRICE = risk_price_in(MARKET, BELIEFS, APPETITE)
 FLAT = np.zeros(FACTORS)
 

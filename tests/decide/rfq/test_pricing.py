@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from flatbook.decide.rfq.policy import RfqPolicy
 from flatbook.decide.rfq.pricing import PackageQuote, Refusal, RfqMarket, SideQuote, quote_package
 from flatbook.decide.rfq.winning import TakerView
-from flatbook.kernels.chain import FACTORS
+from flatbook.kernels.chain import FACTORS, LEVELS, SPOT
+from flatbook.valuation.inventory import PERPETUAL
 from flatbook.valuation.portfolio import BookPosition
 from flatbook.valuation.risk_price import no_risk_price
 from tests.decide.rfq.desk import FLAT, MARKET, REFERENCE, RISK_PRICE, Floats, asked, desk, quoted
@@ -106,7 +107,7 @@ def test_without_a_price_of_risk_quotes_are_symmetric(ratios: list[int]) -> None
 
 def test_a_book_that_wants_the_package_bids_higher_and_offers_higher() -> None:
     short_vega = np.zeros(FACTORS)
-    short_vega[[2, 5, 8]] = -3e6
+    short_vega[LEVELS] = -3e6
     straddle = asked({2: 1.0, 3: 1.0}, 5.0)
     flat, short = quoted(desk(LEGS), straddle), quoted(desk(LEGS, short_vega), straddle)
     assert flat.bid is not None
@@ -124,17 +125,17 @@ def test_a_hedge_at_the_fill_bounds_what_delta_is_charged() -> None:
     call = asked({3: 1.0}, 200.0)
     ask = quoted(market, call).ask
     rate = market.hedge_cost_rate
-    unit = np.eye(FACTORS)[0]
 
     def hedged(exposure: Floats) -> float:
         sizes = np.linspace(-4e7, 4e7, 80_001)
-        slope, bend = RISK_PRICE.gradient(exposure)[0], RISK_PRICE.curvature[0, 0]
+        slope = PERPETUAL @ RISK_PRICE.gradient(exposure)
+        bend = PERPETUAL @ RISK_PRICE.curvature @ PERPETUAL
         return float(np.min(RISK_PRICE.cost_usd(exposure) + slope * sizes + 0.5 * bend * sizes**2 + rate * abs(sizes)))
 
     trade = -200.0 * market.table.columns[3, 4:]
     charge = (hedged(BOOK + trade) - hedged(BOOK)) / 200.0 / MARKET.index_usd
     assert ask.inventory + ask.hedge == pytest.approx(charge, rel=1e-3)
-    assert unit @ trade < 0.0 < ask.hedge
+    assert trade[SPOT] < 0.0 < ask.hedge
     unhedged = quoted(desk(LEGS, BOOK, rfq=policy.model_copy(update={"hedge_at_fill": False})), call).ask
     assert ask.inventory + ask.hedge < unhedged.inventory
 

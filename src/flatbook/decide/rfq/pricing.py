@@ -24,7 +24,8 @@ from flatbook.decide.policy import HedgingPolicy, QuotingPolicy
 from flatbook.decide.rfq.package import LegTable, Package, PackageValue, value_package
 from flatbook.decide.rfq.policy import RfqPolicy
 from flatbook.decide.rfq.winning import TakerView, WinCurve, best_markup, curse_deviations, free_option, prior_view
-from flatbook.kernels.chain import FACTORS
+from flatbook.kernels.chain import FACTORS, PREMIUM, SPOT
+from flatbook.valuation.inventory import PERPETUAL
 from flatbook.valuation.risk_price import RiskPrice
 
 Floats = NDArray[np.float64]
@@ -73,7 +74,7 @@ class RfqMarket:
         gradient = risk_price.gradient(exposure)
         # One product with g then gives all that is quadratic in it or linear: R'' g, Σ g and R'(x) g.
         self.stacked = np.concatenate([risk_price.curvature, covariance, gradient[None]])
-        self.slope, self.bend = float(gradient[0]), float(risk_price.curvature[0, 0])
+        self.slope, self.bend = float(PERPETUAL @ gradient), float(PERPETUAL @ risk_price.curvature @ PERPETUAL)
         self.hedges = terms.rfq.hedge_at_fill and terms.hedging.rule == "price_of_risk" and self.bend > 0.0
         self.hedge_cost_rate = terms.hedging.fee_rate + terms.hedging.half_spread_rate
         self.view = prior_view(terms.rfq.dispersion)
@@ -167,7 +168,7 @@ def quote_package(market: RfqMarket, ask: Ask) -> PackageQuote | Refusal:
 
     product = market.stacked.dot(value.loading)
     charged, variance = float(product[:FACTORS].dot(value.loading)), float(product[FACTORS:-1].dot(value.loading))
-    slope, first = float(product[-1]), float(product[0])
+    slope, along = float(product[-1]), float(product[SPOT] + product[PREMIUM])
     deviation = math.sqrt(max(variance, 0.0) * ask.ttl_s / SECONDS_PER_YEAR)
     edge = curse + fees + toxicity + 1.0 / curve.b
     if deviation > terms.rfq.max_ttl_deviation * edge:
@@ -178,7 +179,7 @@ def quote_package(market: RfqMarket, ask: Ask) -> PackageQuote | Refusal:
 
     sides = []
     for side in (1.0, -1.0):
-        charge = _charge(market, value, side * ask.size, slope, charged, first)
+        charge = _charge(market, value, side * ask.size, slope, charged, along)
         parts = _Parts(
             charge.inventory / usd, curse / usd, fees / usd, charge.hedge / usd, toxicity / usd, option / usd
         )
@@ -196,15 +197,18 @@ def _typical_usd(market: RfqMarket, value: PackageValue) -> float:
 
 
 def _charge(
-    market: RfqMarket, value: PackageValue, count: float, slope: float, charged: float, first: float
+    market: RfqMarket, value: PackageValue, count: float, slope: float, charged: float, along: float
 ) -> _Charge:
-    """What buying `count` packages (negative: selling) adds to R, per package, and what its hedge costs."""
+    """What buying `count` packages (negative: selling) adds to R, per package, and what its hedge costs.
+
+    slope, charged, along   R'(x) g, g'R''g and h'R''g of one package, h being one USD of the perpetual
+    """
     size, rate = abs(count), market.hedge_cost_rate
     added = (count * slope + 0.5 * count * count * charged) / size
     if not market.hedges:
         return _Charge(added, market.terms.quoting.hedge_cost_share * rate * abs(value.delta_coin) * market.index_usd)
     before = max(abs(market.slope) - rate, 0.0)
-    after = max(abs(market.slope + count * first) - rate, 0.0)
+    after = max(abs(market.slope + count * along) - rate, 0.0)
     hedge = rate * (after - before) / market.bend / size
     saved = 0.5 * (after * after - before * before) / market.bend / size
     return _Charge(added - saved - hedge, hedge)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.decide.policy import FlowPolicy
+from flatbook.decide.policy import FlowPolicy, RiskPricePolicy
 from flatbook.decide.quoting import flow_liquidity
 from flatbook.decide.rfq.package import LegTable
 from flatbook.domain.errors import BadInputError
@@ -35,7 +35,7 @@ class Appetite(NamedTuple):
 
     flow: FlowPolicy
     size_coin: float
-    risk_aversion_per_usd: float
+    risk_price: RiskPricePolicy
 
 
 def leg_table(options: Sequence[Instrument], delta_leg: BookPosition | None, markets: Markets, of: Beliefs) -> LegTable:
@@ -137,4 +137,5 @@ def risk_price_in(snapshot: MarketSnapshot, of: Beliefs, appetite: Appetite) -> 
     strikes = np.concatenate([strike, strike], axis=1).ravel()
     values = ChainValues.of_snapshot(snapshot, expiry, strikes, sign, of.tenor_years)
     liquidity = flow_liquidity(appetite.flow, values, appetite.size_coin, np.ones(values.rows, np.bool_))
-    return quadratic_risk_price(of.covariance, values.loading, liquidity, appetite.risk_aversion_per_usd)
+    aversion, horizon_years = appetite.risk_price.risk_aversion_per_usd, appetite.risk_price.horizon_hours / 8760.0
+    return quadratic_risk_price(of.covariance, values.loading, liquidity, aversion, horizon_years)
