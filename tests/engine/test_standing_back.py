@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flatbook.domain.events import OrderAccepted
 from flatbook.engine.loop import Engine
 from flatbook.risk.loss_stop import Stage
-from tests.market.builders import World, at
+from tests.market.builders import World, at, chain, options
 
-from .builders import opened, our_fill, policy, simulated
+from .builders import engine, opened, our_fill, policy, simulated
 
 CALL, PUT = "BTC-25APR25-80000-C", "BTC-25APR25-75000-P"
 CAREFUL: dict[str, object] = {"mmp_quantity_coin": 10.0, "mmp_share": 0.5, "mmp_rest_s": 5.0}
@@ -107,3 +109,46 @@ def test_a_simulated_run_stands_back_and_comes_back_and_keeps_its_books() -> Non
     assert log_of(maker) == [f"{alarm.reason}: {alarm.text}" for alarm in alarms]
     assert sum(maker.state.pnl.by_name().values()) == pytest.approx(maker.state.pnl.equity_usd, abs=1e-6)
     assert len(heard) > 1000
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.floats(1.0, 200.0), st.floats(1.0, 60.0))
+def test_no_span_of_time_holds_more_messages_than_the_budget(rate: float, burst: float) -> None:
+    made = policy("primitive", protection={"messages_per_s": rate, "burst_messages": burst})
+    world, maker, sent = World(), engine(made), []
+    maker.step(world.index(0))
+    sent.append((0.5, maker.step(chain(0.5, [world.quote(0.5, name) for name in options("25APR25")]))))
+    rng = np.random.default_rng(0)
+    for n in range(60):
+        world.index_usd *= float(np.exp(1e-3 * rng.normal()))
+        seconds = 1 + 0.1 * n
+        sent.append((seconds, maker.step(world.index(seconds))))
+    counts = [(when, 0 if effects.quotes is None else len(effects.quotes.row)) for when, effects in sent]
+    assert sum(count for _, count in counts) > 0
+    for first in range(len(counts)):
+        total = 0
+        for when, count in counts[first:]:
+            total += count
+            assert total <= burst + rate * (when - counts[first][0]) + 1e-6
+
+
+def test_what_waits_for_the_budget_goes_next_time_and_the_book_is_whole_again() -> None:
+    made = policy("primitive", protection={"messages_per_s": 10.0, "burst_messages": 10.0})
+    maker, world = opened(made, "25APR25")
+    assert maker.state.recorder.messages == 10
+    for n in range(1, 8):
+        maker.step(world.index(60.0 * n))
+    wanted = maker.state.quotes
+    assert wanted is not None
+    np.testing.assert_array_equal(maker.state.table.grid[:, : maker.state.values.rows], wanted.grid)
+
+
+def test_small_moves_are_not_sent_anew() -> None:
+    def messages(share: float) -> int:
+        wide: dict[str, object] = {"half_spread_coin": 0.002}
+        maker, world = opened(policy("primitive", quoting=wide, protection={"least_change_share": share}))
+        for n in range(1, 60):
+            tick(maker, world, n, 1.5e-4 * (-1) ** n)
+        return maker.state.recorder.messages
+
+    assert messages(0.5) < 0.5 * messages(0.0)

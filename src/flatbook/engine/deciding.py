@@ -8,6 +8,7 @@ from flatbook.decide.quoting import QuoteInputs, make_quotes, quotable
 from flatbook.domain.intents import OrderIntent, Purpose, TimeInForce
 from flatbook.engine.effects import Effects, Order, QuoteChanges
 from flatbook.engine.state import State
+from flatbook.execution.worth_sending import Limits, SidePrices, worth_sending
 from flatbook.risk.loss_stop import Stage
 
 Ints = NDArray[np.int64]
@@ -101,12 +102,28 @@ def through_the_gate(state: State, grid: Ints, intents: tuple[OrderIntent, ...])
 
 def _changes(state: State, grid: Ints) -> QuoteChanges | None:
     rows = state.table.differing(grid)
+    left, least = state.budget.left(state.now_ns), state.setup.policy.protection.least_change_share
+    if len(rows) > left or least:
+        table = state.table
+        rows = worth_sending(
+            rows, table.grid[:, rows], grid[:, rows], table.unsure[rows], _side_prices(state, rows), Limits(left, least)
+        )
     if not len(rows):
         return None
+    state.budget.spend(len(rows))
     state.table.told(rows, grid)
     state.recorder.quoted(state, rows)
     state.recorder.messages += len(rows)
     return QuoteChanges(rows, *(np.ascontiguousarray(grid[side, rows]) for side in range(4)))
+
+
+def _side_prices(state: State, rows: Ints) -> SidePrices:
+    """Half-spreads and reservation prices of some rows' wanted quotes, in ticks."""
+    quotes, tick = state.quotes, state.market.universe.tick[rows]
+    assert quotes is not None
+    takers = np.stack([quotes.bid_takers_coin[rows], quotes.ask_takers_coin[rows]])
+    inventory = np.stack([-quotes.bid_inventory_coin[rows], quotes.ask_inventory_coin[rows]])
+    return SidePrices((quotes.spread_coin[rows] + takers) / tick, (quotes.fair_coin[rows] + inventory) / tick)
 
 
 def _stamp(state: State, effects: Effects) -> None:

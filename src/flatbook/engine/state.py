@@ -19,7 +19,7 @@ from flatbook.ledger.book import Ledger
 from flatbook.market.market import Market
 from flatbook.risk.gate import BookRisk, Gate
 from flatbook.risk.loss_stop import LossStop, Stage
-from flatbook.risk.protection import Protection
+from flatbook.risk.protection import MessageBudget, Protection
 from flatbook.valuation.chain import ChainValues
 from flatbook.valuation.explain import PnlBook
 from flatbook.valuation.inventory import NOTHING_HELD, BookMeasures, Inventory
@@ -61,6 +61,7 @@ class State:
     gate: Gate
     loss_stop: LossStop
     protection: Protection
+    budget: MessageBudget
     typical_vol: TypicalVol
     orders: Orders
     table: QuoteTable
@@ -101,6 +102,7 @@ class State:
             Gate(setup.policy.limits),
             LossStop(setup.policy.loss_stop),
             Protection(setup.policy.protection),
+            MessageBudget(setup.policy.protection),
             TypicalVol(),
             Orders(),
             QuoteTable(market.universe.capacity),
