@@ -1,8 +1,10 @@
 """Signed quotes: the standard's own hashes, what a signature holds to, and what is refused."""
 
 import pickle
+import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,8 @@ from flatbook.venues.onchain.eip712 import (
 )
 from flatbook.venues.onchain.keys import KEY_VARIABLE, SigningKey, key_from_environment, key_from_file
 
-pytest.importorskip("eth_account", reason="the extra onchain is not installed")
+if find_spec("eth_account") is None:
+    pytest.skip("the extra onchain is not installed", allow_module_level=True)
 
 # The standard's example: its key is keccak256("cow").
 COW = SigningKey(type_hash("cow"))
@@ -191,6 +194,17 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "eth_account", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'flatbook\[onchain\]'"):
         sign_quote(DOMAIN, QUOTE, COW)
+
+
+def test_signing_leaves_the_recursion_limit_as_it_was() -> None:
+    program = (
+        "import sys; from flatbook.venues.onchain.eip712 import SigningDomain, QuoteToSign, typed_data, typed_hashes; "
+        "before = sys.getrecursionlimit(); domain = SigningDomain('f', '1', 1, '0x' + '11' * 20); "
+        "quote = QuoteToSign('0x' + '22' * 20, '0x' + '00' * 20, bytes(32), True, 1, 1, 1, 1); "
+        "typed_hashes(typed_data(domain, quote)); "
+        "assert 'eth_account' in sys.modules; assert sys.getrecursionlimit() == before"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_a_key_is_shown_nowhere(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ Source      EIP-712 (2017); EIP-2, which bounds s. Hashing and curve are eth-acc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -205,9 +207,21 @@ class QuoteVerifier:
 # Loaded where first needed: eth-account takes a second to import, and is an extra that few need.
 
 
+@contextmanager
+def _own_recursion_limit() -> Iterator[None]:
+    """What eth-account imports raises Python's recursion limit a hundredfold: after that, JSON nested deep enough would
+    not be refused by whoever decodes it but end the process."""
+    limit = sys.getrecursionlimit()
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
 def _account() -> Any:
     try:
-        from eth_account import Account
+        with _own_recursion_limit():
+            from eth_account import Account
     except ImportError:
         raise ConfigurationError(_NEEDED) from None
     return Account
@@ -215,7 +229,8 @@ def _account() -> Any:
 
 def _signable(message: Mapping[str, Any]) -> SignableMessage:
     try:
-        from eth_account.messages import encode_typed_data
+        with _own_recursion_limit():
+            from eth_account.messages import encode_typed_data
     except ImportError:
         raise ConfigurationError(_NEEDED) from None
     from eth_abi.exceptions import EncodingError
