@@ -134,7 +134,7 @@ class FactorCovariance:
             self.updated_ns = now_ns
         averaged = moves.averaged / self._scale
         if np.isfinite(averaged).any():
-            self._averaged = self._averaged.plus(averaged, lambda: _floored(self._shrunk()[0]), hours, keep)
+            self._averaged = self._averaged.plus(averaged, self._expectation, hours, keep)
             self.updated_ns = now_ns
 
     def age_hours(self, now_ns: int) -> float:
@@ -171,6 +171,10 @@ class FactorCovariance:
         root = np.linalg.cholesky(_floored(sigma[exact]))
         mix[exact] = np.linalg.solve(root.T, np.linalg.cholesky(_floored(self._shrunk_single())).T).T
         return np.asarray(mix @ sigma @ mix.T)
+
+    def _expectation(self) -> Floats:
+        """What moves are expected to be like, for those not seen; definite without an eigenvalue being looked at."""
+        return np.asarray(self._shrunk()[0] + _LEAST_EIGENVALUE * np.eye(len(self._prior)))
 
     def _shrunk(self) -> tuple[Floats, float]:
         return _shrink(self._averaged, self._prior, self._overlap)

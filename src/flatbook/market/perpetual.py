@@ -197,4 +197,4 @@ def fair_premium(rule: FundingRule, carry_rate: float, deviation: float = 0.0) -
 
     if missing(-_FAR) >= 0.0:
         return -_FAR
-    return _FAR if missing(_FAR) <= 0.0 else float(brentq(missing, -_FAR, _FAR, xtol=1e-12))
+    return _FAR if missing(_FAR) <= 0.0 else float(brentq(missing, -_FAR, _FAR, xtol=1e-10))
