@@ -9,13 +9,8 @@ from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import DailySettlement, Delivery
 from flatbook.domain.instruments import format_expiry
 from flatbook.domain.units import NS_PER_DAY, NS_PER_MINUTE, NS_PER_SECOND, parse_utc
-from flatbook.sim.calendar import (
-    AVERAGING_NS,
-    ExpiryPlan,
-    SettlementClock,
-    WindowAverage,
-    next_settlement_ns,
-)
+from flatbook.market.settling import AVERAGING_NS, WindowAverage, next_settlement_ns
+from flatbook.sim.calendar import ExpiryPlan, SettlementClock
 from flatbook.sim.clocks import Clocks
 
 EIGHT = parse_utc("2025-03-31T08:00")

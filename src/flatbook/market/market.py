@@ -20,6 +20,7 @@ from flatbook.market.covariance import CovarianceModel, FactorCovariance
 from flatbook.market.factors import FactorMeter, MeterModel
 from flatbook.market.forwards import ForwardModel, Forwards, parity_forward
 from flatbook.market.perpetual import Perpetual, PerpetualModel, top_error
+from flatbook.market.settling import Settling, WindowAverage, settling
 from flatbook.market.surface import Surface, SurfaceModel
 from flatbook.market.universe import Universe
 
@@ -29,6 +30,9 @@ _SQRT_TWO_PI = math.sqrt(2 * math.pi)
 _LEAST_VOL, _MOST_VOL = 0.02, 5.0
 """A vol beyond these is taken for an error of its source."""
 
+
+_SETTLED_HOURS = 0.25
+"""An expiry is kept at its delivery price for this long; by then the venue has delivered it."""
 
 _SHORT_YEARS = 7 / 365
 """A perpetual's premium reverts to what pays for the carry this far ahead: nearer ones are known too badly."""
@@ -76,6 +80,7 @@ class Market:
         self._scratch = [np.zeros(1) for _ in range(6)]
         self._code = np.zeros(1, np.int8)
         self._index_exch_ns = 0
+        self._average = WindowAverage()
         self._reference = reference
 
     def years(self, now_ns: int) -> Floats:
@@ -89,6 +94,22 @@ class Market:
             self._read_factors()
         self.forwards.set_index(event.price_usd, event.local_ts_ns)
         self._index_exch_ns = event.exch_ts_ns
+        self._average.tick(event.exch_ts_ns, event.price_usd)
+
+    def settling(self, years: Floats, now_ns: int) -> tuple[Settling, ...]:
+        """The expiries too near, or just past, to be valued as if they paid on one price; `years` to each slot's."""
+        hours = years * 8760
+        near = np.flatnonzero((hours < self.model.min_hours) & (hours > -_SETTLED_HOURS))
+        found = (
+            settling(
+                slot,
+                float(years[slot]),
+                float(self.surface.fitted_years[slot]),
+                self._average.average_usd(int(self.universe.expiry_ns[slot]), now_ns),
+            )
+            for slot in near.tolist()
+        )
+        return tuple(one for one in found if one is not None)
 
     def _read_factors(self) -> None:
         """Moves of the factors teach Σ; and the premium reverts to what pays for the carry of the forwards."""

@@ -39,6 +39,12 @@ class Ladders:
     walk: NDArray[np.int64]
     columns: "Columns"
 
+    def rows(self, slot: int) -> NDArray[np.int64]:
+        """The rows of one expiry."""
+        runs = np.flatnonzero(self.run_slot == slot).tolist()
+        parts = [self.walk[self.first[run] : self.first[run + 1]] for run in runs]
+        return parts[0] if parts else self.walk[:0]
+
 
 class Columns(NamedTuple):
     """What does not change about each option, shape (rows,); as in `Universe`."""

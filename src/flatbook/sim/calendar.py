@@ -10,20 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import DailySettlement, Delivery
-from flatbook.domain.instruments import EXPIRY_HOUR_UTC
-from flatbook.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND, format_utc
+from flatbook.domain.units import NS_PER_DAY, NS_PER_SECOND, format_utc
+from flatbook.market.settling import WindowAverage, next_settlement_ns
 from flatbook.sim.clocks import Clocks
 
-AVERAGING_NS = 30 * NS_PER_MINUTE
-"""Length of the window whose average is the delivery price."""
-
 _FRIDAY = 4
-
-
-def next_settlement_ns(now_ns: int) -> int:
-    """The first 08:00 UTC after `now_ns`."""
-    first_ns = EXPIRY_HOUR_UTC * NS_PER_HOUR
-    return first_ns + ((now_ns - first_ns) // NS_PER_DAY + 1) * NS_PER_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,43 +45,6 @@ def _fridays_ns(first_ns: int, days: int) -> list[int]:
 
 def _month(ts_ns: int) -> int:
     return datetime.fromtimestamp(ts_ns // NS_PER_SECOND, tz=UTC).month
-
-
-class WindowAverage:
-    """The time-weighted average of one index over the window before a settlement; the index holds between ticks."""
-
-    def __init__(self) -> None:
-        self.price_usd = 0.0
-        self._since_ns = 0
-        self._window_ns = (0, 0)
-        self._weighted_usd_ns = 0.0
-        self._covered_ns = 0
-
-    def tick(self, now_ns: int, price_usd: float) -> None:
-        """The index is `price_usd` from `now_ns` on; a tick older than the last moves the price, not the clock."""
-        if self.price_usd > 0:
-            self._accrue(now_ns)
-        self._since_ns = max(self._since_ns, now_ns)
-        self.price_usd = price_usd
-
-    def average_usd(self, end_ns: int) -> float | None:
-        """The average over the window that ends at `end_ns`, of what was seen of it; None where nothing was."""
-        if self.price_usd > 0:
-            self._accrue(end_ns)
-            self._since_ns = max(self._since_ns, end_ns)
-        if self._window_ns[1] != end_ns or self._covered_ns == 0:
-            return None
-        return self._weighted_usd_ns / self._covered_ns
-
-    def _accrue(self, until_ns: int) -> None:
-        """Adds the current price from `_since_ns` to `until_ns`, as far as it lies in the window ending next."""
-        end_ns = next_settlement_ns(until_ns - 1)
-        if end_ns != self._window_ns[1]:
-            self._window_ns, self._weighted_usd_ns, self._covered_ns = (end_ns - AVERAGING_NS, end_ns), 0.0, 0
-        held_ns = until_ns - max(self._since_ns, self._window_ns[0])
-        if held_ns > 0:
-            self._weighted_usd_ns += self.price_usd * held_ns
-            self._covered_ns += held_ns
 
 
 class SettlementClock:

@@ -9,7 +9,7 @@ from flatbook.domain.instruments import ContractName
 from flatbook.domain.units import NS_PER_YEAR
 from flatbook.kernels.black import black
 from flatbook.kernels.implied import implied_vol
-from flatbook.sim.calendar import AVERAGING_NS
+from flatbook.market.settling import AVERAGING_NS
 from flatbook.sim.smile import Factors, TermStructure
 from flatbook.sim.world import World
 

@@ -7,7 +7,10 @@ from flatbook.kernels.black import FULL_ROWS, price_full
 from flatbook.kernels.chain import FACTORS, SLOT_ROWS, spread_slots
 from flatbook.kernels.factors import PRIMITIVES, load_factors, map_factors
 from flatbook.market.market import Market
+from flatbook.market.settling import Settling
 from flatbook.market.snapshot import MarketSnapshot
+from flatbook.market.universe import Ladders
+from flatbook.valuation.settling import settle_greeks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -22,6 +25,7 @@ class ChainValues:
     Shapes      all (rows,), greeks (11, rows), slot (rows,), factor_map (slots, PRIMITIVES * FACTORS)
     Units       forward, Greeks in USD per contract of one coin (see kernels.black); fair in coin; vol decimal;
                 factor_map as in kernels.factors; `perp_usd` the perpetual's mark
+    settling        expiries in their last hour, each with its rows: their price and Greeks are `valuation.settling`'s
     Invariant   everything is as of `ts_ns` and `index_usd`; a row without a slice is NaN, an expired one intrinsic
     """
 
@@ -31,6 +35,7 @@ class ChainValues:
         self.perp_usd = np.nan
         self.rows = 0
         self.slot: Ints = np.zeros(0, np.int64)
+        self.settling: tuple[tuple[Settling, Ints], ...] = ()
         self._allocate(0)
         self._allocate_slots(0)
 
@@ -70,10 +75,21 @@ class ChainValues:
         )
         columns = ladders.columns
         price_full(self.forward_usd, columns.strike_usd, self.vol, self.years, columns.sign, self.greeks)
-        np.divide(self.greeks[PRICE], self.forward_usd, out=self.fair_coin)
         self.ts_ns = now_ns
         self.index_usd = market.forwards.index_usd
+        self._settle(market, ladders)
+        np.divide(self.greeks[PRICE], self.forward_usd, out=self.fair_coin)
         self.perp_usd = market.perpetual.mark_usd(self.index_usd, now_ns)
+
+    def _settle(self, market: Market, ladders: Ladders) -> None:
+        """Values what is in its settlement window as the average it pays on."""
+        near = market.settling(self._slots[1], self.ts_ns)
+        self.settling = tuple((one, ladders.rows(one.slot)) for one in near)
+        for one, rows in self.settling:
+            strike, sign = ladders.columns.strike_usd[rows], ladders.columns.sign[rows]
+            self.greeks[:, rows] = settle_greeks(
+                one, self.index_usd, self.forward_usd[rows], strike, self.vol[rows], sign
+            )
 
     def _take_slots(self, market: Market, now_ns: int) -> None:
         years = market.years(now_ns)
@@ -125,7 +141,7 @@ class ChainValues:
         if self._slots.shape != other._slots.shape:
             self._allocate_slots(other._slots.shape[1])
         self.ts_ns, self.index_usd, self.slot = other.ts_ns, other.index_usd, other.slot
-        self.perp_usd = other.perp_usd
+        self.perp_usd, self.settling = other.perp_usd, other.settling
         for mine, theirs in zip(self._columns(), other._columns(), strict=True):
             mine[...] = theirs
 

@@ -9,6 +9,7 @@ from flatbook.kernels.black import price_greeks
 from flatbook.market.universe import Universe
 from flatbook.valuation.chain import ChainValues
 from flatbook.valuation.inventory import Inventory
+from flatbook.valuation.settling import settled_price
 
 Floats = NDArray[np.float64]
 
@@ -42,6 +43,9 @@ def scenario_pnl_usd(grid: ShockGrid, universe: Universe, values: ChainValues, i
     price = np.empty(forward.size)
     unused = [np.empty(forward.size) for _ in range(4)]
     price_greeks(forward, strike, shocked, years, sign, price, *unused)
+    for settling, expiring in values.settling:
+        at = np.flatnonzero(np.broadcast_to(np.isin(rows, expiring), shape).ravel())
+        price[at] = settled_price(settling, forward[at], strike[at], shocked[at], sign[at])
     weight = inventory.size_coin[rows] * values.index_usd / values.forward_usd[rows]
     options = price.reshape(shape) @ weight
     zero = options[grid.spot.index(0.0), grid.vol.index(0.0)]
