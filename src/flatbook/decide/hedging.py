@@ -59,9 +59,10 @@ def _to_indifference(policy: HedgingPolicy, inputs: HedgeInputs) -> float:
 
     g is R's slope and the carry of a long together: what funding pays may be reason enough to hold some delta.
     """
-    bend = float(PERPETUAL @ inputs.risk_price.curvature @ PERPETUAL)
+    bent = PERPETUAL @ inputs.risk_price.curvature
+    bend = float(bent @ PERPETUAL)
     if bend <= 0.0:
         return 0.0
-    slope = float(PERPETUAL @ inputs.risk_price.gradient(inputs.exposure)) + inputs.carry_rate
+    slope = float(bent @ inputs.exposure) + inputs.carry_rate
     cost = policy.fee_rate + policy.half_spread_rate
     return -math.copysign(max(abs(slope) - cost, 0.0), slope) / (bend + 2 * policy.impact_rate_per_musd / 1e6)

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from flatbook.domain.events import ChainQuotes, FundingRate, IndexTick, QuoteRow, TopOfBook, TradePrint
 from flatbook.domain.instruments import Kind
 from flatbook.domain.reference import ReferenceData
-from flatbook.domain.units import NS_PER_YEAR
+from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_YEAR
 from flatbook.kernels.implied import OK, implied_vol
 from flatbook.kernels.implied_forward import implied_forward
 from flatbook.market.covariance import CovarianceModel, FactorCovariance
 from flatbook.market.factors import FactorMeter, MeterModel
 from flatbook.market.forwards import ForwardModel, Forwards, parity_forward
 from flatbook.market.perpetual import Perpetual, PerpetualModel, top_error
-from flatbook.market.settling import Settling, WindowAverage, settling
+from flatbook.market.settling import Settling, WindowAverage, is_quiet, settling
 from flatbook.market.surface import Surface, SurfaceModel
 from flatbook.market.universe import Universe
 
@@ -31,7 +31,7 @@ _LEAST_VOL, _MOST_VOL = 0.02, 5.0
 """A vol beyond these is taken for an error of its source."""
 
 
-_SETTLED_HOURS = 0.25
+_SETTLED_NS = 15 * NS_PER_MINUTE
 """An expiry is kept at its delivery price for this long; by then the venue has delivered it."""
 
 _SHORT_YEARS = 7 / 365
@@ -98,8 +98,10 @@ class Market:
 
     def settling(self, years: Floats, now_ns: int) -> tuple[Settling, ...]:
         """The expiries too near, or just past, to be valued as if they paid on one price; `years` to each slot's."""
-        hours = years * 8760
-        near = np.flatnonzero((hours < self.model.min_hours) & (hours > -_SETTLED_HOURS))
+        if is_quiet(now_ns, round(self.model.min_hours * NS_PER_HOUR), _SETTLED_NS):
+            return ()
+        left_ns = self.universe.expiry_ns[: len(years)] - now_ns
+        near = np.flatnonzero((left_ns < self.model.min_hours * NS_PER_HOUR) & (left_ns > -_SETTLED_NS))
         found = (
             settling(
                 slot,

@@ -42,12 +42,15 @@ class WindowAverage:
     def __init__(self) -> None:
         self.price_usd = 0.0
         self._since_ns = 0
+        self._opens_ns = 0
         self._covered = Covered()
 
     def tick(self, now_ns: int, price_usd: float) -> None:
         """The index is `price_usd` from `now_ns` on; a tick older than the last moves the price, not the clock."""
-        if self.price_usd > 0:
-            self._covered = self._until(now_ns)
+        if now_ns > self._opens_ns:
+            if self.price_usd > 0:
+                self._covered = self._until(now_ns)
+            self._opens_ns = next_settlement_ns(now_ns) - AVERAGING_NS
         self._since_ns = max(self._since_ns, now_ns)
         self.price_usd = price_usd
 
@@ -68,6 +71,12 @@ class WindowAverage:
                 _, weighted, covered = self._covered if self._covered.end_ns == end_ns else Covered(end_ns)
                 return Covered(end_ns, weighted + self.price_usd * held_ns, covered + held_ns)
         return self._covered
+
+
+def is_quiet(now_ns: int, before_ns: int, after_ns: int) -> bool:
+    """Whether no settlement is `before_ns` ahead or less, and none was `after_ns` ago or less."""
+    ahead_ns = next_settlement_ns(now_ns) - now_ns
+    return before_ns < ahead_ns < NS_PER_DAY - after_ns
 
 
 class Settling(NamedTuple):
