@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from flatbook.domain.events import AnyEvent, ChainQuotes, IndexTick, TradePrint
+from flatbook.domain.events import AnyEvent, ChainQuotes, FundingRate, IndexTick, TopOfBook, TradePrint
 from flatbook.domain.units import parse_utc
 from flatbook.market.market import Market
 from flatbook.sim.market import SimulatedVenue
@@ -33,6 +33,9 @@ def publish(market: Market, values: ChainValues, now_ns: int) -> Published:
         *surface.levels_and_errors(slots, now_ns),
         np.array([market.forwards.deviation(slot, now_ns) for slot in range(slots)]),
         market.covariance.matrix(),
+        market.covariance.standard_error(),
+        np.array([market.perpetual.premium(now_ns), market.perpetual.deviation(now_ns), values.perp_usd]),
+        np.array([market.perpetual.expected_funding(8.0, now_ns), market.perpetual.fair_premium]),
         ladders.order,
         ladders.later,
         values.greeks.copy(),
@@ -52,6 +55,10 @@ def run(events: Sequence[AnyEvent]) -> tuple[list[int], list[str], list[Publishe
         match event:
             case IndexTick():
                 market.take_index(event)
+            case TopOfBook():
+                market.take_top(event)
+            case FundingRate():
+                market.take_funding(event)
             case TradePrint():
                 market.take_trade(event)
             case ChainQuotes():
