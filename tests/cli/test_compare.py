@@ -95,11 +95,26 @@ def test_windows_are_markets_of_their_own(flatbook: Flatbook, morning: Path, kee
     assert len({start for start, _ in spans}) == 2
 
 
+def test_a_field_chosen_walking_forward_under_two_fill_models(
+    flatbook: Flatbook, morning: Path, keen_policy: Path, tmp_path: Path
+) -> None:
+    windows = ("2026-01-06T06:40/2026-01-06T06:42", "2026-01-06T06:43/2026-01-06T06:45")
+    words = ["compare", keen_policy, "primitive", "--session", morning, "--fit", "quoting.size_coin=1,3", "--jobs", 1]
+    words += [word for window in windows for word in ("--window", window)]
+    document = flatbook(*words, "--fills", "queue", "--fills", "optimistic", "--json", "--out", tmp_path).document
+    assert len(list(tmp_path.glob("*/*/report.json"))) == 2 * 2 * 2 * 2
+    assert list(document["fill_models"]) == ["queue", "optimistic"]
+    assert len(document["runs"]) == 2, "the first window only chooses"
+    assert {choice["window"] for choice in document["walk_forward"]} == {windows[1]}
+    assert {choice["changes"]["quoting.size_coin"] for choice in document["walk_forward"]} <= {"1", "3"}
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
         ("advanced primitive --window 2025-04-02", 2, "--window 2025-04-02: give both ends as FROM/TO"),
         ("advanced primitive --window a/b --from 2025-04-02", 2, "--window beside --from or --to"),
+        ("advanced primitive --fit quoting.size_coin=1,2", 2, "--fit walks forward through one recorded session"),
         ("advanced", 2, "compare takes two policies or more; for one, use flatbook run"),
         ("advanced nobody", 4, "policy 'nobody' is neither a file nor one of"),
         ("advanced primitive --session nowhere", 2, "--session nowhere: no such directory"),

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -10,25 +9,26 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from flatbook.app.naming import plain_name, stamped_name
-from flatbook.app.request import RunRequest
+from flatbook.app.contest import Contest, Span, places, refuse_to_walk
+from flatbook.app.naming import stamped_name
 from flatbook.app.run import Run
 from flatbook.app.trials import Planned, carry_out_all, carry_out_one, processors
+from flatbook.app.variants import parse_candidates
 from flatbook.cli.outcome import AsJson, one_line_errors, print_json, say
 from flatbook.cli.progress import ManyProgress, RunProgress, warm_kernels
-from flatbook.cli.run import (
-    FillsOption,
-    FromOption,
-    HoursOption,
-    OutOption,
-    SeedOption,
-    ToOption,
-    make_request,
-)
+from flatbook.cli.run import FromOption, HoursOption, OutOption, SeedOption, ToOption, make_request
 from flatbook.domain.errors import BadInputError
-from flatbook.domain.units import format_utc
-from flatbook.report.compare import comparison, comparison_table, render_comparison
-from flatbook.report.contenders import Contender, Trial, intervals
+from flatbook.report.compare import (
+    Choice,
+    Ranking,
+    choices_made,
+    comparison,
+    comparison_table,
+    render_comparison,
+    side_by_side,
+    table_of,
+)
+from flatbook.report.contenders import Trial
 from flatbook.sim.fills import FillModel
 from flatbook.store.atomic import write_text
 
@@ -41,6 +41,16 @@ WindowsOption = Annotated[
     typer.Option("--window", metavar="FROM/TO", help="Recorded: a span to trade in, or several; as --from and --to."),
 ]
 SeedsOption = Annotated[int, typer.Option("--seeds", min=1, help="Run each market under this many seeds from --seed.")]
+ManyFillsOption = Annotated[
+    list[FillModel] | None,
+    typer.Option("--fills", help="Which fills are believed; given several times, each is run, side by side. [queue]"),
+]
+FitOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fit", metavar="FIELD=V,V", help="Choose this field of every policy walking forward over the windows."
+    ),
+]
 JobsOption = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Runs at once; as many as there are processors if not given.")
 ]
@@ -60,7 +70,8 @@ def compare(
     from_: FromOption = None,
     to: ToOption = None,
     hours: HoursOption = None,
-    fills: FillsOption = FillModel.QUEUE,
+    fills: ManyFillsOption = None,
+    fit: FitOption = None,
     jobs: JobsOption = None,
     out: OutOption = Path("runs"),
     as_json: AsJson = False,
@@ -68,63 +79,63 @@ def compare(
     """Run the same markets under each policy: one table, and one picture of profit against risk.
 
     Markets are every session, window and seed named. Intervals are of 95 %, by a bootstrap of blocks of hours.
+
+    With --fit each window is traded by the candidates that were best in the windows before it; the first only chooses.
     """
     with one_line_errors():
         if len(policies) < 2:
             raise BadInputError("compare takes two policies or more; for one, use flatbook run")
         spans = _spans(window, from_, to)
-        places: tuple[str | None, ...] = tuple(session) if session else (None,)
-        markets = list(product(places, spans, range(seed, seed + seeds)))
-        requests = [
-            [make_request(policy, place, number, *span, hours, fills) for place, span, number in markets]
-            for policy in policies
-        ]
+        candidates = tuple(parse_candidates(word) for word in fit or ())
+        sessions: tuple[str | None, ...] = tuple(session) if session else (None,)
+        if candidates:
+            refuse_to_walk(sessions, spans)
+        models = dict.fromkeys(fills or [FillModel.QUEUE])
+        contest = Contest(
+            tuple(policies),
+            places(sessions, spans, range(seed, seed + seeds), models),
+            candidates,
+            lambda policy, place: make_request(
+                policy, place.session, place.seed, *place.span, hours=hours, fills=place.fills
+            ),
+        )
+        plan = contest.plan()
         warm_kernels()
         group = out / stamped_name(out, "compare")
-        plan = _plan(requests)
         trials = _carry_out(plan, group, min(jobs or processors(), len(plan)))
-        _say_set_aside(trials[: len(markets)])
-        contenders = _contenders(trials, len(markets), _labels(policies, trials, len(markets)))
+        _say_set_aside(trials)
+        rankings, choices = contest.rank(trials, np.random.default_rng(seed))
         page = group / "compare.html"
-        found = intervals(contenders, np.random.default_rng(seed))
-        write_text(page, render_comparison(contenders, found))
+        write_text(page, render_comparison(rankings, choices))
     if as_json:
-        print_json(comparison(contenders, found))
+        print_json(comparison(rankings, choices))
     else:
-        Console().print(comparison_table(contenders, found))
+        _print_tables(rankings, choices)
         say(f"picture: {page}")
 
 
-def _spans(windows: list[str] | None, from_: str | None, to: str | None) -> list[tuple[str | None, str | None]]:
+def _print_tables(rankings: Sequence[Ranking], choices: Sequence[Choice]) -> None:
+    labels = [contender.label for contender in rankings[0].contenders]
+    console = Console()
+    console.print(comparison_table(rankings[0].contenders, rankings[0].found))
+    for rows in (side_by_side(rankings) if len(rankings) > 1 else [], choices_made(choices, labels)):
+        if rows:
+            console.print()
+            console.print(table_of(rows, labels))
+
+
+def _spans(windows: list[str] | None, from_: str | None, to: str | None) -> tuple[Span, ...]:
     if not windows:
-        return [(from_, to)]
+        return (Span(from_, to),)
     if from_ is not None or to is not None:
         raise BadInputError("--window beside --from or --to: a window has both its ends; leave the others out")
-    spans: list[tuple[str | None, str | None]] = []
+    spans = []
     for window in windows:
         start, slash, end = window.partition("/")
         if not (slash and start and end):
             raise BadInputError(f"--window {window}: give both ends as FROM/TO, such as 2025-04-02/2025-04-03T12:00")
-        spans.append((start, end))
-    return spans
-
-
-def _plan(requests: Sequence[Sequence[RunRequest]]) -> list[Planned]:
-    """Every policy's runs, one policy after the other, markets in the same order under each."""
-    plan = []
-    for number, of_policy in enumerate(requests, 1):
-        for place, request in enumerate(of_policy, 1):
-            name = f"{number}-{plain_name(Path(request.policy).stem)}"
-            several = len(of_policy) > 1
-            plan.append(Planned(request, _market(request), f"{name}-{place}" if several else name))
-    return plan
-
-
-def _market(request: RunRequest) -> str:
-    if request.session_path is None:
-        return f"the simulated market, seed {request.seed}"
-    ends = [format_utc(end)[:16] if end is not None else "…" for end in (request.from_ns, request.to_ns)]
-    return f"{request.session_path.name} {'/'.join(ends)}, seed {request.seed}"
+        spans.append(Span(start, end))
+    return tuple(spans)
 
 
 def _carry_out(plan: Sequence[Planned], group: Path, jobs: int) -> list[Trial]:
@@ -145,7 +156,7 @@ def _observe(run: Run) -> Iterator[Callable[[], None]]:
 
 
 def _say_set_aside(trials: Sequence[Trial]) -> None:
-    """Rows of the sessions that these runs did without."""
+    """Rows of the sessions that the runs did without."""
     for line in dict.fromkeys(
         f"{trial.market}: {entry['text']}"
         for trial in trials
@@ -153,16 +164,3 @@ def _say_set_aside(trials: Sequence[Trial]) -> None:
         if entry["kind"] == "session"
     ):
         say(line)
-
-
-def _labels(policies: Sequence[str], trials: Sequence[Trial], markets: int) -> list[str]:
-    """Each policy's own name, with its place in front where two share one."""
-    names = [trials[number * markets].summary["run"]["policy"] for number in range(len(policies))]
-    return [name if names.count(name) == 1 else f"{number}-{name}" for number, name in enumerate(names, 1)]
-
-
-def _contenders(trials: Sequence[Trial], markets: int, labels: Sequence[str]) -> list[Contender]:
-    return [
-        Contender(label, tuple(trials[number * markets : (number + 1) * markets]))
-        for number, label in enumerate(labels)
-    ]

@@ -25,8 +25,43 @@ from flatbook.report.markup import Column, Html, figure, section, table, tag, te
 from flatbook.report.summary import Summary
 
 
-def comparison(contenders: Sequence[Contender], found: Intervals) -> dict[str, Any]:
-    """The comparison as data: every run, each measure's mean by contender, and the intervals."""
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+class Ranking(NamedTuple):
+    """The contenders where fills are believed as one model has them, and what their hours say."""
+
+    fills: str
+    contenders: Sequence[Contender]
+    found: Intervals
+
+
+class Choice(NamedTuple):
+    """What a contender was given for one window, by field, and its P&L a day over its std in the windows before."""
+
+    fills: str
+    label: str
+    window: str
+    changes: Mapping[str, str]
+    pnl_per_risk: float
+
+
+def comparison(rankings: Sequence[Ranking], choices: Sequence[Choice] = ()) -> dict[str, Any]:
+    """The comparison under the first ranking's fills as data; under `fill_models` the same for each, if several."""
+    _, contenders, found = rankings[0]
+    document = _ranked(contenders, found)
+    if len(rankings) > 1:
+        document["fill_models"] = {ranking.fills: _ranked(*ranking[1:]) for ranking in rankings}
+    if choices:
+        document["walk_forward"] = [
+            choice._asdict() | {"pnl_per_risk": _known(choice.pnl_per_risk)} for choice in choices
+        ]
+    return document
+
+
+def _ranked(contenders: Sequence[Contender], found: Intervals) -> dict[str, Any]:
+    """Every run, each measure's mean by contender, and the intervals."""
     measures = []
     for measure in MEASURES:
         best = best_of(measure, contenders)
@@ -63,10 +98,7 @@ def _runs(contenders: Sequence[Contender]) -> Iterator[tuple[str, Summary]]:
 
 
 def _plain(found: Mapping[str, Interval]) -> dict[str, dict[str, float | None]]:
-    def known(value: float) -> float | None:
-        return value if math.isfinite(value) else None
-
-    return {key: {name: known(value) for name, value in interval._asdict().items()} for key, interval in found.items()}
+    return {key: {name: _known(value) for name, value in interval._asdict().items()} for key, interval in found.items()}
 
 
 class Line(NamedTuple):
@@ -97,21 +129,50 @@ def lines(contenders: Sequence[Contender], found: Intervals) -> list[Line]:
     return rows
 
 
+def side_by_side(rankings: Sequence[Ranking]) -> list[Line]:
+    """What the hours say of each contender under every fill model."""
+    rows = []
+    for made in ESTIMATES:
+        for ranking in rankings:
+            cells = tuple(made.shown(own[made.key]) for own in ranking.found.own)
+            rows.append(Line(made.name, f"{ranking.fills} fills", cells))
+    return rows
+
+
+def choices_made(choices: Sequence[Choice], labels: Sequence[str]) -> list[Line]:
+    """What was chosen for each window, a row each, by contender; under every fill model that was run."""
+    rows = []
+    for fills, window in dict.fromkeys((choice.fills, choice.window) for choice in choices):
+        of = {choice.label: choice for choice in choices if (choice.fills, choice.window) == (fills, window)}
+        rows.append(Line(window, f"{fills} fills", tuple(_changed(of[label]) for label in labels)))
+    return rows
+
+
+def _changed(choice: Choice) -> str:
+    return ", ".join(f"{field.split('.')[-1]} {value}" for field, value in choice.changes.items())
+
+
 def comparison_table(contenders: Sequence[Contender], found: Intervals) -> Table:
     """The comparison in a terminal; the best of a row is bold."""
+    return table_of(lines(contenders, found), [contender.label for contender in contenders])
+
+
+def table_of(rows: Sequence[Line], labels: Sequence[str]) -> Table:
+    """Lines of any comparison in a terminal."""
     grid = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
     grid.add_column("")
     grid.add_column("", style="dim")
-    for contender in contenders:
-        grid.add_column(contender.label, justify="right")
-    for line in lines(contenders, found):
+    for label in labels:
+        grid.add_column(label, justify="right")
+    for line in rows:
         cells = [Text(cell, "bold green" if number == line.best else "") for number, cell in enumerate(line.cells)]
         grid.add_row(line.name, line.unit, *cells)
     return grid
 
 
-def render_comparison(contenders: Sequence[Contender], found: Intervals) -> str:
-    """The comparison as one self-contained page."""
+def render_comparison(rankings: Sequence[Ranking], choices: Sequence[Choice] = ()) -> str:
+    """The comparison under the first ranking's fills as one self-contained page, with what the others make of it."""
+    _, contenders, found = rankings[0]
     names = [contender.label for contender in contenders]
     body = (
         tag(
@@ -131,11 +192,30 @@ def render_comparison(contenders: Sequence[Contender], found: Intervals) -> str:
             "table",
             "Side by side",
             "Means over the markets. The best of a row is marked where better means something.",
-            _rows(names, contenders, found),
+            _rows(names, lines(contenders, found)),
         ),
+        *_further(names, rankings, choices),
     )
     data = {"names": names, "profit": _profit(contenders, found), "risks": _risks(contenders, found)}
     return page(title=f"flatbook · {' · '.join(names)}", body=Html("".join(body)), script="compare.js", data=data)
+
+
+def _further(names: Sequence[str], rankings: Sequence[Ranking], choices: Sequence[Choice]) -> Iterator[Html]:
+    if len(rankings) > 1:
+        yield section(
+            "fills",
+            "Fill models side by side",
+            "A tape does not say whether our quote would have been hit: each model is a run of its own, whose fills "
+            "the maker lived with. The truth lies between optimistic and pessimistic.",
+            _rows(names, side_by_side(rankings)),
+        )
+    if choices:
+        yield section(
+            "walk-forward",
+            "Chosen walking forward",
+            "Each window is traded with what was best, by P&L over risk, in the windows before it alone.",
+            _rows(names, choices_made(choices, names)),
+        )
 
 
 def _profit(contenders: Sequence[Contender], found: Intervals) -> dict[str, Any]:
@@ -168,12 +248,12 @@ def _markets(contenders: Sequence[Contender]) -> str:
     return said[0] if len(said) == 1 else f"{len(said)} markets: {'; '.join(said)}"
 
 
-def _rows(names: Sequence[str], contenders: Sequence[Contender], found: Intervals) -> Html:
+def _rows(names: Sequence[str], rows: Sequence[Line]) -> Html:
     columns = (Column("Measure", is_number=False), *(Column(name) for name in names))
-    rows = []
-    for line in lines(contenders, found):
+    drawn = []
+    for line in rows:
         cells = [
             tag("b", cell, css="gain") if number == line.best else text(cell) for number, cell in enumerate(line.cells)
         ]
-        rows.append((Html(f"{text(line.name)} {tag('small', line.unit)}"), *cells))
-    return table(columns, rows)
+        drawn.append((Html(f"{text(line.name)} {tag('small', line.unit)}"), *cells))
+    return table(columns, drawn)
