@@ -9,7 +9,8 @@ from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import NS_PER_DAY
 from flatbook.market.analytics.funding import carry_curve
 from flatbook.market.analytics.smile import Smile
-from flatbook.market.snapshot import Markets, MarketSnapshot, Shock
+from flatbook.market.shock import Shock
+from flatbook.market.snapshot import Markets, MarketSnapshot
 
 from .snapshots import FLAT, NOW_NS, snapshot
 

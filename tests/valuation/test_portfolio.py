@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flatbook.domain.errors import BadInputError
-from flatbook.market.snapshot import Markets, MarketSnapshot, Shock
+from flatbook.market.shock import Shock
+from flatbook.market.snapshot import Markets, MarketSnapshot
 from flatbook.valuation.contracts import Cell, Style
 from flatbook.valuation.exotics.on_surface import basis_slope
 from flatbook.valuation.portfolio import Balance, BookPosition, Portfolio

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flatbook.kernels.explain import explain_step_plain
-from flatbook.market.snapshot import Markets, MarketSnapshot, Shock
+from flatbook.market.shock import Shock
+from flatbook.market.snapshot import Markets, MarketSnapshot
 from flatbook.valuation.portfolio import Balance, Portfolio
 from flatbook.valuation.standing_explain import STANDING_PARTS, Explanation, explain_standing
 from tests.market.snapshots import snapshot

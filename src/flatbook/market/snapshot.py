@@ -1,7 +1,7 @@
 """One underlying's market at one instant as a frozen value: what valuations of a standing book are functions of.
 
-A shock makes another snapshot of one. Raw SVI slices take a move of spot, of all vols and of time exactly, so a shocked
-smile is a smile of the same kind; and a shock of nothing gives the same numbers to the last bit.
+A shock (`market.shock`) makes another snapshot of one: a shocked smile is a smile of the same kind, and a shock of
+nothing gives the same numbers to the last bit.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import NS_PER_DAY, NS_PER_YEAR, format_utc
 from flatbook.market.analytics.funding import CarryCurve, carry_curve
 from flatbook.market.market import Market
+from flatbook.market.shock import Shock, shocked_slices
 from flatbook.market.term import TermStructure
 
 Floats = NDArray[np.float64]
@@ -25,24 +26,6 @@ Ints = NDArray[np.int64]
 
 DOLLARS: Mapping[str, float] = {"USD": 1.0, "USDC": 1.0, "USDT": 1.0}
 """Currencies taken for a dollar where nothing else is said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shock:
-    """What happens to an underlying at once.
-
-    spot    relative move of index, forwards, futures and perpetuals alike: -0.2 is a fall of 20 %
-    vol     relative move of every vol: 0.5 makes 0.90 of 0.60. A strike keeps its vol when spot moves
-    days    time that passes; vols and forwards stay as they are, by expiry
-    """
-
-    spot: float = 0.0
-    vol: float = 0.0
-    days: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (-1.0 < self.spot < math.inf and -1.0 <= self.vol < math.inf and 0.0 <= self.days < math.inf):
-            raise BadInputError(f"{self}: spot must stay above 0, vols 0 or more, and time must not run backwards")
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,17 +116,14 @@ class MarketSnapshot:
         """The market right after `shock`."""
         later_ns = self.ts_ns + round(shock.days * NS_PER_DAY)
         left = np.where(self.years > 0.0, np.maximum(self.expiry_ns - later_ns, 0) / (self.expiry_ns - self.ts_ns), 1.0)
-        ratio = 1.0 + shock.spot
-        slices = self.slices.copy()
-        slices[:, :2] *= ((1.0 + shock.vol) ** 2 * left)[:, None]
-        slices[:, 3] -= math.log(ratio)
+        carried = shock.carried
         return replace(
             self,
             ts_ns=later_ns,
-            index_usd=self.index_usd * ratio,
-            forward_usd=self.forward_usd * ratio,
-            slices=slices,
-            linear_usd={name: price * ratio for name, price in self.linear_usd.items()},
+            index_usd=self.index_usd * (1.0 + shock.spot),
+            forward_usd=self.forward_usd * carried,
+            slices=shocked_slices(shock, self.slices, self.years, left),
+            linear_usd={name: price * carried for name, price in self.linear_usd.items()},
         )
 
 

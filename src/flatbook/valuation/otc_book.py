@@ -21,7 +21,8 @@ from flatbook.kernels.black import FULL_ROWS
 from flatbook.kernels.chain import FACTORS
 from flatbook.kernels.factors import PRIMITIVES, load_factors, map_factors
 from flatbook.market.market import Market
-from flatbook.market.snapshot import Markets, MarketSnapshot, Shock
+from flatbook.market.shock import Shock
+from flatbook.market.snapshot import Markets, MarketSnapshot
 from flatbook.valuation.chain import DELTA, GAMMA, PRICE, VEGA
 from flatbook.valuation.contracts import Style
 from flatbook.valuation.exotics.on_surface import reference_strike

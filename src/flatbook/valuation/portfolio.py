@@ -23,7 +23,8 @@ from flatbook.domain.instruments import Kind, Right
 from flatbook.domain.reference import Instrument
 from flatbook.domain.units import NS_PER_YEAR
 from flatbook.kernels.black import FULL_ROWS, price_full
-from flatbook.market.snapshot import Markets, MarketSnapshot, Shock
+from flatbook.market.shock import Shock
+from flatbook.market.snapshot import Markets, MarketSnapshot
 from flatbook.valuation.chain import DELTA, GAMMA, PRICE, THETA, VANNA, VEGA, VOLGA
 from flatbook.valuation.contracts import Style
 from flatbook.valuation.linear import LinearMark, mark_linear
