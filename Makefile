@@ -17,7 +17,7 @@ run: $(RUN_READY)
 setup: $(DEV_READY)
 
 test: $(DEV_READY)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(DEV_READY)
 	@$(BIN)/ruff check .
