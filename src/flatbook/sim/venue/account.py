@@ -1,0 +1,65 @@
+"""An account at the venue: its books in the project's own ledger, its open orders, its protection."""
+
+from dataclasses import dataclass, field
+
+from flatbook.domain.reference import Instrument, ReferenceData
+from flatbook.domain.units import book_amount, risk_amount
+from flatbook.ledger import Ledger, Position, PositionKey
+from flatbook.sim.matching import SelfTrade
+from flatbook.sim.venue.mmp import MmpGroup
+from flatbook.sim.venue.orders import Execution, Order, OrderRequest
+
+VENUE = "exchange"
+STRATEGY = "account"
+_FLAT = Position()
+
+
+@dataclass(slots=True, eq=False)
+class Account:
+    """One account. Its ledger is exact; `orders` are the open ones by number, `history` all, oldest first.
+
+    `working` are the lots of its open orders by instrument: buys, then sells.
+    """
+
+    name: str
+    ledger: Ledger
+    self_trade: SelfTrade = SelfTrade.REJECT_TAKER
+    orders: dict[int, Order] = field(default_factory=dict)
+    history: list[Order] = field(default_factory=list)
+    executions: list[Execution] = field(default_factory=list)
+    quotes: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    mmp: dict[tuple[str, str], MmpGroup] = field(default_factory=dict)
+    currencies: list[str] = field(default_factory=list)
+    working: dict[str, list[int]] = field(default_factory=dict)
+
+    @classmethod
+    def opened(cls, name: str, reference: ReferenceData, deposits: dict[str, float], now_ns: int) -> "Account":
+        """An account with these deposits, in coins of each currency."""
+        account = cls(name, Ledger(reference, [STRATEGY]))
+        for currency, amount in deposits.items():
+            account.ledger.deposit(VENUE, currency, book_amount(amount, currency), now_ns)
+            account.currencies.append(currency)
+        return account
+
+    def position(self, instrument: str) -> Position:
+        """What it holds of an instrument."""
+        return self.ledger.positions().get(PositionKey(VENUE, STRATEGY, instrument), _FLAT)
+
+    def balance(self, currency: str) -> float:
+        """Cash, in coins of the currency."""
+        return risk_amount(self.ledger.balance(VENUE, currency), currency)
+
+    def work(self, order: Order, lots: int) -> None:
+        """Counts lots of an order in or, negative, out of what works in its instrument."""
+        working = self.working.setdefault(order.request.instrument, [0, 0])
+        working[order.request.side < 0] += lots
+
+    def protection(self, request: OrderRequest, instrument: Instrument) -> MmpGroup | None:
+        """The group that protects an order, where it asks for one and it is configured."""
+        return self.mmp.get((index_name(instrument), request.mmp_group)) if request.mmp else None
+
+
+def index_name(instrument: Instrument) -> str:
+    """The index by the venue's name: `btc_usd`, `btc_usdc`."""
+    contract = instrument.contract
+    return f"{contract.base}_{contract.quote}".lower()

@@ -1,0 +1,129 @@
+"""What an account must hold: the venue's standard margin, on positions and on the worst side of open orders.
+
+Source      the venue's pages on standard margin: an option's by its distance from the money, a future's by its size
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from flatbook.domain.instruments import Kind, Right
+from flatbook.domain.units import risk_amount
+from flatbook.sim.venue.account import Account
+from flatbook.sim.venue.listing import Listing
+
+_OPTION_INITIAL, _OPTION_LEAST, _OPTION_MAINTENANCE = 0.15, 0.10, 0.075
+_FUTURE_INITIAL, _FUTURE_MAINTENANCE, _FUTURE_PER_COIN = 0.02, 0.01, 0.00005
+_QUOTE_SHARE = 0.03
+
+
+class Margin(NamedTuple):
+    """An account's state in one currency, in coins of it.
+
+    equity      balance, session profit of futures and value of options
+    available   margin balance, which leaves out options' value, less the initial margin
+    """
+
+    balance: float
+    session_profit: float
+    options_value: float
+    initial: float
+    maintenance: float
+
+    @property
+    def equity(self) -> float:
+        """What the account is worth."""
+        return self.balance + self.session_profit + self.options_value
+
+    @property
+    def margin_balance(self) -> float:
+        """What margin is held against: options are worth nothing here, and a short's value is in its margin."""
+        return self.balance + self.session_profit
+
+    @property
+    def available(self) -> float:
+        """What new margin may use."""
+        return self.margin_balance - self.initial
+
+
+def requirement(listing: Listing, lots: int) -> tuple[float, float]:
+    """Initial and maintenance margin of a net position, in coins of the settlement currency."""
+    mark, instrument = listing.mark, listing.instrument
+    contract = instrument.contract
+    if not lots or contract.kind is Kind.SPOT or math.isnan(mark.price):
+        return 0.0, 0.0
+    coins = abs(listing.coins(lots, mark.price))
+    unit = 1.0 if contract.is_inverse else mark.underlying_usd
+    if contract.kind is not Kind.OPTION:
+        size_rate = _FUTURE_PER_COIN * coins
+        notional = coins * (1.0 if contract.is_inverse else mark.price)
+        return notional * (_FUTURE_INITIAL + size_rate), notional * (_FUTURE_MAINTENANCE + size_rate)
+    if lots > 0:
+        return 0.0, 0.0
+    price, strike, spot = mark.price / unit, float(contract.strike or 0), mark.underlying_usd
+    is_call = contract.right is Right.CALL
+    out_of_money = max(strike - spot if is_call else spot - strike, 0.0) / spot
+    initial = max(_OPTION_INITIAL - out_of_money, _OPTION_LEAST) + price
+    if is_call:
+        return coins * unit * initial, coins * unit * (_OPTION_MAINTENANCE + price)
+    maintenance = max(_OPTION_MAINTENANCE, _OPTION_MAINTENANCE * price) + price
+    return coins * unit * max(initial, maintenance), coins * unit * maintenance
+
+
+def margin_of(
+    account: Account, listings: Mapping[str, Listing], currency: str, extra: tuple[str, int, int] | None = None
+) -> Margin:
+    """The account's margin in `currency`, with one more order (instrument, side, lots) where given."""
+    position_lots = account.ledger.open_lots()
+    names = {*position_lots, *(name for name, lots in account.working.items() if any(lots))}
+    if extra is not None:
+        names.add(extra[0])
+    initial = maintenance = profit = options = 0.0
+    for name in sorted(names):
+        listing = listings[name]
+        if listing.instrument.contract.settle != currency:
+            continue
+        lots = position_lots.get(name, 0)
+        buys, sells = account.working.get(name, (0, 0))
+        if extra is not None and extra[0] == name:
+            buys, sells = (buys + extra[2], sells) if extra[1] > 0 else (buys, sells + extra[2])
+        initial += _initial(listing, lots, buys, sells)
+        maintenance += requirement(listing, lots)[1]
+        if lots and listing.is_option:
+            options += lots * listing.instrument.lot_size * _finite(listing.mark.price)
+        elif lots:
+            profit += open_profit(account, listing)
+    initial += sum(
+        _QUOTE_SHARE * group.config.max_quote_coin
+        for (index, _), group in account.mmp.items()
+        if index == f"{currency.lower()}_usd"
+    )
+    return Margin(account.balance(currency), profit, options, initial, maintenance)
+
+
+def open_profit(account: Account, listing: Listing) -> float:
+    """A position's profit at the mark since its cost was set: by its trades, or by the last daily settlement."""
+    instrument, position = listing.instrument, account.position(listing.name)
+    price = listing.mark.price
+    if not position.size_lots or math.isnan(price):
+        return 0.0
+    settle = instrument.contract.settle
+    amount = position.size_lots * instrument.lot_size
+    value = -amount / price if instrument.is_reciprocal else amount * price
+    return value - risk_amount(position.cost_units, settle)
+
+
+def _initial(listing: Listing, lots: int, buys: int, sells: int) -> float:
+    """Margin of a position with its open orders: the worst of the three ways they may go, and premiums to be paid."""
+    if listing.instrument.contract.kind is Kind.SPOT:
+        return 0.0
+    worst = max(requirement(listing, end)[0] for end in (lots, lots + buys, lots - sells))
+    if not listing.is_option:
+        return worst
+    # A long position must be paid for; what it pays for is worth nothing as margin.
+    paid = max(lots + buys, 0) - max(lots, 0)
+    return worst + paid * listing.instrument.lot_size * _finite(listing.mark.price)
+
+
+def _finite(price: float) -> float:
+    return 0.0 if math.isnan(price) else price
