@@ -18,7 +18,7 @@ from flatbook.sim.options import vol_of
 from flatbook.sim.takers import TakerParameters, willingness
 
 
-class _Wish(NamedTuple):
+class Wish(NamedTuple):
     """One taker: a row of `Wishes`, with the other makers' price on its side in ticks, 0 where there is none."""
 
     number: int
@@ -39,6 +39,26 @@ class _Wish(NamedTuple):
     def is_informed(self) -> bool:
         """Whether the taker knows something."""
         return not math.isnan(self.known_coin)
+
+    @classmethod
+    def rows(cls, wishes: Wishes) -> "list[Wish]":
+        """The takers of a stretch, the last to come first."""
+        others = np.where(wishes.side > 0, wishes.market.ask_ticks, wishes.market.bid_ticks)
+        columns = (*wishes[:10], wishes.believed.delivery_usd, others, wishes.market.usual_coin)
+        return list(map(cls, *(column.tolist() for column in columns)))[::-1]
+
+    def accepts(self, parameters: TakerParameters, instrument: Instrument, price_ticks: int) -> bool:
+        """Whether the taker trades at a price: the informed for an edge after fees, the others by their willingness."""
+        tick = instrument.tick_size
+        price_coin = price_ticks * tick
+        if self.is_informed:
+            fees = instrument.spec.fees
+            fee_coin = float(fees.taker)
+            if fees.cap_of_premium is not None:
+                fee_coin = min(fee_coin, float(fees.cap_of_premium) * price_coin)
+            return self.side * (self.known_coin - price_coin) > fee_coin
+        distance = self.side * (price_coin - self.fair_coin) / self.usual_coin
+        return self.willing < willingness(parameters, distance)
 
 
 class _Deal(NamedTuple):
@@ -66,14 +86,12 @@ class Floor:
         self._chain = chain
         self._line = line
         self._parameters = parameters
-        self._waiting: list[_Wish] = []
+        self._waiting: list[Wish] = []
 
     def expect(self, wishes: Wishes) -> None:
         """Takes the next stretch of takers; all before them have traded."""
         assert not self._waiting, "takers of the stretch before still wait"
-        others = np.where(wishes.side > 0, wishes.market.ask_ticks, wishes.market.bid_ticks)
-        columns = (*wishes[:10], wishes.believed.delivery_usd, others, wishes.market.usual_coin)
-        self._waiting = list(map(_Wish, *(column.tolist() for column in columns)))[::-1]
+        self._waiting = Wish.rows(wishes)
         self._wait()
 
     def trade_next(self) -> None:
@@ -87,7 +105,7 @@ class Floor:
         )  # fmt: skip
         ours = self._gateway.standing(instrument.name, -wish.side, wish.exch_ns)
         left_lots = wish.size_lots
-        if ours.size_lots and self._wants(wish, instrument, ours.price_ticks):
+        if ours.size_lots and wish.accepts(self._parameters, instrument, ours.price_ticks):
             # Where nobody else shows a price the taker has nowhere to go but to us.
             through = wish.side * (wish.others_ticks - ours.price_ticks) if wish.others_ticks else 1
             taker = Taker(wish.side, left_lots, wish.mark_coin, wish.index_usd, wish.exch_ns)
@@ -96,7 +114,7 @@ class Floor:
                 self._print(deal, ours.price_ticks, filled, wish.is_informed)
                 left_lots -= filled
                 deal = deal._replace(trade_id=f"{wish.number}+")
-        if left_lots and wish.others_ticks and self._wants(wish, instrument, wish.others_ticks):
+        if left_lots and wish.others_ticks and wish.accepts(self._parameters, instrument, wish.others_ticks):
             self._print(deal, wish.others_ticks, left_lots, wish.is_informed)
 
     def lift_crossed(self, shown: Shown, clocks: Clocks) -> None:
@@ -127,19 +145,6 @@ class Floor:
             trade_id = f"{clocks.exch_ns}:{instrument.name}"
             deal = _Deal(instrument, trade_id, side, mark_coin, index_usd, delivery_usd, clocks)
             self._print(deal, ours.price_ticks, filled, is_informed=False)
-
-    def _wants(self, wish: _Wish, instrument: Instrument, price_ticks: int) -> bool:
-        """Whether the taker trades at a price: the informed for an edge after fees, the others by their willingness."""
-        tick = instrument.tick_size
-        price_coin = price_ticks * tick
-        if wish.is_informed:
-            fees = instrument.spec.fees
-            fee_coin = float(fees.taker)
-            if fees.cap_of_premium is not None:
-                fee_coin = min(fee_coin, float(fees.cap_of_premium) * price_coin)
-            return wish.side * (wish.known_coin - price_coin) > fee_coin
-        distance = wish.side * (price_coin - wish.fair_coin) / wish.usual_coin
-        return wish.willing < willingness(self._parameters, distance)
 
     def _print(self, deal: _Deal, price_ticks: int, size_lots: int, is_informed: bool) -> None:
         if is_informed:

@@ -7,68 +7,33 @@ others'. So two policies can be compared in one world: under the same seed they 
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.domain.errors import BadInputError, ConfigurationError
+from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import AnyEvent, FundingRate, IndexTick, TopOfBook
 from flatbook.domain.reference import Instrument, ReferenceData
-from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND, NS_PER_YEAR
+from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND
 from flatbook.engine.effects import Effects
 from flatbook.sim.board import show_chain
 from flatbook.sim.calendar import SettlementClock
-from flatbook.sim.chain import Chain, ListingRules
 from flatbook.sim.clocks import Clocks
+from flatbook.sim.drawn import UNDERLYING, DrawnMarket, MarketParameters
 from flatbook.sim.fills import FillModel, FillTally
 from flatbook.sim.floor import Floor
-from flatbook.sim.flow import Stage, moment, wishes
-from flatbook.sim.flow_table import load_flow_table
+from flatbook.sim.flow import moment
 from flatbook.sim.gateway import Gateway, VenueTerms
 from flatbook.sim.latency import FeedLine
-from flatbook.sim.makers import Beliefs, MakerParameters
 from flatbook.sim.options import value
 from flatbook.sim.perpetual import funding_rate_8h
 from flatbook.sim.streams import stream
-from flatbook.sim.takers import TakerParameters, draw_arrivals
-from flatbook.sim.world import WorldParameters, draw_world
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-UNDERLYING = "BTC"
 PERPETUAL = "BTC-PERPETUAL"
 FUNDING_NS = 8 * NS_PER_HOUR
-_ANY_OPTION = f"{UNDERLYING}-1JAN30-100000-C"
-"""A name of the family, whose options all share one price grid."""
-
-
-@dataclass(frozen=True, slots=True)
-class MarketParameters:
-    """The simulated market's parts, and how often it speaks.
-
-    index_every_s   seconds between index ticks; divides a minute
-    slice_every_s   seconds between chain quotes of one expiry, the expiries taking turns; a multiple of the above
-    chain_every_s   seconds between chain quotes of all of them; a multiple of `slice_every_s`
-    top_every_s     least seconds between tops of the perpetual's book, each sent where it changed
-    """
-
-    world: WorldParameters = field(default_factory=WorldParameters)
-    listing: ListingRules = field(default_factory=ListingRules)
-    makers: MakerParameters = field(default_factory=MakerParameters)
-    takers: TakerParameters = field(default_factory=TakerParameters)
-    index_every_s: int = 1
-    slice_every_s: int = 10
-    chain_every_s: int = 60
-    top_every_s: int = 5
-
-    def __post_init__(self) -> None:
-        if self.index_every_s < 1 or self.slice_every_s % self.index_every_s or self.chain_every_s % self.slice_every_s:
-            raise ConfigurationError(
-                f"index, slices and chain come every {self.index_every_s}, {self.slice_every_s} and "
-                f"{self.chain_every_s} s; each must be a multiple of the one before"
-            )
 
 
 class SimulatedVenue:
@@ -98,24 +63,13 @@ class SimulatedVenue:
         self._steps = max(math.ceil(hours * NS_PER_HOUR / self._step_ns), 1)
         self._start_ns = start_ns
         self._gateway = Gateway(reference, terms, seed)
-        world = draw_world(p.world, seed, start_ns, self._step_ns, self._steps)
-        self._chain = Chain(UNDERLYING, p.listing, reference)
-        self._stage = Stage(
-            world=world,
-            surface=p.world.term_structure,
-            beliefs=Beliefs(p.makers, world, seed),
-            makers=p.makers,
-            table=load_flow_table(),
-            chain=self._chain,
-            steps=reference.instrument(_ANY_OPTION).spec.ticks,
-        )
+        drawn = DrawnMarket(reference, p, seed=seed, start_ns=start_ns, steps=self._steps)
+        self._drawn, self._chain, self._stage = drawn, drawn.chain, drawn.stage
         span_ns = self._steps * self._step_ns
-        self._arrivals = draw_arrivals(p.takers, self._stage.table, seed, start_ns, span_ns)
         line = FeedLine(terms.latency.feed, stream(seed, "feed"), start_ns, span_ns // NS_PER_SECOND + 1)
         self._line = line
         self._floor = Floor(self._gateway, self._chain, line, p.takers)
         self._clock = SettlementClock()
-        self._next_arrival = 0
         self._funded_ns = start_ns
         self._perpetual = reference.instrument(PERPETUAL)
         self._shown_ticks = (0, 0)
@@ -233,29 +187,15 @@ class SimulatedVenue:
 
     def _open_hour(self, now_ns: int, index_usd: float) -> None:
         """Lists what is missing, and learns what the takers of the hour want of what is listed."""
-        stage = self._stage
-        factors = moment(stage.world, np.asarray(now_ns)).factors
-
-        def deviation_of(expiry_ns: int) -> float:
-            years = np.asarray((expiry_ns - now_ns) / NS_PER_YEAR)
-            return math.sqrt(float(stage.surface.atm_total_variance(factors, years)))
-
-        if self._chain.extend(now_ns, index_usd, deviation_of):
+        if self._drawn.list_missing(now_ns, index_usd):
             for expiry_ns in self._chain.expiries_ns(now_ns):
                 self._clock.expect(UNDERLYING, expiry_ns)
-        end_ns = (now_ns // NS_PER_HOUR + 1) * NS_PER_HOUR
-        first = self._next_arrival
-        self._next_arrival = int(np.searchsorted(self._arrivals.exch_ns, end_ns))
-        self._floor.expect(wishes(stage, self._arrivals, first, self._next_arrival))
+        self._floor.expect(self._drawn.wishes_of_hour(now_ns))
 
     def _publish_chain(self, clocks: Clocks, seconds: int) -> None:
         """Sends the makers' quotes, of all expiries or of the one whose turn it is; those of ours they cross trade."""
-        p, now_ns = self.parameters, clocks.exch_ns
-        if seconds % p.chain_every_s == 0:
-            rows = self._chain.rows_alive(now_ns)
-        else:
-            expiries = self._chain.expiries_ns(now_ns)
-            rows = self._chain.of_expiry[expiries[seconds // p.slice_every_s % len(expiries)]]
+        now_ns = clocks.exch_ns
+        rows = self._drawn.rows_due(now_ns, seconds)
         shown = show_chain(self._stage, rows, now_ns)
         self._floor.lift_crossed(shown, clocks)
         self._gateway.publish(shown.event(UNDERLYING, clocks))
