@@ -50,7 +50,8 @@ def morning(tmp_path_factory: pytest.TempPathFactory) -> Path:
     It is one for all tests: those that would change it take a copy.
     """
     from flatbook.domain.units import parse_utc
-    from flatbook.sim.market import MarketParameters, SimulatedVenue
+    from flatbook.sim.drawn import MarketParameters
+    from flatbook.sim.market import SimulatedVenue
     from flatbook.sim.takers import TakerParameters
     from flatbook.venues.deribit import load_reference
 

@@ -11,7 +11,8 @@ from flatbook.domain.units import NS_PER_MINUTE, NS_PER_SECOND, parse_utc
 from flatbook.engine.loop import Engine
 from flatbook.kernels.chain import SPOT
 from flatbook.market.market import Market
-from flatbook.sim.market import MarketParameters, SimulatedVenue
+from flatbook.sim.drawn import MarketParameters
+from flatbook.sim.market import SimulatedVenue
 from tests.market.builders import REFERENCE
 
 from .builders import engine, policy
