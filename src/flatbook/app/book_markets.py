@@ -54,9 +54,9 @@ def markets_of_chain(path: Path, underlyings: Iterable[str], at_ns: int | None =
     notes.append(f"{path}: {file.format}, {file.taken:,} rows taken" + (f", left out: {left_out}" if left_out else ""))
     snapshots, beliefs = {}, {}
     for underlying in underlyings:
-        chain = file.at(at_ns, _history(file, underlying))
+        chain = file.at(at_ns, history_name(file, underlying))
         calibration = calibrate(chain)
-        snapshots[underlying] = _calibrated(chain, calibration, notes)
+        snapshots[underlying] = calibrated_snapshot(chain, calibration, notes)
         known = [one for one in calibration.slices if one.forward.is_known]
         errors = np.array([one.error_vol for one in known], dtype=np.float64)
         beliefs[underlying] = Beliefs.prior(snapshots[underlying].expiry_ns, errors)
@@ -75,7 +75,7 @@ def markets_of_session(
     if until_ns < session.from_ns:
         begins = format_utc(session.from_ns)
         raise BadInputError(f"{path}: begins at {begins}, after {format_utc(until_ns)}; ask for a time in it")
-    learners = {name: _Learner(name, reference) for name in underlyings}
+    learners = {name: MarketLearner(name, reference) for name in underlyings}
     begin_ns = until_ns - round(WARM_UP_HOURS * NS_PER_HOUR)
     for event in session.market_events(begin_ns, until_ns + 1, reference):
         for learner in learners.values():
@@ -86,13 +86,17 @@ def markets_of_session(
     return BookMarkets(Markets(snapshots, correlations=correlations), beliefs, path.name, tuple(notes))
 
 
-def _history(file: ChainFile, underlying: str) -> str:
-    """The coin-settled chain where there is one, for its options are the liquid ones; else the linear one."""
+def history_name(file: ChainFile, underlying: str) -> str:
+    """Which of a file's chains is read: the coin-settled one where there is one, for its are the liquid options."""
     names = [name for name in file.underlyings if name.partition("_")[0] == underlying]
     return underlying if underlying in names or not names else names[0]
 
 
-def _calibrated(chain: ChainSnapshot, calibration: Calibration, notes: list[str]) -> MarketSnapshot:
+def calibrated_snapshot(chain: ChainSnapshot, calibration: Calibration, notes: list[str]) -> MarketSnapshot:
+    """A calibrated chain as a market; what was not fitted, or is taken for the index, is added to `notes`.
+
+    Errors      BadInputError where the chain has neither an index nor a forward
+    """
     known = [one for one in calibration.slices if one.forward.is_known]
     unfit = [one for one in calibration.slices if not one.is_published]
     notes += [f"{chain.underlying} {format_utc(one.expiry_ns)}: no smile ({one.reason})" for one in unfit]
@@ -127,7 +131,7 @@ def _index_of(chain: ChainSnapshot, linear: dict[str, float], forwards: list[flo
     return forwards[0], "the nearest forward"
 
 
-class _Learner:
+class MarketLearner:
     """One underlying's market as the events of a session teach it."""
 
     def __init__(self, underlying: str, reference: ReferenceData) -> None:
@@ -138,6 +142,7 @@ class _Learner:
         self._prices: list[float] = []
 
     def take(self, event: MarketEvent) -> None:
+        """Learns from an event, if it says anything of this underlying."""
         underlying = self._market.underlying
         match event:
             case IndexTick() if event.underlying == underlying:
@@ -156,19 +161,22 @@ class _Learner:
                 pass
 
     def index(self) -> tuple[NDArray[np.int64], Floats]:
+        """When its index was seen, and the index, rising in time."""
         return np.array(self._times, dtype=np.int64), np.array(self._prices)
 
     def snapshot(self, now_ns: int, path: Path) -> MarketSnapshot:
+        """What is known at `now_ns`; BadInputError, with the session's `path`, where that is nothing."""
         if not self._times:
             underlying = self._market.underlying
             raise BadInputError(f"{path}: says nothing of {underlying} by {format_utc(now_ns)}; ask for another time")
         return replace(MarketSnapshot.of(self._market, now_ns), linear_usd=self._linear)
 
     def beliefs(self, snapshot: MarketSnapshot) -> Beliefs:
+        """What is believed beside `snapshot`."""
         return Beliefs.of(self._market, snapshot)
 
 
-def _correlations(learners: dict[str, _Learner]) -> tuple[dict[tuple[str, str], float], list[str]]:
+def _correlations(learners: dict[str, MarketLearner]) -> tuple[dict[tuple[str, str], float], list[str]]:
     found, notes = {}, []
     for one, other in itertools.combinations(sorted(learners), 2):
         value = return_correlation(*learners[one].index(), *learners[other].index(), CORRELATION_STEP_NS)
