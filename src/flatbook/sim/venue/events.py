@@ -5,12 +5,6 @@ from typing import NamedTuple
 from flatbook.sim.venue.orders import Execution, Order, Print
 
 
-class BookTouched(NamedTuple):
-    """An instrument's book may have changed."""
-
-    instrument: str
-
-
 class Printed(NamedTuple):
     """A trade is on the tape."""
 
@@ -45,12 +39,6 @@ class IndexMoved(NamedTuple):
     base: str
 
 
-class MarkMoved(NamedTuple):
-    """An instrument's mark has changed."""
-
-    instrument: str
-
-
 class CashMoved(NamedTuple):
     """An account's cash in `currency` changed other than by a trade, by `units`, for `cause`."""
 
@@ -69,6 +57,4 @@ class ListingChanged(NamedTuple):
     state: str
 
 
-VenueEvent = (
-    BookTouched | Printed | Executed | OrderChanged | MmpTriggered | IndexMoved | MarkMoved | CashMoved | ListingChanged
-)
+VenueEvent = Printed | Executed | OrderChanged | MmpTriggered | IndexMoved | CashMoved | ListingChanged

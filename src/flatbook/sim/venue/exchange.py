@@ -15,7 +15,16 @@ from flatbook.sim.venue.account import Account, index_name
 from flatbook.sim.venue.admission import check_funds, check_order, entry_price
 from flatbook.sim.venue.booking import Trader, book_side, mmp_counts, print_trade
 from flatbook.sim.venue.listing import Listing
-from flatbook.sim.venue.orders import Execution, Order, OrderKind, OrderRequest, OrderState, RefusalError, Refused
+from flatbook.sim.venue.orders import (
+    Execution,
+    Order,
+    OrderKind,
+    OrderRequest,
+    OrderState,
+    Print,
+    RefusalError,
+    Refused,
+)
 
 
 class Exchange:
@@ -33,6 +42,9 @@ class Exchange:
         self.orders: dict[int, Order] = {}
         self.index_usd: dict[str, float] = {}
         self.events: list[said.VenueEvent] = []
+        # Instruments whose book or mark may have changed, in order; for the driver to take like the events.
+        self.touched: dict[str, None] = {}
+        self._prints: list[Print] = []
         self._next_number = 1
         self._next_trade = 1
 
@@ -179,6 +191,11 @@ class Exchange:
             listing.book.cancel(number)
             self._touched(listing)
 
+    def take_prints(self) -> list[Print]:
+        """What traded since this was last asked; for those who quote by it."""
+        prints, self._prints = self._prints, []
+        return prints
+
     def index_of(self, listing: Listing) -> float:
         """The index of a listing's base, USD; NaN before the first tick."""
         return self.index_usd.get(listing.instrument.contract.base, math.nan)
@@ -220,6 +237,7 @@ class Exchange:
         number, self._next_trade = self._next_trade, self._next_trade + 1
         printed = print_trade(listing, number, taker, trade, self.now_ns, self.index_of(listing))
         self.events.append(said.Printed(printed))
+        self._prints.append(printed)
         order = self.orders.get(trade.maker.number)
         maker = Trader(trade.maker.owner, self.accounts[order.account] if order else None, order, -taker.side)
         executions = []
@@ -267,7 +285,7 @@ class Exchange:
         self.events.append(said.OrderChanged(account.name, order))
 
     def _touched(self, listing: Listing) -> None:
-        self.events.append(said.BookTouched(listing.name))
+        self.touched[listing.name] = None
 
 
 def _exceeds(name: str, held_lots: int, order: Order) -> bool:
