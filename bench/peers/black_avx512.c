@@ -166,3 +166,54 @@ void price_full(const double *forward, const double *strike, const double *vol, 
         STORE((out + 10 * stride), MUL(MUL(gamma, SUB(one, product)), per_two_years));
     }
 }
+
+/* A book on the smile of every scenario, as src/flatbook/kernels/stress.py: a strike keeps its place on its slice, so
+ * `cells` holds six rows an expiry of what depends on expiry and scenario, `scenarios` columns, a multiple of 8; what
+ * depends on the option alone is out of the inner loop. */
+static const double LOW_P[5] = {1.2533141373183285, 0.93190395486936952, 0.34619244028891386, 0.066015383736344133,
+                                0.0055040517162477241};
+static const double LOW_Q[6] = {1.0, 1.5414363388824174, 1.0061098513268428, 0.35067559751572218, 0.066097718485404625,
+                                0.0055008092540503681};
+
+static inline vec low_p(vec x) {
+    return FMA(FMA(FMA(PAIR(LOW_P, 3, x), x, SET(LOW_P[2])), x, SET(LOW_P[1])), x, SET(LOW_P[0]));
+}
+
+static inline vec low_q(vec x) {
+    vec high = FMA(FMA(PAIR(LOW_Q, 4, x), x, SET(LOW_Q[3])), x, SET(LOW_Q[2]));
+    return FMA(FMA(high, x, SET(LOW_Q[1])), x, SET(LOW_Q[0]));
+}
+
+void stress_totals(const int64_t *first, int64_t expiries, const double *base, const double *strike, const double *sign,
+                   const double *held, const double *cells, double *total, int64_t scenarios) {
+    const vec zero = _mm512_setzero_pd(), half = SET(0.5);
+    for (int64_t i = 0; i < scenarios; ++i) total[i] = 0.0;
+    for (int64_t r = 0; r < expiries; ++r, base += 3) {
+        const double *forward = cells + 6 * r * scenarios, *log_move = forward + scenarios;
+        const double *a = log_move + scenarios, *b = a + scenarios, *slope = b + scenarios, *scale = slope + scenarios;
+        for (int64_t option = first[r]; option < first[r + 1]; ++option) {
+            double log_moneyness = log(strike[option] / base[0]), place = log_moneyness - base[1];
+            vec k0 = SET(log_moneyness), y = SET(place), radius = SET(sqrt(place * place + base[2] * base[2]));
+            vec struck = SET(strike[option]), side = SET(sign[option]), size = SET(held[option]);
+            for (int64_t i = 0; i < scenarios; i += 8) {
+                vec f = _mm512_loadu_pd(forward + i), k = SUB(k0, _mm512_loadu_pd(log_move + i));
+                vec w = FMA(_mm512_loadu_pd(b + i), radius, FMA(_mm512_loadu_pd(slope + i), y, _mm512_loadu_pd(a + i)));
+                vec v = _mm512_sqrt_pd(_mm512_max_pd(SET(1e-30), w));
+                vec centre = _mm512_min_pd(DIV(_mm512_abs_pd(k), v), SET(1e3));
+                vec half_v = _mm512_min_pd(MUL(half, v), SET(1e3));
+                vec near = SUB(centre, half_v), far = ADD(centre, half_v);
+                __mmask8 wide = _mm512_cmp_pd_mask(near, zero, _CMP_LT_OQ);
+                vec x = _mm512_abs_pd(near), p = low_p(x), q = low_q(x), p_far = low_p(far), q_far = low_q(far);
+                vec bound = _mm512_min_pd(f, struck);
+                vec density = MUL(MUL(bound, SET(0.3989422804014327)), exp_negative(MUL(MUL(SET(-0.5), x), x)));
+                density = DIV(density, MUL(q, q_far));
+                vec here = MUL(p, q_far);
+                vec tail = MUL(density, SUB(_mm512_mask_sub_pd(here, wide, zero, here), MUL(p_far, q)));
+                vec price = _mm512_mask_add_pd(tail, wide, tail, bound);
+                price = ADD(price, _mm512_max_pd(MUL(side, SUB(f, struck)), zero));
+                vec worth = MUL(price, _mm512_loadu_pd(scale + i));
+                _mm512_storeu_pd(total + i, FMA(size, worth, _mm512_loadu_pd(total + i)));
+            }
+        }
+    }
+}

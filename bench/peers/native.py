@@ -38,7 +38,7 @@ def build(sources: Sequence[Path], compiler: str, flags: Sequence[str]) -> ctype
 
 
 def black_avx512() -> ctypes.CDLL:
-    """The hand-written Black kernel: `price_greeks` and `price_full`."""
+    """The hand-written Black kernels: `price_greeks`, `price_full` and `stress_totals`."""
     cpuinfo = Path("/proc/cpuinfo")
     if platform.machine() != "x86_64" or not cpuinfo.exists() or "avx512dq" not in cpuinfo.read_text():
         raise MissingPeerError("no AVX-512 on this processor")
@@ -46,6 +46,7 @@ def black_avx512() -> ctypes.CDLL:
     library = build([HERE / "black_avx512.c"], "gcc", flags)
     library.price_greeks.argtypes = [ctypes.c_void_p] * 10 + [ctypes.c_int64]
     library.price_full.argtypes = [ctypes.c_void_p] * 6 + [ctypes.c_int64] * 2
+    library.stress_totals.argtypes = [ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * 6, ctypes.c_int64]
     return library
 
 

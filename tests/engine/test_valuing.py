@@ -26,7 +26,7 @@ def test_the_books_risk_is_that_of_its_inventory_on_the_chain_now() -> None:
     assert gamma < 0 > vega
 
 
-def test_stress_is_taken_anew_after_a_fill_and_once_a_minute_besides() -> None:
+def test_stress_is_taken_anew_with_whatever_moves_it() -> None:
     maker, world = opened()
     state = maker.state
 
@@ -37,13 +37,17 @@ def test_stress_is_taken_anew_after_a_fill_and_once_a_minute_besides() -> None:
     assert state.risk.stress_loss_usd == pytest.approx(stress())
     first = state.risk.stress_loss_usd
     assert first > 1_000
-    world.index_usd = 80_500.0
+    world.index_usd = 80_000.0 * (1 + 9e-4)  # within the cutoff, and within 1 % of the loss
     maker.step(world.index(30))
     assert state.risk.stress_loss_usd == first != pytest.approx(stress(), rel=1e-6)
-    maker.step(our_fill(state, 31, PUT, -1, lots=30))
-    assert state.risk.stress_loss_usd == pytest.approx(stress())
-    world.index_usd = 79_000.0
-    maker.step(world.index(92))
+    assert first == pytest.approx(stress(), rel=0.01)
+    world.index_usd = 80_000.0 * (1 + 11e-4)
+    maker.step(world.index(31))
+    assert state.risk.stress_loss_usd == pytest.approx(stress()) != pytest.approx(first, rel=1e-6)
+    maker.step(our_fill(state, 32, PUT, -1, lots=30))
+    assert state.risk.stress_loss_usd == pytest.approx(stress()) != pytest.approx(first, rel=0.1)
+    world.index_usd = 80_000.0 * (1 + 15e-4)
+    maker.step(world.index(93))  # a minute later
     assert state.risk.stress_loss_usd == pytest.approx(stress())
 
 

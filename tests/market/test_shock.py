@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flatbook.domain.errors import BadInputError
-from flatbook.market.shock import Shock, shocked_slices
+from flatbook.market.shock import Shock, Shocks, shocked_slices
 
 from .snapshots import FLAT, SYMMETRIC, snapshot
 
@@ -38,12 +38,27 @@ def test_a_twist_moves_vols_by_its_size_a_deviation_away_and_not_at_the_forward(
     assert moved(bent, 1.0) + moved(bent, -1.0) == pytest.approx(2 * size, rel=0.03)
 
 
+def test_many_shocks_are_each_of_them() -> None:
+    one = [
+        Shock(),
+        Shock(-0.2, 0.5),
+        Shock(0.1, skew=-0.05),
+        Shock(convexity=0.03, term=0.2, basis=0.01),
+        Shock(vol=-0.3),
+    ]
+    left = np.linspace(0.5, 1.0, 4)
+    many = shocked_slices(Shocks.of(one), MARKET.slices, MARKET.years, left)
+    for number, shock in enumerate(one):
+        for column, alone in zip(many, shocked_slices(shock, MARKET.slices, MARKET.years, left), strict=True):
+            np.testing.assert_allclose(np.broadcast_to(column, (5, 4))[number], alone, rtol=1e-14)
+
+
 @given(twists, twists)
 def test_however_twisted_no_variance_is_negative_and_no_wing_too_steep(skew: float, convexity: float) -> None:
     for smile in (FLAT, SYMMETRIC):
         market = snapshot(smile=smile)
         shock = Shock(skew=skew, convexity=convexity)
-        a, b, rho, _, s = shocked_slices(shock, market.slices, market.years, np.ones(4)).T
+        a, b, rho, _, s = shocked_slices(shock, market.slices, market.years, np.ones(4))
         assert np.all(np.abs(rho) < 1.0)
         assert np.all(b >= 0.0)
         assert np.all(b * (1 + np.abs(rho)) <= 2.0 + 1e-12)
@@ -70,7 +85,7 @@ def test_an_expiry_without_a_slice_stays_without_and_one_that_passed_does_not_ma
     slices = MARKET.slices.copy()
     slices[2] = np.nan
     years = np.array([-0.1, *MARKET.years[1:]])
-    after = shocked_slices(Shock(skew=-0.05, convexity=0.05, term=0.1), slices, years, np.ones(4))
+    after = np.stack(shocked_slices(Shock(skew=-0.05, convexity=0.05, term=0.1), slices, years, np.ones(4)), axis=1)
     assert np.isnan(after[2]).all()
     assert np.isfinite(after[[0, 1, 3]]).all()
 

@@ -21,6 +21,7 @@ from flatbook.domain.units import NS_PER_SECOND, risk_amount
 from flatbook.engine import valuing
 from flatbook.engine.setup import HEDGING, MAKING
 from flatbook.engine.state import State
+from flatbook.engine.stressing import NO_STRESS
 from flatbook.execution.lifecycle import OrderState
 from flatbook.execution.orders import WorkingOrder
 from flatbook.report.facts import LogEntry
@@ -110,7 +111,7 @@ def _take_fill(state: State, fill: Fill) -> bool:
     _count_fill(state, row, fill.side * fill.size_lots * state.setup.reference.instrument(fill.instrument).lot_size)
     edge = state.pnl.booked("spread", state.equity_usd(), fee_usd)
     state.recorder.filled(state, fill, row, edge, fee_usd)
-    state.stressed_ns = 0
+    state.stress = NO_STRESS
     return True
 
 
@@ -141,7 +142,7 @@ def _take_delivery(state: State, event: Delivery) -> bool:
         risk_amount(state.ledger.totals(currency).fees_paid_units - paid_before, currency) * state.values.index_usd
     )
     state.pnl.booked("settlement", state.equity_usd(), fee_usd)
-    state.stressed_ns = 0
+    state.stress = NO_STRESS
     return True
 
 
@@ -158,7 +159,7 @@ def _take_tick(state: State, otc: "OtcBook", tick: IndexTick) -> bool:
         state.recorder.log.append(
             LogEntry(ts_ns=state.now_ns, kind="otc", text=f"{name} has ended: {amount_coin:.8f} each")
         )
-    state.stressed_ns = 0
+    state.stress = NO_STRESS
     return _booked(state, "settlement")
 
 

@@ -12,6 +12,7 @@ from flatbook.decide.quoting import Quotes
 from flatbook.engine.flow_watch import FlowWatch
 from flatbook.engine.recording import Recorder
 from flatbook.engine.setup import HEDGING, MAKING, Setup
+from flatbook.engine.stressing import NO_STRESS, LiveStress
 from flatbook.engine.typical_vol import TypicalVol
 from flatbook.execution.orders import Orders
 from flatbook.execution.quote_table import QuoteTable
@@ -46,7 +47,7 @@ class State:
     flow            order flow as watched; None where the policy asks nothing of it
     quoting_model   the published model that quotes, where the policy names one
     refreshed_ns    when the price of risk or that model was last made
-    stressed_ns     when the stress loss was last computed; 0 to have it computed at the next valuation
+    stress          the last stress of the book as it is; `NO_STRESS` when something was booked since
     hedged_ns       when the last hedge was sent
     otc             contracts over the counter that the run began with; None where it began with none
     is_opened       whether what the run begins with is booked
@@ -80,7 +81,7 @@ class State:
     events: int = 0
     trades_seen: int = 0
     refreshed_ns: int = 0
-    stressed_ns: int = 0
+    stress: LiveStress = NO_STRESS
     hedged_ns: int = 0
     otc: "OtcBook | None" = None
     is_opened: bool = False

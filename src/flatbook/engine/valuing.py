@@ -6,13 +6,12 @@ from flatbook.decide.baselines.chain import Dealer, fit_model
 from flatbook.decide.policy import BASELINES
 from flatbook.decide.quoting import flow_liquidity, model_rows
 from flatbook.domain.units import NS_PER_SECOND
+from flatbook.engine import stressing
 from flatbook.engine.state import State
 from flatbook.risk.gate import BookRisk
 from flatbook.valuation.explain import OtcStep
 from flatbook.valuation.risk_price import Liquidity, quadratic_risk_price
-from flatbook.valuation.scenarios import ShockGrid, scenario_pnl_usd, worst_loss_usd
 
-_GRID = ShockGrid()
 _HOURS_PER_YEAR = 8760.0
 
 _WATCH_EVERY_NS = 10 * NS_PER_SECOND
@@ -55,17 +54,11 @@ def watch_warm_up(state: State) -> None:
 
 
 def measure_risk(state: State) -> None:
-    """The book's exposures, its stress loss from time to time, the loss stop's stage, and the price of risk."""
+    """The book's exposures, its stress loss, the loss stop's stage, and the price of risk."""
     state.book = state.inventory.measure(state.values)
     if state.otc is not None:
         state.book = state.otc.add_to(state.book)
-    stress = state.risk.stress_loss_usd
-    if state.now_ns - state.stressed_ns >= state.setup.stress_every_ns:
-        grid = scenario_pnl_usd(_GRID, state.market.universe, state.values, state.inventory)
-        if state.otc is not None:
-            grid += state.otc.scenario_pnl_usd(_GRID)
-        stress = worst_loss_usd(grid)
-        state.stressed_ns = state.now_ns
+    stressing.refresh(state)
     stage = state.loss_stop.update(state.pnl.equity_usd, state.now_ns)
     expiry_ns = state.market.universe.expiry_ns[: len(state.valued_level)]
     vol = state.typical_vol.follow(state.valued_level, expiry_ns, state.now_ns)
@@ -75,7 +68,7 @@ def measure_risk(state: State) -> None:
         float(state.book.exposure[0]) / state.values.index_usd,
         state.book.gamma_1pct_usd,
         state.book.vega_usd_per_vol_pt,
-        stress,
+        state.stress.loss_usd,
         stage,
         index_age_s,
     )

@@ -10,7 +10,9 @@ that a stressed smile has no butterfly in between is not made sure of.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,41 +68,73 @@ NOTHING = Shock()
 """No shock at all."""
 
 
-def shocked_slices(shock: Shock, slices: Floats, years: Floats, left: Floats) -> Floats:
-    """Slices right after a shock.
+@dataclass(frozen=True, slots=True, eq=False)
+class Shocks:
+    """Many shocks by column, each (scenarios, 1), so that they broadcast against expiries; as in `Shock`."""
+
+    spot: Floats
+    vol: Floats
+    days: Floats
+    term: Floats
+    skew: Floats
+    convexity: Floats
+    basis: Floats
+
+    @classmethod
+    def of(cls, shocks: Sequence[Shock]) -> Shocks:
+        """Those, in order."""
+        return cls(*(np.array([[getattr(one, column.name)] for one in shocks]) for column in fields(Shock)))
+
+    @property
+    def carried(self) -> Floats:
+        """What forwards, futures and perpetuals are multiplied by."""
+        return (1.0 + self.spot) * (1.0 + self.basis)
+
+
+class Slices(NamedTuple):
+    """Raw SVI total variance by parameter, shapes that broadcast."""
+
+    a: Floats
+    b: Floats
+    rho: Floats
+    m: Floats
+    s: Floats
+
+
+def shocked_slices(shock: Shock | Shocks, slices: Floats, years: Floats, left: Floats) -> Slices:
+    """Slices right after a shock, shape (n,); after many, (scenarios, n).
 
     Shapes      slices (n, 5) raw SVI total variance (a, b, rho, m, s), NaN where none; years (n,) to expiry before;
-                left (n,) the share of them that is left after
+                left the share of them that is left after, (n,), or (scenarios, n)
     """
-    shocked = slices.copy()
-    days = np.maximum(years * 365.0, _SHORTEST_DAYS)
-    shocked[:, :2] *= (((1.0 + shock.vol) * (TERM_DAYS / days) ** shock.term) ** 2)[:, None]
-    if shock.skew != 0.0 or shock.convexity != 0.0:
-        alive = np.flatnonzero((years > 0.0) & np.isfinite(slices).all(axis=1))
-        shocked[alive] = _twisted(shocked[alive], years[alive], shock)
-    shocked[:, :2] *= left[:, None]
-    shocked[:, 3] -= math.log(shock.carried)
-    return shocked
-
-
-def _twisted(slices: Floats, years: Floats, shock: Shock) -> Floats:
-    """Slices with slope and bend added, their variance at the forward kept."""
     a, b, rho, m, s = slices.T
+    days = np.maximum(years * 365.0, _SHORTEST_DAYS)
+    factor = ((1.0 + shock.vol) * (TERM_DAYS / days) ** shock.term) ** 2
+    a, b = a * factor, b * factor
+    is_twisted = (np.asarray(shock.skew) != 0.0) | (np.asarray(shock.convexity) != 0.0)
+    if is_twisted.any():
+        with np.errstate(divide="ignore", invalid="ignore"):
+            twisted = _twisted(Slices(a, b, rho, m, s), years, shock)
+        to_come = is_twisted & (years > 0.0)
+        a, b, rho = (np.where(to_come, new, old) for new, old in zip(twisted, (a, b, rho), strict=True))
+    return Slices(a * left, b * left, rho, m - np.log(shock.carried), s)
+
+
+def _twisted(slices: Slices, years: Floats, shock: Shock | Shocks) -> tuple[Floats, Floats, Floats]:
+    """a, b and rho with slope and bend added, the variance at the forward kept."""
+    a, b, rho, m, s = slices
     radius = np.hypot(m, s)
     level = a + b * (radius - rho * m)
-    vol = np.sqrt(np.maximum(level, 0.0) / years)
-    width = vol * np.sqrt(years)
+    width = np.sqrt(np.maximum(level, 0.0))
     below, above = (np.sqrt((a + b * (rho * (k - m) + np.hypot(k - m, s))) / years) for k in (-width, width))
     # To first order a vol's move is its variance's over twice itself; half the sum and difference over both sides.
     per_vol = 4.0 * years / (1.0 / below + 1.0 / above)
     rise = 0.5 * (np.hypot(width - m, s) + np.hypot(width + m, s)) - radius
-    with np.errstate(divide="ignore", invalid="ignore"):
-        more = np.where(rise > 0.0, shock.convexity * per_vol / rise, 0.0)
-        tilt = np.where(width > 0.0, shock.skew * per_vol / width, 0.0)
+    more = np.where(rise > 0.0, shock.convexity * per_vol / rise, 0.0)
+    tilt = np.where(width > 0.0, shock.skew * per_vol / width, 0.0)
     bend = np.clip(b + more, 1e-9, _STEEPEST)
     most = np.minimum(0.999 * bend, np.maximum(_STEEPEST - bend, 0.0))
     slope = np.clip(b * rho + tilt, -most, most)
     base = level - bend * radius + slope * m
     lowest = base + s * np.sqrt(bend**2 - slope**2)
-    base += np.maximum(_LEAST_VARIANCE * level - lowest, 0.0)
-    return np.stack([base, bend, slope / bend, m, s], axis=1)
+    return base + np.maximum(_LEAST_VARIANCE * level - lowest, 0.0), bend, slope / bend

@@ -122,7 +122,7 @@ class MarketSnapshot:
             ts_ns=later_ns,
             index_usd=self.index_usd * (1.0 + shock.spot),
             forward_usd=self.forward_usd * carried,
-            slices=shocked_slices(shock, self.slices, self.years, left),
+            slices=np.stack(np.broadcast_arrays(*shocked_slices(shock, self.slices, self.years, left)), axis=1),
             linear_usd={name: price * carried for name, price in self.linear_usd.items()},
         )
 

@@ -99,6 +99,11 @@ class ChainValues:
         map_factors(_tenor_years(market), years, self.factor_map)
 
     @property
+    def slots(self) -> Floats:
+        """What the expiries said, (len(SLOT_ROWS), slots), rows `kernels.chain.SLOT_ROWS`."""
+        return self._slots
+
+    @property
     def loading(self) -> Floats:
         """What buying a contract adds to exposures, (rows, FACTORS), USD per unit of factor (see kernels.factors)."""
         loading = np.empty((self.rows, FACTORS))

@@ -86,8 +86,8 @@ class Balance:
 
 
 @dataclass(frozen=True, eq=False)
-class _Vanillas:
-    """Options of one underlying that settle in one currency, by column; `at` are their places in the book."""
+class Vanillas:
+    """Options of one underlying that settle in one currency, by column, (n,); `at` are their places in the book."""
 
     underlying: str
     settle: str
@@ -99,6 +99,7 @@ class _Vanillas:
 
     @property
     def is_inverse(self) -> bool:
+        """Whether they are paid in the underlying."""
         return self.settle == self.underlying
 
 
@@ -117,19 +118,20 @@ class Portfolio:
         return tuple(sorted(needed))
 
     @cached_property
-    def _vanillas(self) -> tuple[_Vanillas, ...]:
+    def vanillas(self) -> tuple[Vanillas, ...]:
+        """Options by column, a group for each underlying and settlement."""
         groups: dict[tuple[str, str], list[int]] = {}
         for number, position in enumerate(self.positions):
             if position.is_vanilla:
                 groups.setdefault((position.underlying, position.instrument.contract.settle), []).append(number)
         return tuple(self._columns(*key, at) for key, at in groups.items())
 
-    def _columns(self, underlying: str, settle: str, at: list[int]) -> _Vanillas:
+    def _columns(self, underlying: str, settle: str, at: list[int]) -> Vanillas:
         held = [self.positions[number] for number in at]
         strike, sign = np.array([position.strike_and_sign for position in held]).T.copy()
         expiry_ns = np.array([position.instrument.contract.expiry_ns for position in held])
         size = np.array([position.size for position in held])
-        return _Vanillas(underlying, settle, np.array(at), strike, sign, expiry_ns, size)
+        return Vanillas(underlying, settle, np.array(at), strike, sign, expiry_ns, size)
 
     @cached_property
     def _others(self) -> tuple[tuple[int, BookPosition], ...]:
@@ -141,7 +143,7 @@ class Portfolio:
         Errors      BadInputError for a position that the market does not price, with where it was read
         """
         marks = Marks.blank(len(self.positions))
-        for group in self._vanillas:
+        for group in self.vanillas:
             self._mark_vanillas(group, markets, marks)
         for at, position in self._others:
             if position.otc is None:
@@ -153,7 +155,7 @@ class Portfolio:
     def worth_usd(self, markets: Markets) -> Floats:
         """Every position's value in USD, (n,), without sensitivities: the fast half of `mark`, to the same bits."""
         worth = np.zeros(len(self.positions))
-        for group in self._vanillas:
+        for group in self.vanillas:
             greeks, scale, _ = self._priced(group, markets)
             worth[group.at] = group.size * greeks[PRICE] * scale
         for at, position in self._others:
@@ -180,7 +182,7 @@ class Portfolio:
         book = self.entered(markets)
         return book.worth_usd(markets.shocked(shocks)) - book.worth_usd(markets)
 
-    def _priced(self, group: _Vanillas, markets: Markets) -> tuple[Floats, Floats, _Where]:
+    def _priced(self, group: Vanillas, markets: Markets) -> tuple[Floats, Floats, _Where]:
         """Black's full set in the quote currency, (11, n); dollars per unit of it; and where each option was valued."""
         try:
             usd = markets.usd_per(group.settle) if not group.is_inverse else 1.0
@@ -196,7 +198,7 @@ class Portfolio:
         scale = where.index / where.forward if group.is_inverse else np.full(len(group.at), usd)
         return greeks, scale, where
 
-    def _mark_vanillas(self, group: _Vanillas, markets: Markets, marks: Marks) -> None:
+    def _mark_vanillas(self, group: Vanillas, markets: Markets, marks: Marks) -> None:
         greeks, scale, where = self._priced(group, markets)
         at, size, forward = group.at, group.size, where.forward
         unit_usd = size * scale
@@ -239,7 +241,7 @@ class _Where:
     vol: Floats
 
 
-def _where(market: MarketSnapshot, group: _Vanillas) -> _Where:
+def _where(market: MarketSnapshot, group: Vanillas) -> _Where:
     """An expired option has no time and no vol, and is worth its intrinsic value at the index."""
     years = np.maximum((group.expiry_ns - market.ts_ns) / NS_PER_YEAR, 0.0)
     vol = np.where(years > 0.0, market.vol(group.strike, years), 0.0)

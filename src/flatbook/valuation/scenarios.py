@@ -1,17 +1,21 @@
 """Scenario P&L by full revaluation: a grid of spot and vol shocks, whose zero shock is exactly zero."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.black import price_greeks
+from flatbook.market.settling import Settling
+from flatbook.market.shock import Shock
 from flatbook.market.universe import Universe
 from flatbook.valuation.chain import ChainValues
 from flatbook.valuation.inventory import Inventory
+from flatbook.valuation.revaluation import Expiries, Options, Scenarios, ScenarioTable
 from flatbook.valuation.settling import settled_price
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,11 @@ class ShockGrid:
 
     spot: tuple[float, ...] = (-0.3, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.3)
     vol: tuple[float, ...] = (-0.3, 0.0, 0.5)
+
+
+@cache
+def _scenarios(grid: ShockGrid) -> Scenarios:
+    return Scenarios.of([Shock(spot, vol) for spot in grid.spot for vol in grid.vol])
 
 
 def scenario_pnl_usd(grid: ShockGrid, universe: Universe, values: ChainValues, inventory: Inventory) -> Floats:
@@ -34,22 +43,31 @@ def scenario_pnl_usd(grid: ShockGrid, universe: Universe, values: ChainValues, i
     rows = np.flatnonzero(inventory.size_coin[: values.rows])
     if not len(rows):
         return pnl
+    for settling, expiring in values.settling:
+        at = rows[np.isin(rows, expiring)]
+        pnl += _settling_pnl(grid, settling, at, universe, values, inventory)
+        rows = rows[~np.isin(rows, expiring)]
+    slots = values.slots
+    expiries = Expiries(values.index_usd, slots[0], slots[1], slots[2:].T)
+    options, order = Options.by_expiry(
+        values.slot[rows], slots.shape[1], universe.strike_usd[rows], universe.sign[rows]
+    )
+    gained = ScenarioTable(expiries, _scenarios(grid)).book_gains_usd(options, inventory.size_coin[rows[order]])
+    return np.asarray(pnl + gained.reshape(pnl.shape))
+
+
+def _settling_pnl(
+    grid: ShockGrid, settling: Settling, rows: Ints, universe: Universe, values: ChainValues, inventory: Inventory
+) -> Floats:
+    """Of what is in its last hour, and pays on an average of which a part may be known."""
+    spot, vol = np.array([0.0, *grid.spot]), np.array([0.0, *grid.vol])
     shape = (len(spot), len(vol), len(rows))
     forward = np.broadcast_to((1 + spot)[:, None, None] * values.forward_usd[rows], shape).ravel()
     shocked = np.broadcast_to((1 + vol)[None, :, None] * values.vol[rows], shape).ravel()
-    strike, years, sign = (
-        np.broadcast_to(column[rows], shape).ravel() for column in (universe.strike_usd, values.years, universe.sign)
-    )
-    price = np.empty(forward.size)
-    unused = [np.empty(forward.size) for _ in range(4)]
-    price_greeks(forward, strike, shocked, years, sign, price, *unused)
-    for settling, expiring in values.settling:
-        at = np.flatnonzero(np.broadcast_to(np.isin(rows, expiring), shape).ravel())
-        price[at] = settled_price(settling, forward[at], strike[at], shocked[at], sign[at])
-    weight = inventory.size_coin[rows] * values.index_usd / values.forward_usd[rows]
-    options = price.reshape(shape) @ weight
-    zero = options[grid.spot.index(0.0), grid.vol.index(0.0)]
-    return np.asarray(pnl + (options - zero))
+    strike, sign = (np.broadcast_to(one[rows], shape).ravel() for one in (universe.strike_usd, universe.sign))
+    price = settled_price(settling, forward, strike, shocked, sign).reshape(shape)
+    worth = price @ (inventory.size_coin[rows] * values.index_usd / values.forward_usd[rows])
+    return np.asarray((worth - worth[0, 0])[1:, 1:])
 
 
 def worst_loss_usd(pnl: Floats) -> float:
