@@ -1,6 +1,8 @@
 """The pages of `docs/` that are made from the code: `python -m docs.pages` writes them anew, a test compares them."""
 
+import sys
 import typing
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -8,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from flatbook.engine.policy import Policy
 from flatbook.policies import read_policy, shipped_policies
+from flatbook.venues.margin import MODELS, MarginEdition, editions
 
 HERE = Path(__file__).parent
 
@@ -110,7 +113,68 @@ def _toml(value: object) -> str:
     return f'`"{value}"`'
 
 
-PAGES = {"policies.md": policies_page}
+_MARGIN_INTRO = """\
+# Margin models
+
+`flatbook margin BOOK --chain FILE --model NAME` asks what a venue would want of a book. Each model's parameters are
+dated data (`src/flatbook/venues/margin/NAME.toml`): the edition in force when the market was taken is used, or, before
+the first, the first, which is said. Venues change their rules: add an edition with its date and source, keep the old.
+
+All models have one shape. Of the sizes held they take linear features, a scenario's P&L or an expiry's delta, and make
+requirements of those. So many accounts are one matrix product, and what an order adds is known in microseconds. Long
+options are part of the margin balance under portfolio rules and not under standard ones. A contract that a venue does
+not list is margined as the one it does: coin-settled options count as dollar-settled at Derive, OKX and in the grid.
+
+Collateral counts less its haircut; a currency that a model does not list does not count, and debts count in full.
+Underlyings add up: no model here gives credit between them. Orders (`--orders`) reserve the worse side, of each
+contract under standard rules and of all orders together under portfolio rules; `--mqq` reserves what protection covers.
+Distances to liquidation move one thing and leave the rest, without orders, which a venue cancels first.
+
+This page is made from the code by `make docs`.
+"""
+
+
+def margin_page() -> str:
+    """Every margin model: what it asks, since when, who says so, with which parameters."""
+    parts = [_MARGIN_INTRO]
+    for name, model in MODELS.items():
+        known = editions(name)
+        about = (sys.modules[model.__module__].__doc__ or "").strip()
+        parts += [f"## {model.title}: `{name}`\n", f"{about}\n", *map(_edition_words, known), _parameters(known)]
+    return "\n".join(parts)
+
+
+def _edition_words(edition: MarginEdition) -> str:
+    remark = " ".join(edition.remark.split())
+    return f"- **{edition.since}**: {edition.source}." + (f" Of note: {remark}." if remark else "") + "\n"
+
+
+def _parameters(known: list[MarginEdition]) -> str:
+    columns = [dict(_flat(edition.model.model_dump())) for edition in known]
+    rows = [f"| | {' | '.join(edition.since for edition in known)} |", "| --- |" + " --- |" * len(known)]
+    fields = dict.fromkeys(field for column in columns for field in column)
+    rows += [f"| `{field}` | {' | '.join(column.get(field, '') for column in columns)} |" for field in fields]
+    return "\n".join(rows) + "\n"
+
+
+def _flat(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every number by its dotted name."""
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, tuple):
+            yield prefix + name, ", ".join(_number(one) for one in value)
+        else:
+            yield prefix + name, _number(value)
+
+
+def _number(value: object) -> str:
+    if isinstance(value, tuple):
+        return "(" + ", ".join(_number(one) for one in value) + ")"
+    return _toml(float(typing.cast(float, value)))
+
+
+PAGES = {"policies.md": policies_page, "margin.md": margin_page}
 """The generated pages by file name."""
 
 

@@ -6,18 +6,18 @@ so a size turns from dollars into coins once, where a book is read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.domain.errors import BadInputError
 from flatbook.domain.instruments import Kind
+from flatbook.domain.reference import Instrument
 from flatbook.kernels.black import black
 from flatbook.market.snapshot import Markets
 from flatbook.valuation.marks import Marks
-from flatbook.valuation.portfolio import BookPosition
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -88,60 +88,46 @@ class MarginContracts:
 
 
 def contracts_of(
-    positions: tuple[BookPosition, ...], marks: Marks, markets: Markets, underlying: str
-) -> tuple[MarginContracts, Floats, Ints]:
-    """The listed derivatives on `underlying` among `positions`, the size of each in coins, and their places.
+    instruments: Sequence[Instrument], marks: Marks, markets: Markets, underlying: str
+) -> tuple[MarginContracts, Ints, Floats]:
+    """The derivatives on `underlying` among listed instruments, their places, and coins per unit of a venue's size.
 
-    Spot pairs are left out: they are collateral.
-
-    Errors      BadInputError for a contract over the counter, which no venue margins
+    `marks` are those of one position in each instrument; spot pairs are left out, for they are collateral.
     """
-    at = np.array([number for number, one in enumerate(positions) if _is_margined(one, underlying)], dtype=np.int64)
-    held = [positions[number] for number in at.tolist()]
-    terms = [position.instrument.contract for position in held]
+    at = np.array([row for row, one in enumerate(instruments) if _is_margined(one, underlying)], dtype=np.int64)
+    terms = [instruments[row].contract for row in at.tolist()]
     is_option = np.array([contract.kind is Kind.OPTION for contract in terms], dtype=np.bool_)
     in_coin = np.array([contract.is_inverse for contract in terms], dtype=np.bool_)
     usd = np.array([1.0 if contract.is_inverse else markets.usd_per(contract.quote) for contract in terms])
-    index = markets.of(underlying).index_usd
-    years = np.nan_to_num(marks.years[at], nan=0.0)
-    per_coin = index * np.exp(marks.log_basis[at])
-    # A quote currency off its peg moves index and forward alike: both are of its units, the mark is brought to dollars.
-    mark_usd = marks.price[at] * np.where(is_option & in_coin, per_coin, usd)
-    forward_usd = np.where(is_option, per_coin, mark_usd)
-    size = np.array([position.size for position in held], dtype=np.float64)
-    coins = np.where(in_coin & ~is_option, size / mark_usd, size)
-    strikes = [
-        position.strike_and_sign if option else (np.nan, 0.0) for position, option in zip(held, is_option, strict=True)
-    ]
-    strike, sign = np.array(strikes, dtype=np.float64).reshape(-1, 2).T
-    vol = np.where(is_option, marks.vol[at], 0.0)
-    delta = np.ones(len(held))
-    delta[is_option] = black(*(column[is_option] for column in (forward_usd, strike * usd, vol, years, sign))).delta
+    strike_usd = np.array([float(contract.strike or "nan") for contract in terms]) * usd
+    sign = np.array([0.0 if contract.right is None else float(contract.right.sign) for contract in terms])
+    index_usd = markets.of(underlying).index_usd
+    by_index = index_usd * np.exp(marks.log_basis[at])
+    # An inverse option's price is coin over its forward; all others' are of their quote currency.
+    mark_usd = marks.price[at] * np.where(is_option & in_coin, by_index, usd)
+    forward_usd = np.where(is_option, by_index, mark_usd)
+    years, vol = np.nan_to_num(marks.years[at]), np.where(is_option, marks.vol[at], 0.0)
+    delta = np.ones(len(at))
+    options = (column[is_option] for column in (forward_usd, strike_usd, vol, years, sign))
+    delta[is_option] = black(*options).delta
     contracts = MarginContracts(
         underlying=underlying,
-        index_usd=index,
-        names=tuple(position.instrument.name for position in held),
+        index_usd=index_usd,
+        names=tuple(instruments[row].name for row in at.tolist()),
         is_option=is_option,
         is_perpetual=np.array([contract.kind is Kind.PERPETUAL for contract in terms], dtype=np.bool_),
         in_coin=in_coin,
-        strike_usd=strike * usd,
-        sign=sign.copy(),
+        strike_usd=strike_usd,
+        sign=sign,
         years=years,
         forward_usd=forward_usd,
         vol=vol,
         mark_usd=mark_usd,
         delta=delta,
-        rate=np.zeros(len(held)),
+        rate=np.zeros(len(at)),
     )
-    return contracts, coins, at
+    return contracts, at, 1.0 / np.where(in_coin & ~is_option, mark_usd, 1.0)
 
 
-def _is_margined(position: BookPosition, underlying: str) -> bool:
-    if position.underlying != underlying:
-        return False
-    if position.otc is not None:
-        raise BadInputError(
-            f"{position.source}: {position.instrument.name} is a contract over the counter, which no venue margins; "
-            "take it out of the book"
-        )
-    return position.instrument.contract.kind is not Kind.SPOT
+def _is_margined(instrument: Instrument, underlying: str) -> bool:
+    return instrument.contract.base == underlying and instrument.contract.kind is not Kind.SPOT
