@@ -107,7 +107,7 @@ def test_a_hedge_that_the_gate_refuses_is_not_sent_and_counted(limits: dict[str,
     assert effects.orders == ()
     assert maker.state.orders.working == {}
     assert maker.state.gate.refused_orders == {reason: 1}
-    assert maker.state.hedged_ns == 0
+    assert maker.state.desk.sent_ns == 0
 
 
 def test_widened_quotes_stand_twice_as_far_from_fair() -> None:

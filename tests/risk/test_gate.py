@@ -1,13 +1,13 @@
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from flatbook.domain.intents import OrderIntent, Purpose, TimeInForce
 from flatbook.kernels.gate import REFUSALS
-from flatbook.risk.gate import BookRisk, Gate
+from flatbook.risk.gate import BookRisk, Gate, OrderRisk
 from flatbook.risk.limits import LimitPolicy
 from flatbook.risk.loss_stop import Stage
 from flatbook.valuation.chain import PRICE, ChainValues
@@ -138,11 +138,9 @@ def test_an_option_that_has_no_value_is_not_quoted() -> None:
     assert desk.passed(risk())[:, 3].tolist() == [0, 0]
 
 
-def hedge(side: int) -> OrderIntent:
-    return OrderIntent(
-        instrument="BTC-PERPETUAL", side=side, limit_ticks=160_000, size_lots=1_000, time_in_force=TimeInForce.IOC,
-        purpose=Purpose.HEDGE, reason="test",
-    )  # fmt: skip
+def hedge(side: int, usd: float = 10_000.0, limit_usd: float = 80_100.0) -> OrderRisk:
+    """An order in the perpetual, which is marked at 80,000 USD."""
+    return OrderRisk(side * usd, 0.0, abs(limit_usd / 80_000.0 - 1), side * usd / 80_000.0)
 
 
 @pytest.mark.parametrize(
@@ -167,8 +165,44 @@ def test_hedges_pass_by_their_own_bounds(
     side: int, usd: float, limit_usd: float, delta: float, stage: Stage, reason: str | None
 ) -> None:
     gate = Gate(LimitPolicy(hedge_order_usd=50_000.0, price_band_rate=0.02, delta_coin=2.0))
-    assert gate.refusal(hedge(side), usd, limit_usd, 80_000.0, risk(delta=delta, stage=stage)) == reason
+    assert gate.refusal(hedge(side, usd, limit_usd), risk(delta=delta, stage=stage)) == reason
     assert gate.refused_orders == ({reason: 1} if reason else {})
+
+
+@pytest.mark.parametrize(
+    ("size", "held", "off", "stage", "reason"),
+    [
+        (2.0, 0.0, 0.0035, Stage.NORMAL, None),
+        (2.5, 0.0, 0.0005, Stage.NORMAL, "order_size"),
+        (2.0, 0.0, 0.0036, Stage.NORMAL, "price_band"),
+        (2.0, 0.0, math.nan, Stage.NORMAL, "price_band"),
+        (2.0, 9.0, 0.0005, Stage.NORMAL, "position"),
+        (-2.0, 12.0, 0.0005, Stage.NORMAL, None),  # beyond the bound, and nearer than before
+        (2.0, -2.0, 0.0005, Stage.REDUCE_ONLY, None),
+        (2.0, -1.0, 0.0005, Stage.REDUCE_ONLY, "reduce_only"),
+    ],
+)
+def test_an_option_that_hedges_is_bound_like_a_quote_of_it(
+    size: float, held: float, off: float, stage: Stage, reason: str | None
+) -> None:
+    """A vega of 0.005 coin a unit of vol makes a band of 0.5 in vol 0.0025 coin, and 0.001 beside it."""
+    gate = Gate(LimitPolicy(order_coin=2.0, position_coin=10.0, price_band_vol=0.5))
+    order = OrderRisk(size, held, off, 0.5 * size, 100.0 * size, 20.0 * size, vega_coin=0.005)
+    assert gate.refusal(order, risk(stage=stage)) == reason
+
+
+@pytest.mark.parametrize(("which", "bound"), [("delta", 1.0), ("gamma", 1e4), ("vega", 500.0)])
+def test_an_option_that_hedges_leaves_no_exposure_beyond_its_bound(which: str, bound: float) -> None:
+    gate = Gate(LimitPolicy(delta_coin=1.0, gamma_1pct_usd=1e4, vega_usd=500.0))
+    order = OrderRisk(1.0, 0.0, 0.0, 0.2, 2e3, 100.0, vega_coin=0.005)
+
+    def measured(held: float) -> dict[str, Any]:
+        return {which: held}
+
+    def refusal(held: float) -> str | None:
+        return gate.refusal(order, risk(**measured(held)))
+
+    assert [refusal(held * bound) for held in (0.79, 0.81, -3.0, math.nan)] == [None, which] * 2
 
 
 def test_nothing_goes_out_on_an_old_index() -> None:
@@ -176,7 +210,7 @@ def test_nothing_goes_out_on_an_old_index() -> None:
     assert desk.passed(risk(age_s=60.0)).all()
     assert not desk.passed(risk(age_s=60.1)).any()
     assert not desk.passed(risk(age_s=math.nan)).any()
-    assert desk.gate.refusal(hedge(1), 10_000.0, 80_100.0, 80_000.0, risk(age_s=60.1)) == "stale_index"
+    assert desk.gate.refusal(hedge(1), risk(age_s=60.1)) == "stale_index"
 
 
 def test_a_stress_loss_that_cannot_be_measured_leaves_only_reduction() -> None:
@@ -204,4 +238,4 @@ def test_no_hedge_leaves_on_an_index_that_stood_still() -> None:
     book = risk(delta=-1.0)
     for age_s, reason in ((60.0, None), (60.1, "stale_index"), (math.nan, "stale_index")):
         old = replace(book, index_age_s=age_s)
-        assert gate.refusal(hedge(1), 10_000.0, 80_100.0, 80_000.0, old) == reason
+        assert gate.refusal(hedge(1), old) == reason

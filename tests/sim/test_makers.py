@@ -7,11 +7,11 @@ import pytest
 
 from flatbook.domain.events import QuoteRow
 from flatbook.domain.instruments import parse_name
+from flatbook.domain.ticks import is_on_grid
 from flatbook.sim.board import show_chain
 from flatbook.sim.clocks import Clocks
 from flatbook.sim.flow import Stage, moment
 from flatbook.sim.options import value
-from flatbook.sim.ticks import is_on_grid
 from flatbook.sim.world import WorldParameters
 
 from .builders import CALL, MIDNIGHT_NS, REFERENCE

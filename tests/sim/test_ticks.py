@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatbook.sim.ticks import ceil_tick, ceil_ticks, floor_tick, floor_ticks, is_on_grid
+from flatbook.domain.ticks import ceil_tick, floor_tick, is_on_grid
+from flatbook.sim.ticks import ceil_ticks, floor_ticks
 
 from .builders import CALL, REFERENCE
 

@@ -99,9 +99,13 @@ def _ledger_facts(state: State) -> LedgerFacts:
     currency = setup.underlying
     coin = risk_amount(ledger.carried_units(currency), currency)
     for name, lots in ledger.open_lots().items():
+        contract = setup.reference.instrument(name).contract
         if name == setup.hedge.name:
             coin -= lots * setup.hedge.lot_size / state.perp_price_usd
-        elif state.otc is not None and setup.reference.instrument(name).contract.kind is Kind.OTC:
+        elif contract.kind is Kind.FUTURE:
+            price_usd = float(values.delivery_usd[state.market.universe.slot_of[contract.expiry_ns or 0]])
+            coin -= lots * setup.reference.instrument(name).lot_size / price_usd
+        elif state.otc is not None and contract.kind is Kind.OTC:
             coin += lots * setup.reference.instrument(name).lot_size * state.otc.price_coin(name)
         else:
             row = state.market.universe.row_of[name]

@@ -111,18 +111,39 @@ class RiskPricePolicy(Section):
 
 
 class HedgingPolicy(Section):
-    """When and how much to hedge with the perpetual."""
+    """When and how much to hedge, with what, and how it is traded."""
 
     rule: Literal["none", "band_and_timer", "price_of_risk"] = Field(
         description="none; back to the edge of a band; or as far as the risk saved pays for the trade"
     )
+    instruments: Literal["perpetual", "futures", "options"] = Field(
+        default="perpetual",
+        description="price_of_risk: what may hedge: the inverse perpetual; dated futures too; options of the chain as "
+        "well, against gamma and vega",
+    )
     band_coin: NonNegative = Field(default=1.0, description="band_and_timer: net delta in coin left alone")
     every_s: NonNegative = Field(default=300.0, description="least time between hedges")
+    moving_delta: bool = Field(
+        default=True,
+        description="price_of_risk: whether delta that gamma moves by itself counts for less, which widens the zone in "
+        "which nothing is traded",
+    )
     fee_rate: NonNegative = Field(default=0.0005, description="taker fee on notional")
     half_spread_rate: NonNegative = Field(default=0.00005, description="half-spread on price")
-    impact_rate_per_musd: NonNegative = Field(default=0.00002, description="price impact per million USD traded")
-    holding_hours: NonNegative = Field(
-        default=8.0, description="how long a hedge is expected to be held, for its funding"
+    impact_y: NonNegative = Field(
+        default=1.0,
+        description="an order moves the price by this times a day's standard deviation times the root of its share of "
+        "a day's volume, until our own orders have shown better",
     )
+    daily_volume_usd: Positive = Field(default=2e10, description="that day's volume")
+    holding_hours: NonNegative = Field(
+        default=8.0, description="how long a hedge is expected to be held, for its funding, basis and margin"
+    )
+    margin_rate: Share = Field(default=0.04, description="margin that a hedge binds, of its notional")
+    capital_cost_per_year: NonNegative = Field(default=0.05, description="what bound margin costs")
     least_usd: NonNegative = Field(default=0.0, description="smallest hedge worth sending")
-    max_clip_usd: Positive = Field(default=2_000_000.0, description="largest hedge order")
+    max_clip_usd: Positive = Field(default=2_000_000.0, description="largest hedge order in futures and perpetuals")
+    option_clip_coin: Positive = Field(default=5.0, description="largest hedge order in an option")
+    touch_age_s: Positive = Field(
+        default=90.0, description="futures and options hedge only while a price that others showed is no older"
+    )

@@ -19,6 +19,7 @@ from flatbook.domain.events import (
 )
 from flatbook.domain.units import NS_PER_SECOND, risk_amount
 from flatbook.engine import valuing
+from flatbook.engine.hedge_desk import book_hedge
 from flatbook.engine.setup import HEDGING, MAKING
 from flatbook.engine.state import State
 from flatbook.engine.stressing import NO_STRESS
@@ -61,6 +62,7 @@ def _take_answer(state: State, event: OrderAccepted | OrderRejected | OrderCance
     if order is not None:
         _time_answer(state, order)
         state.orders.take(event)
+        _forget_ended(state, event.order_id)
         return True
     row = state.market.universe.row_of.get(event.order_id.removeprefix(QUOTE_PREFIX))
     if row is None:
@@ -71,6 +73,11 @@ def _take_answer(state: State, event: OrderAccepted | OrderRejected | OrderCance
     return False
 
 
+def _forget_ended(state: State, order_id: str) -> None:
+    if order_id not in state.orders.working:
+        state.desk.decided.pop(order_id, None)
+
+
 def _time_answer(state: State, order: WorkingOrder) -> None:
     """The first answer to an order says how late the venue is; what comes after it is the market's doing."""
     if order.state is OrderState.SENT:
@@ -78,7 +85,7 @@ def _time_answer(state: State, order: WorkingOrder) -> None:
 
 
 def _take_fill(state: State, fill: Fill) -> bool:
-    is_hedge = fill.instrument == state.setup.hedge.name
+    is_hedge = not fill.order_id.startswith(QUOTE_PREFIX)
     if not is_hedge and fill.instrument not in state.market.universe.row_of:
         raise BadInputError(
             f"fill {fill.trade_id} is of {fill.instrument}, which is neither in the chain nor the hedge; "
@@ -92,14 +99,15 @@ def _take_fill(state: State, fill: Fill) -> bool:
     # The edge and the hedge's cost are against the mark of the moment, not of the last requote.
     valuing.mark(state)
     fee_usd = risk_amount(fill.fee_units, state.setup.underlying) * state.values.index_usd
-    delta_before = state.risk.delta_coin
     if is_hedge:
         if (order := state.orders.working.get(fill.order_id)) is not None:
             _time_answer(state, order)
-        order = state.orders.take(fill)
-        sync(state)
+        order, before = state.orders.take(fill), state.measure()
+        sync(state, state.market.universe.row_of.get(fill.instrument))
         cost = state.pnl.booked("hedge_cost", state.equity_usd(), fee_usd)
-        state.recorder.hedged(state, fill, order.intent.reason, -cost, fee_usd, delta_before)
+        book_hedge(state, fill, order.intent.reason, before, -cost, fee_usd)
+        _forget_ended(state, fill.order_id)
+        state.stress = NO_STRESS
         return True
     row = state.market.universe.row_of[fill.instrument]
     state.table.filled(row, fill.side, fill.size_lots)
@@ -116,11 +124,13 @@ def _take_fill(state: State, fill: Fill) -> bool:
 
 
 def _count_fill(state: State, row: int, size: float) -> None:
-    """Tells protection of contracts filled, signed; what is not known of them is left out of its sums."""
+    """Tells protection and the hedger of contracts filled, signed; what is not known of them is left out."""
     values = state.values
     vega_usd = values.greeks[VEGA, row] * values.index_usd / values.forward_usd[row] / 100
     delta, vega = np.nan_to_num([size * values.greeks[DELTA, row], size * vega_usd]).tolist()
     state.protection.filled(state.now_ns, size, delta, vega)
+    net_of_premium = delta - np.nan_to_num(size * values.fair_coin[row])
+    state.desk.flow_delta_usd += abs(float(net_of_premium)) * values.index_usd
 
 
 def _take_delivery(state: State, event: Delivery) -> bool:
@@ -170,10 +180,12 @@ def _booked(state: State, cause: str) -> bool:
 
 
 def sync(state: State, row: int | None = None) -> None:
-    """Copies what the ledger holds into the risk columns: one option's row, and always coin and perpetual."""
+    """Copies what the ledger holds into the risk columns: one option's row, and always coin, perpetual and futures."""
     ledger, inventory, setup = state.ledger, state.inventory, state.setup
     if row is not None:
         instrument = state.market.universe.instruments[row]
         inventory.size_coin[row] = ledger.net_lots(instrument.name) * instrument.lot_size
     inventory.carried_coin = risk_amount(ledger.carried_units(setup.underlying), setup.underlying)
     inventory.perp_usd = ledger.net_lots(setup.hedge.name) * setup.hedge.lot_size
+    for slot, future in state.market.touches.future.items():
+        inventory.future_usd[slot] = ledger.net_lots(future.name) * future.lot_size

@@ -1,22 +1,15 @@
-"""The decision stages: quotes and hedges wanted, what the gate lets through, and what is told to the venue."""
+"""The decision stages: quotes wanted, what the gate lets through of them and of hedges, what is told to the venue."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.decide.hedging import HedgeInputs, hedge_usd
 from flatbook.decide.quoting import QuoteInputs, make_quotes, quotable
-from flatbook.domain.intents import OrderIntent, Purpose, TimeInForce
 from flatbook.engine.effects import Effects, Order, QuoteChanges
+from flatbook.engine.hedging import Wanted
 from flatbook.engine.state import State
 from flatbook.execution.worth_sending import Limits, SidePrices, worth_sending
-from flatbook.risk.loss_stop import Stage
 
 Ints = NDArray[np.int64]
-
-_MARKETABLE = 0.002
-"""A hedge's limit lies this far through the mark, as a share: room for spread and impact, not for a bad print."""
-
-_WHY = {"band_and_timer": "outside the band", "price_of_risk": "charge saved exceeds cost"}
 
 
 def wanted_quotes(state: State) -> Ints:
@@ -46,55 +39,17 @@ def wanted_quotes(state: State) -> Ints:
     return state.quotes.grid
 
 
-def wanted_hedges(state: State) -> tuple[OrderIntent, ...]:
-    """At most one hedge, none while one works or the timer runs; all of the delta when the loss stop says flat."""
-    setup, policy = state.setup, state.setup.policy.hedging
-    waited = state.now_ns - state.hedged_ns >= policy.every_s * 1e9
-    if state.orders.working or not waited:
-        return ()
-    flatten = state.risk.stage is Stage.FLAT
-    if flatten:
-        lots = round(-state.risk.delta_coin * state.values.index_usd / setup.hedge.lot_size)
-        usd = float(np.clip(lots * setup.hedge.lot_size, -policy.max_clip_usd, policy.max_clip_usd))
-    else:
-        usd = hedge_usd(
-            policy,
-            HedgeInputs(
-                state.book.exposure,
-                state.values.index_usd,
-                state.risk_price,
-                state.market.perpetual.expected_funding(policy.holding_hours, state.now_ns),
-                setup.hedge.lot_size,
-            ),
-        )
-    if usd == 0.0:
-        return ()
-    side = 1 if usd > 0 else -1
-    through = state.perp_price_usd * (1 + side * _MARKETABLE)
-    return (
-        OrderIntent(
-            instrument=setup.hedge.name,
-            side=side,
-            limit_ticks=round(through / setup.hedge.tick_size),
-            size_lots=round(abs(usd) / setup.hedge.lot_size),
-            time_in_force=TimeInForce.IOC,
-            purpose=Purpose.FLATTEN if flatten else Purpose.HEDGE,
-            reason="loss stop: flat" if flatten else _WHY[policy.rule],
-        ),
-    )
-
-
-def through_the_gate(state: State, grid: Ints, intents: tuple[OrderIntent, ...]) -> Effects:
+def through_the_gate(state: State, grid: Ints, wanted: tuple[Wanted, ...]) -> Effects:
     """What of it may go out, told to the tables and stamped into the digest."""
-    values, setup = state.values, state.setup
+    values = state.values
     state.gate.pass_quotes(grid, state.market.universe, values, state.inventory.size_coin[: values.rows], state.risk)
     orders = []
-    for intent in intents:
-        notional = intent.size_lots * setup.hedge.lot_size
-        limit = intent.limit_ticks * setup.hedge.tick_size
-        if state.gate.refusal(intent, notional, limit, state.perp_price_usd, state.risk) is None:
-            orders.append(Order(state.orders.send(intent, state.now_ns).order_id, intent))
-            state.hedged_ns = state.now_ns
+    for intent, risk, decision in wanted:
+        if state.gate.refusal(risk, state.risk) is None:
+            order = Order(state.orders.send(intent, state.now_ns).order_id, intent)
+            state.desk.decided[order.order_id] = decision
+            state.desk.sent_ns = state.now_ns
+            orders.append(order)
     effects = Effects(state.now_ns, _changes(state, grid), tuple(orders))
     _stamp(state, effects)
     return effects

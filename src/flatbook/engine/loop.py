@@ -8,7 +8,7 @@ It reads no clock and draws no number: the same events give the same effects, bi
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import AnyEvent
 from flatbook.domain.units import format_utc
-from flatbook.engine import booking, deciding, listening, opening, valuing
+from flatbook.engine import booking, deciding, hedging, listening, opening, valuing
 from flatbook.engine.effects import Effects
 from flatbook.engine.setup import Setup
 from flatbook.engine.state import State
@@ -42,8 +42,8 @@ class Engine:
         valuing.mark(state)
         valuing.measure_risk(state)
         grid = deciding.wanted_quotes(state)
-        intents = deciding.wanted_hedges(state)
-        effects = deciding.through_the_gate(state, grid, intents)
+        hedges = hedging.wanted_hedges(state)
+        effects = deciding.through_the_gate(state, grid, hedges)
         state.recorder.sample(state)
         return effects
 

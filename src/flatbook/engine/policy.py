@@ -5,6 +5,7 @@ Those that ship, three generations of the craft and the published models, are fi
 
 from pydantic import Field
 
+from flatbook.decide.hedge.stability import StabilityPolicy
 from flatbook.decide.policy import BaselinePolicy, FlowPolicy, HedgingPolicy, QuotingPolicy, RiskPricePolicy
 from flatbook.decide.rfq.policy import RfqPolicy
 from flatbook.domain.config import Section
@@ -22,6 +23,7 @@ class Policy(Section):
     risk_price: RiskPricePolicy = RiskPricePolicy()
     baseline: BaselinePolicy = BaselinePolicy()
     hedging: HedgingPolicy
+    stability: StabilityPolicy = StabilityPolicy()
     rfq: RfqPolicy = RfqPolicy()
     limits: LimitPolicy = LimitPolicy()
     loss_stop: LossStopPolicy = LossStopPolicy()

@@ -17,7 +17,6 @@ from flatbook.report.tables import (
     EquityRow,
     ExposureRow,
     FillRow,
-    HedgeRow,
     QuoteRow,
     SmilePointRow,
     SmileRow,
@@ -108,28 +107,6 @@ class Recorder:
         self.volume_usd += size * index_usd
         for column, horizon_ns in MARKOUT_HORIZONS_NS.items():
             self._markouts[column].append((state.now_ns + horizon_ns, number, row, fill.side * size, price))
-
-    def hedged(
-        self, state: "State", fill: Fill, reason: str, cost_usd: float, fee_usd: float, delta_before_coin: float
-    ) -> None:
-        """A hedge traded; `cost_usd` is what it paid over the mark, the fee apart."""
-        hedge = state.setup.hedge
-        self.tables.hedges.append(
-            HedgeRow(
-                ts_ns=state.now_ns,
-                trade_id=fill.trade_id,
-                instrument=fill.instrument,
-                side=fill.side,
-                size_usd=fill.size_lots * hedge.lot_size,
-                price=fill.price_ticks * hedge.tick_size,
-                index_usd=state.values.index_usd,
-                cost_usd=cost_usd,
-                fee_usd=fee_usd,
-                delta_before_coin=delta_before_coin,
-                delta_after_coin=float(state.inventory.measure(state.values).exposure[0]) / state.values.index_usd,
-                reason=reason,
-            )
-        )
 
     def sample(self, state: "State") -> None:
         """Takes what is due: markouts, breaches, and once every sample a row of each series."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from flatbook.decide.baselines.chain import FittedModel
 from flatbook.decide.quoting import Quotes
 from flatbook.engine.flow_watch import FlowWatch
+from flatbook.engine.hedge_desk import HedgeDesk
 from flatbook.engine.recording import Recorder
 from flatbook.engine.setup import HEDGING, MAKING, Setup
 from flatbook.engine.stressing import NO_STRESS, LiveStress
@@ -48,7 +49,7 @@ class State:
     quoting_model   the published model that quotes, where the policy names one
     refreshed_ns    when the price of risk or that model was last made
     stress          the last stress of the book as it is; `NO_STRESS` when something was booked since
-    hedged_ns       when the last hedge was sent
+    desk            what the hedger remembers and has learnt
     otc             contracts over the counter that the run began with; None where it began with none
     is_opened       whether what the run begins with is booked
     outputs         running digest of everything that went out
@@ -67,6 +68,7 @@ class State:
     orders: Orders
     table: QuoteTable
     recorder: Recorder
+    desk: HedgeDesk
     flow: FlowWatch | None = None
     values: ChainValues = field(default_factory=ChainValues)
     spare: ChainValues = field(default_factory=ChainValues)
@@ -82,7 +84,6 @@ class State:
     trades_seen: int = 0
     refreshed_ns: int = 0
     stress: LiveStress = NO_STRESS
-    hedged_ns: int = 0
     otc: "OtcBook | None" = None
     is_opened: bool = False
     outputs: "hashlib._Hash" = field(default_factory=hashlib.sha256)
@@ -108,6 +109,7 @@ class State:
             Orders(),
             QuoteTable(market.universe.capacity),
             Recorder(setup.sample_ns),
+            HedgeDesk.of(setup.policy.hedging),
             FlowWatch.of(setup.policy),
             is_opened=setup.book is None,
         )
@@ -139,6 +141,11 @@ class State:
         """The factor on spreads: the largest that the loss stop, protection or the flow's regime asks for."""
         stopped = self.setup.policy.loss_stop.widen_factor if self.risk.stage >= Stage.WIDEN else 1.0
         return max(stopped, self.protection.widen, self.flow.widen if self.flow is not None else 1.0)
+
+    def measure(self) -> BookMeasures:
+        """The book's exposures at the last valuation, contracts over the counter among them."""
+        book = self.inventory.measure(self.values)
+        return book if self.otc is None else self.otc.add_to(book)
 
     def equity_usd(self) -> float:
         """The book's worth in USD at the last valuation, collateral apart."""

@@ -1,5 +1,7 @@
 """The valuation stage: the chain is valued as of now, the move explained, the book's risk measured."""
 
+import math
+
 import numpy as np
 
 from flatbook.decide.baselines.chain import Dealer, fit_model
@@ -8,6 +10,7 @@ from flatbook.decide.quoting import flow_liquidity, model_rows
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.engine import stressing
 from flatbook.engine.state import State
+from flatbook.kernels.chain import SPOT
 from flatbook.risk.gate import BookRisk
 from flatbook.valuation.explain import OtcStep
 from flatbook.valuation.risk_price import Liquidity, quadratic_risk_price
@@ -55,9 +58,7 @@ def watch_warm_up(state: State) -> None:
 
 def measure_risk(state: State) -> None:
     """The book's exposures, its stress loss, the loss stop's stage, and the price of risk."""
-    state.book = state.inventory.measure(state.values)
-    if state.otc is not None:
-        state.book = state.otc.add_to(state.book)
+    state.book = state.measure()
     stressing.refresh(state)
     stage = state.loss_stop.update(state.pnl.equity_usd, state.now_ns)
     expiry_ns = state.market.universe.expiry_ns[: len(state.valued_level)]
@@ -87,6 +88,7 @@ def _refresh_risk_price(state: State) -> None:
     if not seen.any():
         return
     covariance, size = state.market.covariance.matrix(), policy.quoting.size_coin
+    state.desk.daily_vol = math.sqrt(covariance[SPOT, SPOT] / 365)
     if policy.quoting.skew in BASELINES:
         dealer = Dealer(policy.quoting.skew, policy.baseline, size, policy.risk_price.risk_aversion_per_usd)
         book = state.book.exposure, state.inventory.size_coin[: values.rows]

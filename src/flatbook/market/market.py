@@ -22,6 +22,7 @@ from flatbook.market.forwards import ForwardModel, Forwards, parity_forward
 from flatbook.market.perpetual import Perpetual, PerpetualModel, top_error
 from flatbook.market.settling import Settling, WindowAverage, is_quiet, settling
 from flatbook.market.surface import Surface, SurfaceModel
+from flatbook.market.touches import Touches
 from flatbook.market.universe import Universe
 
 Floats = NDArray[np.float64]
@@ -74,6 +75,7 @@ class Market:
         self.surface = Surface(model.surface)
         self.meter = FactorMeter(model.meter, model.covariance.tenor_days)
         self.covariance = FactorCovariance.of(model.covariance, model.meter.overlap)
+        self.touches = Touches(self.universe.capacity)
         self.mark_coin: Floats = np.full(self.universe.capacity, np.nan)
         self.mark_ns: NDArray[np.int64] = np.zeros(self.universe.capacity, np.int64)
         self.set_aside = 0
@@ -128,8 +130,8 @@ class Market:
 
         A contract that is not quoted in USD tells nothing here, nor does one that no option expires with.
         """
-        contract = self._reference.instrument(event.instrument).contract
-        over_index = event.mid / self.forwards.index_usd
+        instrument = self._reference.instrument(event.instrument)
+        contract, over_index = instrument.contract, event.mid / self.forwards.index_usd
         if contract.base != self.underlying or not contract.is_inverse or not over_index > 0:
             return
         model, apart_ns = self.model, event.exch_ts_ns - self._index_exch_ns
@@ -141,6 +143,7 @@ class Market:
         if slot is not None and self.years(event.local_ts_ns)[slot] * 8760 >= self.model.min_hours:
             self._open(slot, event.local_ts_ns)
             self.forwards.observe(slot, event.mid, error, event.local_ts_ns)
+            self.touches.see_future(slot, instrument, event)
 
     def take_funding(self, event: FundingRate) -> None:
         """Funding of the perpetual tells of its premium in the hours before."""
@@ -183,10 +186,10 @@ class Market:
             return
         now_ns = event.local_ts_ns
         by_slot: dict[int, list[tuple[int, QuoteRow]]] = {}
-        for quote in event.rows:
-            row = self._row(quote.instrument)
-            if row is not None:
-                by_slot.setdefault(int(self.universe.slot[row]), []).append((row, quote))
+        known = [(row, quote) for quote in event.rows if (row := self._row(quote.instrument)) is not None]
+        self.touches.see_options(known, self.universe.capacity, now_ns)
+        for row, quote in known:
+            by_slot.setdefault(int(self.universe.slot[row]), []).append((row, quote))
         for slot, quotes in by_slot.items():
             years = (int(self.universe.expiry_ns[slot]) - now_ns) / NS_PER_YEAR
             if years * 8760 >= self.model.min_hours:

@@ -2,7 +2,7 @@
 
 A long-gamma book pays theta and scalps its moves; a short one earns theta and pays for them. Over a step with return r
 gamma earns 1/2 G r², G being the change of USD delta per unit return; the moves at which that meets theta are the break
-even. A hedge in perpetuals is a basis position as well: it earns or pays funding, and the move of its basis.
+even. A hedge in perpetuals or futures is a basis position as well: it earns or pays funding, and the move of its basis.
 """
 
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ class RentRow(NamedTuple):
 class CarryRow(NamedTuple):
     """One UTC day's basis position, or the part of it that the run saw; USD.
 
-    position_usd        mean over time of the hedge in perpetuals, signed
+    position_usd        mean over time of the hedge in perpetuals and futures, signed
     funding_usd, basis_usd      P&L of either
     funding_rate        received per USD held and year; NaN without a position
     """
@@ -126,7 +126,8 @@ def carry(frames: Mapping[str, pl.DataFrame]) -> tuple[CarryRow, ...]:
     if equity.is_empty():
         return ()
     start = pl.DataFrame({"ts_ns": [equity["ts_ns"][0]], "position": [0.0]})
-    traded = hedges.select("ts_ns", position=(pl.col("side") * pl.col("size_usd")).cum_sum())
+    basis = hedges.filter(pl.col("kind") != "option")
+    traded = basis.select("ts_ns", position=(pl.col("side") * pl.col("size_usd")).cum_sum())
     held = _held(pl.concat([start, traded]), ("position",), int(equity["ts_ns"][-1]))
     table = (
         _by_day(equity, ("funding", "basis"))

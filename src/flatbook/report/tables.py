@@ -118,7 +118,14 @@ class FillRow(NamedTuple):
 
 
 class HedgeRow(NamedTuple):
-    """A hedge fill: delta before and after it, what it cost against the index, the fee apart, and why it was done."""
+    """A hedge fill: what it did to the book, what it cost over the mark, the fee apart, and why it was done.
+
+    kind            perpetual, future or option; `size_usd` is notional, of an option that of its coins
+    expected_usd    what it was expected to cost when it was decided; NaN of what nothing was expected of
+    waited_usd      what not yet being hedged earned between decision and fill, `waited_s` later, by the index's move
+    delta_drift_coin, gamma_drift_1pct_usd, vega_drift_usd      how the book moved meanwhile, the hedge apart
+    loop_gain       of hedging when it was decided (`decide.hedge.stability`)
+    """
 
     ts_ns: int
     trade_id: str
@@ -132,6 +139,16 @@ class HedgeRow(NamedTuple):
     delta_before_coin: float
     delta_after_coin: float
     reason: str
+    kind: str = "perpetual"
+    expected_usd: float = np.nan
+    gamma_added_1pct_usd: float = 0.0
+    vega_added_usd: float = 0.0
+    waited_s: float = np.nan
+    waited_usd: float = np.nan
+    delta_drift_coin: float = np.nan
+    gamma_drift_1pct_usd: float = np.nan
+    vega_drift_usd: float = np.nan
+    loop_gain: float = np.nan
 
 
 class SmileRow(NamedTuple):
@@ -249,7 +266,10 @@ class Tables:
 
 
 def conform(frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-    """Frames read from elsewhere, columns in order; an absent table is empty, an absent column an error."""
+    """Frames read from elsewhere, columns in order; an absent table is empty.
+
+    An absent column has the default of its field, where it has none that is an error.
+    """
     out = {}
     for name, row_type in ROW_TYPES.items():
         schema = schema_of(row_type)
@@ -257,6 +277,12 @@ def conform(frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
         if frame is None:
             out[name] = pl.DataFrame(schema=schema)
             continue
+        absent = {
+            column: value
+            for column, value in row_type._field_defaults.items()  # type: ignore[attr-defined]
+            if column not in frame.columns
+        }
+        frame = frame.with_columns(**{column: pl.lit(value) for column, value in absent.items()})
         if missing := [column for column in schema if column not in frame.columns]:
             raise BadInputError(
                 f"series {name!r} has no column {', '.join(missing)}; run again to write the series anew"

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.domain.intents import OrderIntent
 from flatbook.kernels.gate import REFUSALS, gate_quotes
 from flatbook.market.universe import Universe
 from flatbook.risk.limits import LimitPolicy
@@ -38,6 +37,25 @@ class BookRisk:
     stress_loss_usd: float
     stage: Stage
     index_age_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRisk:
+    """What an order is and what filling it would add, signed by its side.
+
+    size, held              of an option in contracts of a coin, else in USD of notional; held before it
+    off                     how far its limit lies from fair: of an option in coin, else a share of the mark
+    vega_coin               of one contract, by which an option's price band is measured; None where it is no option
+    delta_coin, gamma_1pct_usd, vega_usd        that it adds to the book's
+    """
+
+    size: float
+    held: float
+    off: float
+    delta_coin: float
+    gamma_1pct_usd: float = 0.0
+    vega_usd: float = 0.0
+    vega_coin: float | None = None
 
 
 @dataclass(slots=True)
@@ -95,30 +113,41 @@ class Gate:
     def _only_reduces(self, risk: BookRisk) -> bool:
         return risk.stage >= Stage.REDUCE_ONLY or not risk.stress_loss_usd <= self.limits.stress_loss_usd
 
-    def refusal(
-        self, intent: OrderIntent, notional_usd: float, limit_usd: float, mark_usd: float, risk: BookRisk
-    ) -> str | None:
+    def refusal(self, order: OrderRisk, risk: BookRisk) -> str | None:
         """Why a hedge order may not go out; None where it may."""
-        reason = self._refusal(intent, notional_usd, limit_usd, mark_usd, risk)
+        reason = self._refusal(order, risk)
         if reason is not None:
             self.refused_orders[reason] = self.refused_orders.get(reason, 0) + 1
         return reason
 
-    def _refusal(
-        self, intent: OrderIntent, notional_usd: float, limit_usd: float, mark_usd: float, risk: BookRisk
-    ) -> str | None:
-        limits = self.limits
+    def _refusal(self, order: OrderRisk, risk: BookRisk) -> str | None:
+        limits, is_option = self.limits, order.vega_coin is not None
+        band = limits.price_band_rate
+        if order.vega_coin is not None:
+            band = limits.price_band_vol * order.vega_coin + _BAND_COIN
         if risk.stage is Stage.HALT:
             return "halted"
         if not risk.index_age_s <= limits.max_index_age_s:
             return "stale_index"
-        if not notional_usd <= limits.hedge_order_usd:
+        if not abs(order.size) <= (limits.order_coin if is_option else limits.hedge_order_usd):
             return "order_size"
-        if not abs(limit_usd / mark_usd - 1) <= limits.price_band_rate:
+        if not order.off <= band:
             return "price_band"
-        after = risk.delta_coin + intent.side * notional_usd / mark_usd
-        if not (abs(after) <= limits.delta_coin or abs(after) <= abs(risk.delta_coin)):
+        if is_option and not _within(order.held, order.size, limits.position_coin):
+            return "position"
+        if not _within(risk.delta_coin, order.delta_coin, limits.delta_coin):
             return "delta"
-        if self._only_reduces(risk) and not abs(after) < abs(risk.delta_coin):
+        if not _within(risk.gamma_1pct_usd, order.gamma_1pct_usd, limits.gamma_1pct_usd):
+            return "gamma"
+        if not _within(risk.vega_usd, order.vega_usd, limits.vega_usd):
+            return "vega"
+        of, adds = (order.held, order.size) if is_option else (risk.delta_coin, order.delta_coin)
+        if self._only_reduces(risk) and not abs(of + adds) < abs(of):
             return "reduce_only"
         return None
+
+
+def _within(now: float, adds: float, bound: float) -> bool:
+    """Whether what is added ends within its bound, or no farther out than it began; nothing added breaks nothing."""
+    after = abs(now + adds)
+    return adds == 0.0 or after <= bound or after <= abs(now)

@@ -19,13 +19,13 @@ from flatbook.domain.events import (
 )
 from flatbook.domain.instruments import Kind, parse_name
 from flatbook.domain.reference import Instrument, ReferenceData
+from flatbook.domain.ticks import ceil_tick, floor_tick
 from flatbook.domain.units import format_utc
 from flatbook.engine.effects import Effects
 from flatbook.sim.calendar import SettlementClock
 from flatbook.sim.clocks import Clocks
 from flatbook.sim.fills import FillModel, FillTally, through_ticks
 from flatbook.sim.gateway import Gateway, Taker, VenueTerms
-from flatbook.sim.ticks import ceil_tick, floor_tick
 
 
 class RecordedVenue:

@@ -14,10 +14,10 @@ from flatbook.domain.events import Fill, OrderAccepted, OrderCancelled, OrderEve
 from flatbook.domain.instruments import Kind
 from flatbook.domain.intents import OrderIntent, TimeInForce
 from flatbook.domain.reference import Instrument, ReferenceData
+from flatbook.domain.ticks import is_on_grid
 from flatbook.engine.effects import Order
 from flatbook.sim.clocks import Clocks
 from flatbook.sim.perpetual import PerpetualMarket
-from flatbook.sim.ticks import is_on_grid
 
 
 @dataclass(frozen=True, slots=True)

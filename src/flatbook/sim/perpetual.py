@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from flatbook.domain.errors import ConfigurationError
 from flatbook.domain.reference import Instrument
+from flatbook.domain.ticks import ceil_tick, floor_tick
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.market.analytics.funding import DERIBIT
-from flatbook.sim.ticks import ceil_tick, floor_tick
 
 BASIS_POINT = 1e-4
 

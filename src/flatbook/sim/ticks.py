@@ -1,40 +1,19 @@
-"""The price grid: ticks that a contract may be quoted at."""
-
-import math
+"""The price grid, an array of prices at a time; see `domain.ticks`."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.domain.reference import TickSteps
-
-_FUZZ = 1e-9
-"""A price this far (ticks) on the wrong side of a grid point is on it: floats miss decimal ticks by less."""
-
-
-def is_on_grid(steps: TickSteps, price_ticks: int) -> bool:
-    """Whether `price_ticks` (finest ticks) may be quoted: coarse steps above the threshold, every tick below."""
-    return price_ticks <= steps.above_ticks or price_ticks % steps.coarse_ticks == 0
-
-
-def floor_tick(steps: TickSteps, exact_ticks: float) -> int:
-    """The highest price on the grid that is not above `exact_ticks`."""
-    ticks = math.floor(exact_ticks + _FUZZ)
-    return ticks - ticks % steps.coarse_ticks if ticks > steps.above_ticks else ticks
-
-
-def ceil_tick(steps: TickSteps, exact_ticks: float) -> int:
-    """The lowest price on the grid that is not below `exact_ticks`."""
-    ticks = math.ceil(exact_ticks - _FUZZ)
-    return ticks + -ticks % steps.coarse_ticks if ticks > steps.above_ticks else ticks
+from flatbook.domain.ticks import FUZZ
 
 
 def floor_ticks(steps: TickSteps, exact_ticks: NDArray[np.float64]) -> NDArray[np.int64]:
     """`floor_tick` of an array."""
-    ticks = np.floor(exact_ticks + _FUZZ).astype(np.int64)
+    ticks = np.floor(exact_ticks + FUZZ).astype(np.int64)
     return ticks - np.where(ticks > steps.above_ticks, ticks % steps.coarse_ticks, 0)
 
 
 def ceil_ticks(steps: TickSteps, exact_ticks: NDArray[np.float64]) -> NDArray[np.int64]:
     """`ceil_tick` of an array."""
-    ticks = np.ceil(exact_ticks - _FUZZ).astype(np.int64)
+    ticks = np.ceil(exact_ticks - FUZZ).astype(np.int64)
     return ticks + np.where(ticks > steps.above_ticks, -ticks % steps.coarse_ticks, 0)

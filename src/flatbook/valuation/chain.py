@@ -10,7 +10,7 @@ from flatbook.market.market import Market
 from flatbook.market.settling import Settling
 from flatbook.market.snapshot import MarketSnapshot
 from flatbook.market.universe import Ladders
-from flatbook.valuation.settling import settle_greeks
+from flatbook.valuation.settling import expected_delivery_usd, settle_greeks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,6 +25,8 @@ class ChainValues:
     Shapes      all (rows,), greeks (11, rows), slot (rows,), factor_map (slots, PRIMITIVES * FACTORS)
     Units       forward, Greeks in USD per contract of one coin (see kernels.black); fair in coin; vol decimal;
                 factor_map as in kernels.factors; `perp_usd` the perpetual's mark
+    delivery_usd    (slots,) what a dated future is worth: its forward, in the settlement window the price it is
+                    expected to be delivered at, of which `fixed_share` (slots,) no longer moves
     settling        expiries in their last hour, each with its rows: their price and Greeks are `valuation.settling`'s
     Invariant   everything is as of `ts_ns` and `index_usd`; a row without a slice is NaN, an expired one intrinsic
     """
@@ -51,6 +53,13 @@ class ChainValues:
     def _allocate_slots(self, slots: int) -> None:
         self._slots: Floats = np.empty((len(SLOT_ROWS), slots))
         self.factor_map: Floats = np.empty((slots, PRIMITIVES * FACTORS))
+        self.delivery_usd: Floats = np.full(slots, np.nan)
+        self.fixed_share: Floats = np.zeros(slots)
+
+    @property
+    def slot_years(self) -> Floats:
+        """(slots,) years to each expiry, 0 once past."""
+        return np.asarray(np.maximum(self._slots[1], 0.0))
 
     def revalue(self, market: Market, now_ns: int) -> None:
         """Recomputes every column from the market as it is."""
@@ -83,6 +92,7 @@ class ChainValues:
 
     def _settle(self, market: Market, ladders: Ladders) -> None:
         """Values what is in its settlement window as the average it pays on."""
+        self.delivery_usd[:], self.fixed_share[:] = self._slots[0], 0.0
         near = market.settling(self._slots[1], self.ts_ns)
         self.settling = tuple((one, ladders.rows(one.slot)) for one in near)
         for one, rows in self.settling:
@@ -90,6 +100,8 @@ class ChainValues:
             self.greeks[:, rows] = settle_greeks(
                 one, self.index_usd, self.forward_usd[rows], strike, self.vol[rows], sign
             )
+            expected = expected_delivery_usd(one, float(self._slots[0, one.slot]))
+            self.delivery_usd[one.slot], self.fixed_share[one.slot] = expected
 
     def _take_slots(self, market: Market, now_ns: int) -> None:
         years = market.years(now_ns)
@@ -160,6 +172,8 @@ class ChainValues:
             self.fair_coin,
             self._slots,
             self.factor_map,
+            self.delivery_usd,
+            self.fixed_share,
         )
 
 

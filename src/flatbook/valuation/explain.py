@@ -89,6 +89,9 @@ class PnlBook:
         self.parts[_STEP_AT] += self._step
         self.gross_usd += float(np.abs(self._step).sum())
         self._linear_moved(before.index_usd, after.index_usd, inventory, perp_before_usd, perp_after_usd)
+        if (slots := inventory.future_slots).size:
+            ratio = before.index_usd / before.delivery_usd[slots] - after.index_usd / after.delivery_usd[slots]
+            self.parts[_AT["basis"]] += float(inventory.future_usd[slots] @ ratio)
         equity_usd = inventory.equity_coin(after, perp_after_usd) * after.index_usd
         if otc is not None:
             self.parts += otc.parts_usd

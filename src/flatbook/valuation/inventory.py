@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.chain import FACTORS, PREMIUM, SPOT
+from flatbook.kernels.chain import BASIS, FACTORS, PREMIUM, SPOT
 from flatbook.kernels.factors import TOTALS, expose_book
+from flatbook.market.universe import MAX_SLOTS
 from flatbook.valuation.chain import ChainValues
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
 
 
 class Inventory:
@@ -22,7 +24,8 @@ class Inventory:
     size_coin       (capacity,) contracts held, signed
     fresh_coin      (capacity,) of those, what was traded within the markout horizon
     perp_usd        USD notional of the inverse perpetual, signed; it is worth -perp_usd / price in coin
-    carried_coin    coin beyond the deposits, less what open perpetuals were entered at
+    future_usd      (MAX_SLOTS,) the same of the dated future of each expiry
+    carried_coin    coin beyond the deposits, less what open perpetuals and futures were entered at
     Invariant       sizes and coin equal the ledger's whenever the engine is between events
     """
 
@@ -30,6 +33,7 @@ class Inventory:
         self.size_coin: Floats = np.zeros(capacity)
         self.fresh_coin: Floats = np.zeros(capacity)
         self.perp_usd = 0.0
+        self.future_usd: Floats = np.zeros(MAX_SLOTS)
         self.carried_coin = 0.0
         self._fresh: deque[tuple[int, int, float]] = deque()
 
@@ -58,18 +62,27 @@ class Inventory:
         self._fresh = deque(entry for entry in self._fresh if entry[1] != row)
 
     def equity_coin(self, values: ChainValues, perp_price_usd: float) -> float:
-        """What the book is worth in coin: coin carried, options at fair value, the perpetual at its price."""
+        """What the book is worth in coin: coin carried, options at fair value, perpetual and futures at their price."""
         held = self.size_coin[: values.rows]
         at = np.flatnonzero(held)
         options = float(held[at] @ values.fair_coin[at])
-        return self.carried_coin + options - self.perp_usd / perp_price_usd
+        linear = self.perp_usd / perp_price_usd
+        if (slots := self.future_slots).size:
+            linear += float(np.sum(self.future_usd[slots] / values.delivery_usd[slots]))
+        return self.carried_coin + options - linear
+
+    @property
+    def future_slots(self) -> Ints:
+        """The expiries whose dated future is held."""
+        return np.flatnonzero(self.future_usd)
 
     def measure(self, values: ChainValues) -> "BookMeasures":
         """Exposures and Greeks of the book, coin and perpetual included.
 
         Options load net of their value in coin, which is part of what the book is worth in coin; so their value and
         the coin carried make up the rest. The carried coin's USD delta holds the perpetual's: what was paid in coin at
-        entry is owed in coin, while the notional itself is dollars. Its premium is a risk of the notional alone.
+        entry is owed in coin, while the notional itself is dollars. Its premium is a risk of the notional alone, as is
+        a dated future's carry; what is fixed of a delivery price no longer makes up for the coin's move.
         """
         exposure, totals = np.empty(FACTORS), np.empty(len(TOTALS))
         expose_book(
@@ -86,6 +99,11 @@ class Inventory:
         options_coin, gamma, vega, theta = totals.tolist()
         exposure[SPOT] += (self.carried_coin + options_coin) * values.index_usd
         exposure[PREMIUM] += self.perp_usd * values.index_usd / values.perp_usd
+        if (slots := self.future_slots).size:
+            worth_usd = self.future_usd[slots] * values.index_usd / values.delivery_usd[slots]
+            moving = 1.0 - values.fixed_share[slots]
+            exposure[SPOT] -= float(worth_usd @ (1.0 - moving))
+            exposure[BASIS] += float(worth_usd @ (moving * values.slot_years[slots]))
         return BookMeasures(exposure, gamma, vega, theta)
 
 

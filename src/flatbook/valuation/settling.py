@@ -40,6 +40,14 @@ def _open(settling: Settling, forward_usd: Floats, strike_usd: Floats) -> _Open:
     return _Open(share, shifted, fixed + share * forward_usd)
 
 
+def expected_delivery_usd(settling: Settling, forward_usd: float) -> tuple[float, float]:
+    """E, and the share of it that is fixed: what is averaged already, of the whole."""
+    passed = settling.window.passed_share
+    fixed_usd = passed * settling.window.average_usd if passed > 0.0 else 0.0
+    delivery_usd = fixed_usd + (1.0 - passed) * forward_usd
+    return delivery_usd, fixed_usd / delivery_usd
+
+
 def _open_greeks(settling: Settling, forward_usd: Floats, strike_usd: Floats, vol: Floats, sign: Floats) -> Floats:
     """Black's Greeks, (11, n), of the average of the rest; of a strike below 0 a call is the forward, a put nothing."""
     years = np.full_like(forward_usd, settling.window.variance_years)

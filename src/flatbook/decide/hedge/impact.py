@@ -50,6 +50,17 @@ class SquareRootLaw:
         """
         return 0.75 * self.paid_rate(size_usd, worked) / abs(size_usd)
 
+    def worth_usd(self, saved_rate: float, curvature: float) -> float:
+        """The size at which a charge that falls by `saved_rate` - `curvature` Q per USD pays for no more impact.
+
+        That is where saved - κQ = 3/2 I(Q), a parabola in sqrt(Q); 0 where nothing is saved.
+        """
+        if saved_rate <= 0.0:
+            return 0.0
+        steep = 1.5 * self.peak_rate(1.0)
+        root = 2.0 * saved_rate / (steep + math.sqrt(steep * steep + 4.0 * curvature * saved_rate))
+        return root * root
+
 
 @dataclass(frozen=True, slots=True)
 class ImpactBelief:

@@ -112,3 +112,20 @@ def to_band_edge(gap: Values, half_width: Values) -> Floats:
 def to_band_centre(gap: Values, half_width: Values) -> Floats:
     """The trade that closes a gap of delta once it is outside its band: a plain threshold."""
     return np.asarray(np.where(np.abs(gap) > half_width, -np.asarray(gap), 0.0))
+
+
+class ClipTerms(NamedTuple):
+    """Sizes that may be sent: at least `least_usd`, at most `most_usd` at a time, in lots of `lot_usd`."""
+
+    least_usd: float
+    most_usd: float
+    lot_usd: float
+
+
+def band_clip_usd(delta_usd: float, band_usd: float, terms: ClipTerms) -> float:
+    """What of the way to the band's edge is sent now: whole lots, never past it; 0 for nothing."""
+    wanted = float(to_band_edge(delta_usd, band_usd))
+    if abs(wanted) < terms.least_usd:
+        return 0.0
+    clipped = math.copysign(min(abs(wanted), terms.most_usd), wanted)
+    return math.trunc(clipped / terms.lot_usd) * terms.lot_usd

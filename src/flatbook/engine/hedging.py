@@ -1,0 +1,212 @@
+"""The hedging stage: what the book is hedged with now, as far as it pays, and no faster than the market can bear.
+
+The no-trade zone is looked at with what was listed up to some seconds ago; what is traded is decided with prices,
+loadings and costs as they are.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.decide.hedge.best import HedgePlan, best_hedge
+from flatbook.decide.hedge.gamma_aware import GapMotion, gamma_aware
+from flatbook.decide.hedge.listed import MARKETABLE, HedgeScene, Listed, listed_hedges
+from flatbook.decide.hedge.rules import ClipTerms, band_clip_usd
+from flatbook.decide.hedge.stability import Pace, guarded_pace, loop_gain
+from flatbook.decide.hedge.stability import Stage as Stability
+from flatbook.domain.intents import OrderIntent, Purpose, TimeInForce
+from flatbook.domain.units import NS_PER_SECOND
+from flatbook.engine.hedge_desk import Decision
+from flatbook.engine.state import State
+from flatbook.kernels.chain import SPOT, SQUARED
+from flatbook.report.facts import LogEntry
+from flatbook.risk.gate import OrderRisk
+from flatbook.risk.loss_stop import Stage
+from flatbook.valuation.chain import VEGA
+from flatbook.valuation.inventory import PERPETUAL
+from flatbook.valuation.risk_price import RiskPrice
+
+Floats = NDArray[np.float64]
+
+_LISTED_FOR_NS = 10 * NS_PER_SECOND
+"""The no-trade zone is looked at with what was listed no longer ago than this."""
+
+
+class Wanted(NamedTuple):
+    """An order wanted, as the gate checks it, and why it was decided so."""
+
+    intent: OrderIntent
+    risk: OrderRisk
+    decision: Decision
+
+
+def wanted_hedges(state: State) -> tuple[Wanted, ...]:
+    """The hedges wanted now, none while one works or the timer runs; all of the delta when the loss stop says flat."""
+    policy, desk = state.setup.policy.hedging, state.desk
+    flatten = state.risk.stage is Stage.FLAT
+    wait_s = policy.every_s if flatten else desk.wait_s
+    if state.orders.working or state.now_ns - desk.sent_ns < wait_s * 1e9:
+        return ()
+    if flatten:
+        return _in_perpetual(state, _flattening_usd(state), Purpose.FLATTEN, "loss stop: flat")
+    match policy.rule:
+        case "none":
+            return ()
+        case "band_and_timer":
+            delta_usd = float(state.book.exposure[SPOT])
+            terms = ClipTerms(policy.least_usd, policy.max_clip_usd, state.setup.hedge.lot_size)
+            usd = band_clip_usd(delta_usd, policy.band_coin * state.values.index_usd, terms)
+            return _in_perpetual(state, usd, Purpose.HEDGE, "outside the band")
+        case "price_of_risk":
+            return _by_price_of_risk(state)
+
+
+def _by_price_of_risk(state: State) -> tuple[Wanted, ...]:
+    price = _risk_price(state)
+    exposure = state.book.exposure
+    gradient = price.gradient(exposure)
+    if not _zone(state, price, gradient).pays(gradient):
+        return ()
+    pace = _pace(state)
+    if state.now_ns - state.desk.sent_ns < pace.wait_s * 1e9:
+        return ()
+    listed = listed_hedges(scene_of(state), price, gradient, _size_usd(state, price, gradient))
+    offered = listed.hedge_set
+    warm = np.array([state.desk.rest.get(name, 0.0) for name in offered.name])
+    plan = best_hedge(exposure, price, offered, warm, fraction=pace.fraction)
+    state.desk.rest = dict(zip(offered.name, (plan.warm - plan.size).tolist(), strict=True))
+    reason = str(plan.reason) if pace.stage is Stability.NORMAL else f"{plan.reason}; slowed by its own impact"
+    return tuple(_wanted(state, listed, plan, at, reason, pace) for at in np.flatnonzero(plan.lots).tolist())
+
+
+def _risk_price(state: State) -> RiskPrice:
+    """R, in which delta that gamma moves by itself counts for less where the policy says so."""
+    policy, price = state.setup.policy, state.risk_price
+    cost = policy.hedging.fee_rate + policy.hedging.half_spread_rate
+    variance = 365.0 * state.desk.daily_vol**2
+    if not (policy.hedging.moving_delta and cost > 0.0 and variance > 0.0):
+        return price
+    motion = GapMotion(2.0 * float(state.book.exposure[SQUARED]), variance)
+    return gamma_aware(price, PERPETUAL, cost, policy.risk_price.risk_aversion_per_usd, motion)
+
+
+def scene_of(state: State) -> HedgeScene:
+    """What hedging looks at."""
+    setup = state.setup
+    policy = setup.policy.hedging
+    return HedgeScene(policy, state.market, state.values, state.inventory, setup.hedge, state.desk.law(policy))
+
+
+def _zone(state: State, price: RiskPrice, gradient: Floats) -> Listed:
+    """What was listed lately, at the funding that is expected now.
+
+    For what size does not matter: impact only costs beyond the first unit.
+    """
+    desk, policy = state.desk, state.setup.policy.hedging
+    funding = state.market.perpetual.expected_funding(policy.holding_hours, state.now_ns)
+    if desk.listed is None or funding != desk.listed_funding or state.now_ns - desk.listed_ns >= _LISTED_FOR_NS:
+        desk.listed = listed_hedges(scene_of(state), price, gradient, policy.max_clip_usd)
+        desk.listed_ns, desk.listed_funding = state.now_ns, funding
+    return desk.listed
+
+
+def _size_usd(state: State, price: RiskPrice, gradient: Floats) -> float:
+    """About how much the perpetual alone would trade: what impact is linearised at."""
+    policy, lot_usd = state.setup.policy.hedging, state.setup.hedge.lot_size
+    saved = abs(float(gradient @ PERPETUAL)) - policy.fee_rate - policy.half_spread_rate
+    worth = state.desk.law(policy).worth_usd(saved, float(PERPETUAL @ price.curvature @ PERPETUAL))
+    return float(np.clip(worth, max(policy.least_usd, lot_usd), policy.max_clip_usd))
+
+
+def _pace(state: State) -> Pace:
+    """How fast to hedge at the loop gain of the moment; a change is worth a line in the log."""
+    desk, policy = state.desk, state.setup.policy
+    gain = loop_gain(2.0 * float(state.book.exposure[SQUARED]), desk.kyle.per_usd)
+    pace = guarded_pace(policy.stability, gain, policy.hedging.every_s, desk.stage)
+    if pace.stage is not desk.stage:
+        text = pace.reason or "hedging is itself again"
+        state.recorder.log.append(LogEntry(ts_ns=state.now_ns, kind="hedging", text=text))
+    desk.stage, desk.wait_s = pace.stage, pace.wait_s
+    desk.slowed += pace.stage is not Stability.NORMAL
+    desk.greatest_gain = max(desk.greatest_gain, gain, key=abs)
+    return pace
+
+
+def _flattening_usd(state: State) -> float:
+    policy, lot_usd = state.setup.policy.hedging, state.setup.hedge.lot_size
+    lots = round(-state.risk.delta_coin * state.values.index_usd / lot_usd)
+    return float(np.clip(lots * lot_usd, -policy.max_clip_usd, policy.max_clip_usd))
+
+
+def _in_perpetual(state: State, usd: float, purpose: Purpose, reason: str) -> tuple[Wanted, ...]:
+    """An order in the perpetual alone, for rules that know of nothing else."""
+    if usd == 0.0:
+        return ()
+    setup, desk = state.setup, state.desk
+    policy, side = setup.policy.hedging, 1 if usd > 0 else -1
+    through = state.perp_price_usd * (1 + side * MARKETABLE)
+    intent = OrderIntent(
+        instrument=setup.hedge.name,
+        side=side,
+        limit_ticks=round(through / setup.hedge.tick_size),
+        size_lots=round(abs(usd) / setup.hedge.lot_size),
+        time_in_force=TimeInForce.IOC,
+        purpose=purpose,
+        reason=reason,
+    )
+    limit_usd = intent.limit_ticks * setup.hedge.tick_size
+    order = OrderRisk(
+        usd, state.inventory.perp_usd, abs(limit_usd / state.perp_price_usd - 1), usd / state.perp_price_usd
+    )
+    rate = policy.half_spread_rate + desk.law(policy).peak_rate(usd)
+    gain = loop_gain(2.0 * float(state.book.exposure[SQUARED]), desk.kyle.per_usd)
+    decision = Decision(
+        state.now_ns, state.book, state.values.index_usd, rate * setup.hedge.lot_size, policy.half_spread_rate, gain
+    )
+    return (Wanted(intent, order, decision),)
+
+
+def _wanted(state: State, listed: Listed, plan: HedgePlan, at: int, reason: str, pace: Pace) -> Wanted:
+    """The order of one row of a plan."""
+    instrument, row = listed.instruments[at], int(listed.row[at])
+    side, lots, size = (1 if plan.lots[at] > 0 else -1), abs(int(plan.lots[at])), float(plan.size[at])
+    intent = OrderIntent(
+        instrument=instrument.name,
+        side=side,
+        limit_ticks=listed.limit_ticks(at, side),
+        size_lots=lots,
+        time_in_force=TimeInForce.IOC,
+        purpose=Purpose.HEDGE,
+        reason=reason,
+    )
+    offered, mark = listed.hedge_set, float(listed.mark[at])
+    off = abs(intent.limit_ticks * instrument.tick_size - mark)
+    added = size * offered.loading[at]
+    delta_coin = float(added[SPOT]) / state.values.index_usd
+    half_rate = float(offered.half_spread_usd[at])
+    if row < 0:
+        law = state.desk.law(state.setup.policy.hedging)
+        risk = OrderRisk(size, 0.0, off / mark, delta_coin)
+        expected = (half_rate + law.peak_rate(size)) * instrument.lot_size
+    else:
+        beside = offered.carry_buy_usd[at] if side > 0 else offered.carry_sell_usd[at]
+        risk = option_order_risk(state, row, size, off, added)
+        expected, half_rate = (half_rate + float(beside)) * instrument.lot_size, float("nan")
+    book = state.book
+    return Wanted(intent, risk, Decision(state.now_ns, book, state.values.index_usd, expected, half_rate, pace.gain))
+
+
+def option_order_risk(state: State, row: int, size: float, off: float, added: Floats) -> OrderRisk:
+    """What filling `size` contracts of an option would add, `added` (FACTORS,) to its exposures."""
+    values = state.values
+    vega_coin = float(values.greeks[VEGA, row] / values.forward_usd[row])
+    return OrderRisk(
+        size=size,
+        held=float(state.inventory.size_coin[row]),
+        off=off,
+        delta_coin=float(added[SPOT]) / values.index_usd,
+        gamma_1pct_usd=2.0 * float(added[SQUARED]) / 100,
+        vega_usd=size * vega_coin * values.index_usd / 100,
+        vega_coin=vega_coin,
+    )

@@ -1,0 +1,60 @@
+"""The best prices that others show, as they matter to one who would take them, each with its time.
+
+An option's are kept as vols, which hold while the index moves; a dated future's as the spread about its mid, for its
+price is its expiry's forward.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.domain.events import QuoteRow, TopOfBook
+from flatbook.domain.reference import Instrument
+from flatbook.market.universe import MAX_SLOTS
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class Touches:
+    """Touches by row of the universe, and dated futures by slot.
+
+    bid_vol, ask_vol        (capacity,) decimal; both NaN unless both sides were shown
+    seen_ns                 (capacity,) when a row was last shown, with sides or without
+    future                  the dated future of each slot that showed one
+    future_half_spread      (MAX_SLOTS,) of its mid; NaN where it showed less than two sides
+    future_ns               (MAX_SLOTS,) when
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.bid_vol: Floats = np.full(capacity, np.nan)
+        self.ask_vol: Floats = np.full(capacity, np.nan)
+        self.seen_ns: Ints = np.zeros(capacity, np.int64)
+        self.future: dict[int, Instrument] = {}
+        self.future_half_spread: Floats = np.full(MAX_SLOTS, np.nan)
+        self.future_ns: Ints = np.zeros(MAX_SLOTS, np.int64)
+
+    def see_options(self, shown: Sequence[tuple[int, QuoteRow]], capacity: int, now_ns: int) -> None:
+        """Some rows are shown so from now on."""
+        if capacity > len(self.seen_ns):
+            self._grow(capacity)
+        at = np.array([row for row, _ in shown], np.int64)
+        bid = np.array([quote.bid_iv for _, quote in shown])
+        ask = np.array([quote.ask_iv for _, quote in shown])
+        has_both = (bid > 0.0) & (ask >= bid)
+        self.bid_vol[at] = np.where(has_both, bid, np.nan)
+        self.ask_vol[at] = np.where(has_both, ask, np.nan)
+        self.seen_ns[at] = now_ns
+
+    def see_future(self, slot: int, instrument: Instrument, event: TopOfBook) -> None:
+        """The dated future of a slot is shown so from now on."""
+        self.future[slot] = instrument
+        self.future_half_spread[slot] = 0.5 * (event.ask - event.bid) / event.mid
+        self.future_ns[slot] = event.local_ts_ns
+
+    def _grow(self, capacity: int) -> None:
+        more = capacity - len(self.seen_ns)
+        self.bid_vol = np.concatenate([self.bid_vol, np.full(more, np.nan)])
+        self.ask_vol = np.concatenate([self.ask_vol, np.full(more, np.nan)])
+        self.seen_ns = np.concatenate([self.seen_ns, np.zeros(more, np.int64)])
