@@ -14,7 +14,7 @@ from flatbook.app.run import Run, carry_out, new_run, resumed_run
 from flatbook.domain.errors import ReplayDivergedError
 from flatbook.domain.events import AnyEvent, Fill, OrderAccepted
 from flatbook.domain.reference import Instrument
-from flatbook.engine import deciding
+from flatbook.engine import hedging
 from flatbook.engine.effects import Effects
 from flatbook.engine.loop import Engine
 from flatbook.engine.venue import Venue
@@ -125,7 +125,7 @@ def test_a_program_that_decides_otherwise_is_found_out(
     unbroken: Ended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = Path(shutil.copytree(unbroken.path, tmp_path / "run"))
-    monkeypatch.setattr(deciding, "_MARKETABLE", 0.003)
+    monkeypatch.setattr(hedging, "MARKETABLE", 0.003)
     with pytest.raises(ReplayDivergedError, match=r"after event \d+ at .* the replay's output differs"):
         carry_out(resumed_run(path))
 

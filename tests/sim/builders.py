@@ -84,11 +84,12 @@ def order(
     order_id: str, side: int, limit_usd: float, size_lots: int, *, name: str = PERPETUAL,
     time_in_force: TimeInForce = TimeInForce.IOC,
 ) -> Order:  # fmt: skip
-    """An order on a contract with ticks of half a dollar."""
+    """An order on an option, or on a contract with ticks of half a dollar."""
+    tick = 0.0001 if name.endswith(("-C", "-P")) else 0.5
     intent = OrderIntent(
         instrument=name,
         side=side,
-        limit_ticks=round(limit_usd * 2),
+        limit_ticks=round(limit_usd / tick),
         size_lots=size_lots,
         time_in_force=time_in_force,
         purpose=Purpose.HEDGE,

@@ -177,7 +177,8 @@ def test_at_eight_the_old_expiry_ends_and_a_new_one_is_listed() -> None:
     eight = EIGHT - NS_PER_DAY
     heard = run(market(0.5, start_ns=eight - NS_PER_HOUR // 4))
     moment = [event for event in heard if event.exch_ts_ns == eight]
-    assert [type(event) for event in moment] == [IndexTick, FundingRate, DailySettlement, Delivery, ChainQuotes]
+    kinds = [type(event) for event in moment]
+    assert list(dict.fromkeys(kinds)) == [IndexTick, TopOfBook, FundingRate, DailySettlement, Delivery, ChainQuotes]
     chains = [event for event in only(heard, ChainQuotes) if len(event.rows) > 200]
     before = {parse_name(row.instrument).expiry_ns for row in chains[0].rows}
     after = {parse_name(row.instrument).expiry_ns for row in chains[-1].rows}
@@ -197,7 +198,7 @@ def test_funding_is_the_rule_on_the_premium_of_the_hours_before() -> None:
 
 def test_the_perpetuals_top_follows_its_premium_and_comes_no_oftener_than_asked() -> None:
     heard = run(market(0.2, parameters=SLOW))
-    tops = only(heard, TopOfBook)
+    tops = [top for top in only(heard, TopOfBook) if top.instrument == PERPETUAL]
     moments = np.array([event.exch_ts_ns for event in tops])
     assert np.diff(moments).min() >= SLOW.top_every_s * NS_PER_SECOND
     assert len(tops) > 100
@@ -205,11 +206,25 @@ def test_the_perpetuals_top_follows_its_premium_and_comes_no_oftener_than_asked(
     premium = world(0.2).minute_at(moments // NS_PER_MINUTE * NS_PER_MINUTE).premium
     for event, expected in zip(tops, premium, strict=True):
         mid = ticks[event.exch_ts_ns] * (1 + expected)
-        assert event.instrument == PERPETUAL
         assert event.bid < mid < event.ask
         assert event.mark_price == pytest.approx(mid, abs=0.01)
         assert event.ask - event.bid < 2.1e-4 * mid
     assert all((a.bid, a.ask) != (b.bid, b.ask) for a, b in pairwise(tops)), "sent only where it changed"
+
+
+def test_a_future_a_months_last_expiry_is_shown_at_its_forward_every_minute() -> None:
+    heard = run(market(0.2, parameters=SLOW))
+    ticks = {tick.exch_ts_ns: tick.price_usd for tick in only(heard, IndexTick)}
+    tops = [top for top in only(heard, TopOfBook) if top.instrument != PERPETUAL]
+    by_name = Counter(top.instrument for top in tops)
+    assert set(by_name) == {"BTC-25APR25", "BTC-30MAY25", "BTC-27JUN25", "BTC-26SEP25", "BTC-26DEC25"}
+    assert set(by_name.values()) == {12}, "every minute but the first, when nothing is listed yet"
+    for top in tops:
+        years = ((parse_name(top.instrument).expiry_ns or 0) - top.exch_ts_ns) / (365 * NS_PER_DAY)
+        carry = world(0.2).minute_at(np.array([top.exch_ts_ns])).carry[0]
+        forward = ticks[top.exch_ts_ns] * np.exp(carry * years)
+        assert top.bid < forward < top.ask < top.bid * (1 + 2e-4)
+        assert top.mark_price == pytest.approx(forward, abs=0.01)
 
 
 def test_the_same_seed_and_answers_give_the_same_events() -> None:

@@ -8,11 +8,13 @@ from flatbook.domain.events import Fill, OrderAccepted, OrderCancelled, OrderEve
 from flatbook.domain.intents import TimeInForce
 from flatbook.engine.effects import Order
 from flatbook.sim.clocks import Clocks
+from flatbook.sim.option_market import OptionMarket, OptionTerms
 from flatbook.sim.orders import Cashier, OrderDesk
 from flatbook.sim.perpetual import PerpetualMarket, PerpetualTerms
 
 from .builders import CALL, PERPETUAL, REFERENCE, order
 
+FUTURE = "BTC-27JUN25"
 NOW = Clocks(1_000, 6_000)
 INDEX = 80_000.0
 
@@ -59,8 +61,10 @@ def test_immediate_or_cancel_that_finds_nothing_is_rejected(desk: OrderDesk) -> 
     ("sent", "reason"),
     [
         (order("h0", 1, 80_100.0, 10, name="BTC-NOTHING"), "'BTC-NOTHING' is not a Deribit name"),
-        (order("h0", 1, 80_100.0, 10, name=CALL), "takes no orders here"),
-        (order("h0", 1, 80_100.0, 10, name="BTC-27JUN25"), "takes no orders here"),
+        (order("h0", 1, 80_100.0, 10, name="BTC_USDC"), "takes no orders here"),
+        (order("h0", 1, 80_100.0, 10, name=FUTURE), "no price of BTC-27JUN25 yet"),
+        (order("h0", 1, 0.05, 10, name=CALL, time_in_force=TimeInForce.GTC), "orders that end at once"),
+        (order("h0", 1, 0.05, 10, name=CALL), "nothing to take at 0.05: nobody shows a price"),
         (order("h0", 1, 80_100.0, 0), "size of 0 lots"),
         (order("h0", 1, 80_100.0, -5), "size of -5 lots"),
         (order("h0", 0, 80_100.0, 10), "side 0"),
@@ -118,3 +122,44 @@ def test_trade_ids_are_unique(desk: OrderDesk) -> None:
     ids = [answer.trade_id for answer in answers if isinstance(answer, Fill)]
     assert ids == ["test-1", "test-2", "test-3", "test-4", "test-5"]
     assert desk.traded == {PERPETUAL}
+
+
+def test_a_future_trades_around_its_own_price_and_is_no_perpetual() -> None:
+    market = PerpetualMarket(PerpetualTerms())
+    market.premium_of[FUTURE] = 0.02
+    desk = OrderDesk(REFERENCE, market, Cashier("test"))
+    _, fill = arrive(desk, order("h0", 1, 82_000.0, 1_000, name=FUTURE))
+    assert isinstance(fill, Fill)
+    tick = REFERENCE.instrument(FUTURE).tick_size
+    assert 0 < fill.price_ticks * tick / (1.02 * INDEX) - 1 < 2e-4
+    assert desk.traded == set(), "funding and daily settlement are of perpetuals"
+
+
+@pytest.mark.parametrize(("side", "touch", "limit"), [(1, 520, 0.052), (-1, 480, 0.048)])
+def test_an_option_is_taken_at_the_touch_as_deep_as_it_is(side: int, touch: int, limit: float) -> None:
+    """Of ten coins at the best price, eight are taken, then the two that are left and none, then more with time."""
+    shown = {1: 520, -1: 480}
+    options = OptionMarket(OptionTerms(depth_coin=10.0, refill_s=60.0), lambda option, taker, now_ns: shown[taker])
+    desk = OrderDesk(REFERENCE, PerpetualMarket(PerpetualTerms()), Cashier("test"), options)
+
+    def taken(order_id: str, seconds: float, price: float = limit) -> list[OrderEvent]:
+        clocks = Clocks(round(seconds * 1e9), round(seconds * 1e9))
+        sent = order(order_id, side, price, 80, name=CALL)
+        return list(desk.arrive(sent, clocks, lambda underlying: INDEX))
+
+    (missed,) = taken("h0", 0.0, limit - side * 0.0005)
+    assert isinstance(missed, OrderRejected)
+    _, first = taken("h1", 0.0)
+    _, second, cut = taken("h2", 0.0)
+    (dry,) = taken("h3", 0.0)
+    _, later, _ = taken("h4", 60.0)
+    assert isinstance(first, Fill)
+    assert isinstance(second, Fill)
+    assert isinstance(later, Fill)
+    assert isinstance(cut, OrderCancelled)
+    assert isinstance(dry, OrderRejected)
+    assert [first.size_lots, second.size_lots, later.size_lots] == [80, 20, 63]
+    assert {fill.price_ticks for fill in (first, second, later)} == {touch}
+    fee_coin = min(Decimal("0.0003"), Decimal("0.125") * Decimal(touch) / 10_000) * 8
+    assert first.fee_units == fee_coin * 10**8
+    assert not first.is_maker

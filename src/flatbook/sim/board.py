@@ -52,3 +52,12 @@ def show_chain(stage: Stage, rows: Ints, now_ns: int) -> Shown:
     market = show(stage.makers, believed, contracts.sign, stage.steps)
     names = [stage.chain.instruments[row].name for row in rows.tolist()]
     return Shown(names, contracts, believed, market, float(stage.steps.finest))
+
+
+def touch_ticks(stage: Stage, name: str, side: int, now_ns: int) -> int:
+    """The other makers' best price that a taker of a side meets in one option now, in finest ticks; 0 for none."""
+    row = stage.chain.row_of.get(name)
+    if row is None or int(stage.chain.contracts(np.array([row])).expiry_ns[0]) <= now_ns:
+        return 0
+    market = show_chain(stage, np.array([row]), now_ns).market
+    return int((market.ask_ticks if side > 0 else market.bid_ticks)[0])

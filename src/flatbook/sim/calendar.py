@@ -43,6 +43,12 @@ def _fridays_ns(first_ns: int, days: int) -> list[int]:
     return [int((start + timedelta(days=day)).timestamp()) * NS_PER_SECOND for day in range(0, days, 7)]
 
 
+def is_last_of_month(expiry_ns: int) -> bool:
+    """Whether a Friday's expiry is its month's last: those have a dated future as well."""
+    friday = datetime.fromtimestamp(expiry_ns // NS_PER_SECOND, tz=UTC).weekday() == _FRIDAY
+    return friday and _month(expiry_ns) != _month(expiry_ns + 7 * NS_PER_DAY)
+
+
 def _month(ts_ns: int) -> int:
     return datetime.fromtimestamp(ts_ns // NS_PER_SECOND, tz=UTC).month
 

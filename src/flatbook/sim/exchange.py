@@ -14,18 +14,22 @@ from flatbook.domain.events import (
     FundingRate,
     IndexTick,
     MarketEvent,
+    QuoteRow,
     TopOfBook,
     TradePrint,
 )
 from flatbook.domain.instruments import Kind, parse_name
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.ticks import ceil_tick, floor_tick
-from flatbook.domain.units import format_utc
+from flatbook.domain.units import NS_PER_SECOND, format_utc
 from flatbook.engine.effects import Effects
 from flatbook.sim.calendar import SettlementClock
 from flatbook.sim.clocks import Clocks
 from flatbook.sim.fills import FillModel, FillTally, through_ticks
 from flatbook.sim.gateway import Gateway, Taker, VenueTerms
+
+TOUCH_KEPT_NS = 60 * NS_PER_SECOND
+"""A recorded price of an option can be taken for so long, at most; the index moves on, and it does not."""
 
 
 class RecordedVenue:
@@ -47,6 +51,9 @@ class RecordedVenue:
         self._clock = SettlementClock()
         self._seen: set[str] = set()
         self._perpetuals: set[str] = set()
+        self._futures: set[str] = set()
+        self._shown: dict[str, tuple[QuoteRow, int]] = {}
+        self._gateway.options.touch = self._option_touch
 
     def list_instrument(self, row: int, instrument: Instrument) -> None:
         """As in `engine.venue.Venue`."""
@@ -95,6 +102,7 @@ class RecordedVenue:
             for row in event.rows:
                 if row.instrument not in self._seen:
                     self._notice(row.instrument)
+                self._shown[row.instrument] = (row, event.exch_ts_ns)
         elif isinstance(event, FundingRate):
             self._notice(event.instrument)
         elif isinstance(event, TopOfBook):
@@ -105,10 +113,18 @@ class RecordedVenue:
         self._gateway.publish(event)
 
     def _follow(self, event: TopOfBook) -> None:
-        """From here on our hedges meet the perpetual at its recorded premium; the spread stays that of the terms."""
+        """From here on hedges meet a perpetual or future at its recorded premium; the spread is that of the terms."""
         index_usd = self._gateway.index_usd.get(event.instrument.split("-")[0].split("_")[0])
-        if event.instrument in self._perpetuals and index_usd is not None and not math.isnan(event.mid):
+        if event.instrument in self._perpetuals | self._futures and index_usd is not None and not math.isnan(event.mid):
             self._gateway.perpetual.premium_of[event.instrument] = event.mid / index_usd - 1
+
+    def _option_touch(self, instrument: Instrument, side: int, now_ns: int) -> int:
+        """The price that was recorded last, if that is not long ago: what it was since, the tape does not say."""
+        row, shown_ns = self._shown.get(instrument.name, (None, 0))
+        if row is None or not 0 <= now_ns - shown_ns <= TOUCH_KEPT_NS:
+            return 0
+        price = row.ask if side > 0 else row.bid
+        return round(price / instrument.tick_size) if price > 0 else 0
 
     def _match(self, event: TradePrint) -> None:
         """Meets a print with our quote; a price between ticks, as of a liquidation, counts as the tick it reached."""
@@ -136,6 +152,8 @@ class RecordedVenue:
             self._clock.expect(contract.base, contract.expiry_ns)
         elif contract.kind is Kind.PERPETUAL:
             self._perpetuals.add(name)
+        if contract.kind is Kind.FUTURE:
+            self._futures.add(name)
 
     def _settle_until(self, moment_ns: int) -> Iterator[AnyEvent]:
         clock, gateway = self._clock, self._gateway

@@ -22,6 +22,7 @@ from flatbook.sim.clocks import Clocks
 from flatbook.sim.fills import FillModel, FillModels, FillRules, FillTally
 from flatbook.sim.latency import DelayStream, Latency
 from flatbook.sim.mailbox import NEVER_NS, Mailbox
+from flatbook.sim.option_market import OptionMarket, OptionTerms, no_touch
 from flatbook.sim.orders import Cashier, OrderDesk
 from flatbook.sim.perpetual import PerpetualMarket, PerpetualTerms
 from flatbook.sim.quotes import LiveQuotes
@@ -30,12 +31,13 @@ from flatbook.sim.streams import stream
 
 @dataclass(frozen=True, slots=True)
 class VenueTerms:
-    """How a venue treats us: its name on our fills, who fills, how long things take, what the perpetual costs."""
+    """How a venue treats us: its name on our fills, who fills, how long things take, what taking costs."""
 
     name: str = "sim"
     fills: FillRules = field(default_factory=FillRules)
     latency: Latency = field(default_factory=Latency)
     perpetual: PerpetualTerms = field(default_factory=PerpetualTerms)
+    options: OptionTerms = field(default_factory=OptionTerms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,12 @@ class Gateway:
     def __init__(self, reference: ReferenceData, terms: VenueTerms, seed: int) -> None:
         self.quotes = LiveQuotes()
         self.perpetual = PerpetualMarket(terms.perpetual)
+        self.options = OptionMarket(terms.options, no_touch)
         self.index_usd: dict[str, float] = {}
         self.tallies = dict.fromkeys(FillModel, FillTally())
         self._terms = terms
         self._cashier = Cashier(terms.name)
-        self._orders = OrderDesk(reference, self.perpetual, self._cashier)
+        self._orders = OrderDesk(reference, self.perpetual, self._cashier, self.options)
         self._models = FillModels(terms.fills)
         self._feed_delays = DelayStream(terms.latency.feed, stream(seed, "answers"))
         self._quote_delays = DelayStream(terms.latency.quote, stream(seed, "quotes"))

@@ -16,13 +16,14 @@ from flatbook.domain.events import AnyEvent, FundingRate, IndexTick, TopOfBook
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND
 from flatbook.engine.effects import Effects
-from flatbook.sim.board import show_chain
+from flatbook.sim.board import show_chain, touch_ticks
 from flatbook.sim.calendar import SettlementClock
 from flatbook.sim.clocks import Clocks
 from flatbook.sim.drawn import UNDERLYING, DrawnMarket, MarketParameters
 from flatbook.sim.fills import FillModel, FillTally
 from flatbook.sim.floor import Floor
 from flatbook.sim.flow import moment
+from flatbook.sim.futures import Futures
 from flatbook.sim.gateway import Gateway, VenueTerms
 from flatbook.sim.latency import FeedLine
 from flatbook.sim.options import value
@@ -68,6 +69,8 @@ class SimulatedVenue:
         span_ns = self._steps * self._step_ns
         line = FeedLine(terms.latency.feed, stream(seed, "feed"), start_ns, span_ns // NS_PER_SECOND + 1)
         self._line = line
+        self._gateway.options.touch = lambda option, side, now_ns: touch_ticks(self._stage, option.name, side, now_ns)
+        self._futures = Futures(UNDERLYING, reference, self._gateway.perpetual)
         self._floor = Floor(self._gateway, self._chain, line, p.takers)
         self._clock = SettlementClock()
         self._funded_ns = start_ns
@@ -129,6 +132,8 @@ class SimulatedVenue:
         gateway.tick(UNDERLYING, index_usd, now_ns)
         if now_ns >= self._show_ns:
             self._show_perpetual(clocks, index_usd)
+        if seconds % 60 == 0:
+            self._show_futures(clocks, index_usd)
         if now_ns % FUNDING_NS == 0 and step:
             self._pay_funding(clocks)
         if now_ns >= self._clock.next_ns:
@@ -158,6 +163,11 @@ class SimulatedVenue:
                 mark_price=round(self._gateway.perpetual.mid_usd(PERPETUAL, index_usd), 2),
             )
         )
+
+    def _show_futures(self, clocks: Clocks, index_usd: float) -> None:
+        carry = float(self._stage.world.minute_at(np.array([clocks.exch_ns])).carry[0])
+        for top in self._futures.show(self._chain.expiries_ns(clocks.exch_ns), carry, index_usd, clocks):
+            self._gateway.publish(top)
 
     def _pay_funding(self, clocks: Clocks) -> None:
         """Funding accrues by the minute at the rate of its premium, and is paid every eight hours."""

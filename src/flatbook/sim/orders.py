@@ -1,8 +1,8 @@
 """Our single orders at the venue: checked, then taken at once, rested, or refused with a reason.
 
-Only perpetuals can be ordered: options trade through quotes. An immediate-or-cancel order takes what its limit allows
-and loses the rest; a good-till-cancelled one rests at its limit, and fills there, as a maker, once the market's best
-price on the other side comes to it.
+An immediate-or-cancel order takes what its limit allows and loses the rest; a good-till-cancelled one rests at its
+limit, and fills there, as a maker, once the market's best price on the other side comes to it. Orders in options are
+immediate-or-cancel, for what rests in them are quotes. A dated future can be ordered while its price is known.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,8 @@ from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.ticks import is_on_grid
 from flatbook.engine.effects import Order
 from flatbook.sim.clocks import Clocks
-from flatbook.sim.perpetual import PerpetualMarket
+from flatbook.sim.option_market import OptionMarket, OptionTerms, no_touch
+from flatbook.sim.perpetual import Execution, PerpetualMarket
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +63,17 @@ class Cashier:
 
 
 class OrderDesk:
-    """Takes our orders against the perpetual's market.
+    """Takes our orders against the market in perpetuals and futures, and that in options.
 
-    Invariant   every order id is used once; what rests is on the tick grid and has lots left
+    Invariant   every order id is used once; what rests is on the tick grid and has lots left; `traded` are perpetuals
     """
 
-    def __init__(self, reference: ReferenceData, market: PerpetualMarket, cashier: Cashier) -> None:
+    def __init__(
+        self, reference: ReferenceData, market: PerpetualMarket, cashier: Cashier, options: OptionMarket | None = None
+    ) -> None:
         self._reference = reference
         self._market = market
+        self._options = options or OptionMarket(OptionTerms(), no_touch)
         self._cashier = cashier
         self._seen: set[str] = set()
         self._resting: list[_Resting] = []
@@ -106,17 +110,16 @@ class OrderDesk:
 
     def _take(self, order: Order, instrument: Instrument, index_usd: float, clocks: Clocks) -> Iterator[OrderEvent]:
         intent = order.intent
-        done = self._market.take(
-            instrument, intent.side, intent.size_lots, intent.limit_ticks, index_usd, clocks.exch_ns
-        )
+        done = self._execution(intent, instrument, index_usd, clocks.exch_ns)
         left_lots = intent.size_lots - done.size_lots
         rests = intent.time_in_force is TimeInForce.GTC
         if done.size_lots == 0 and not rests:
-            best = self._market.touch_usd(instrument.name, index_usd, intent.side)
             limit = intent.limit_ticks * instrument.tick_size
-            yield _rejected(order.order_id, f"nothing to take at {limit:g}: best is {best:.2f} before impact", clocks)
+            best = self._best(intent, instrument, index_usd, clocks.exch_ns)
+            yield _rejected(order.order_id, f"nothing to take at {limit:g}: {best}", clocks)
             return
-        self.traded.add(instrument.name)
+        if instrument.contract.kind is Kind.PERPETUAL:
+            self.traded.add(instrument.name)
         yield OrderAccepted(exch_ts_ns=clocks.exch_ns, local_ts_ns=clocks.local_ns, order_id=order.order_id)
         if done.size_lots:
             yield self._cashier.fill(
@@ -133,6 +136,18 @@ class OrderDesk:
                 reason=f"immediate-or-cancel: {left_lots} lots beyond the limit",
             )
 
+    def _execution(self, intent: OrderIntent, instrument: Instrument, index_usd: float, now_ns: int) -> Execution:
+        side, lots, limit = intent.side, intent.size_lots, intent.limit_ticks
+        if instrument.contract.kind is Kind.OPTION:
+            return self._options.take(instrument, side, lots, limit, now_ns)
+        return self._market.take(instrument, side, lots, limit, index_usd, now_ns)
+
+    def _best(self, intent: OrderIntent, instrument: Instrument, index_usd: float, now_ns: int) -> str:
+        if instrument.contract.kind is not Kind.OPTION:
+            return f"best is {self._market.touch_usd(instrument.name, index_usd, intent.side):.2f} before impact"
+        ticks = self._options.touch(instrument, intent.side, now_ns)
+        return f"best is {ticks * instrument.tick_size:g}, or all of it is taken" if ticks else "nobody shows a price"
+
     def _refusal(self, order: Order) -> tuple[str, Instrument | None]:
         """Why the venue refuses the order (empty where it does not), and the instrument where it is known."""
         try:
@@ -141,12 +156,17 @@ class OrderDesk:
             return str(error), None
         if order.order_id in self._seen:
             return f"order id {order.order_id!r} was used before", instrument
+        if instrument.contract.kind is Kind.FUTURE and instrument.name not in self._market.premium_of:
+            return f"no price of {instrument.name} yet", instrument
         return _contract_refusal(order.intent, instrument), instrument
 
 
 def _contract_refusal(intent: OrderIntent, instrument: Instrument) -> str:
-    if instrument.contract.kind is not Kind.PERPETUAL:
-        return f"{instrument.name} takes no orders here, only quotes; orders are for perpetuals"
+    kind = instrument.contract.kind
+    if kind not in (Kind.PERPETUAL, Kind.FUTURE, Kind.OPTION):
+        return f"{instrument.name} takes no orders here; they are for perpetuals, futures and options"
+    if kind is Kind.OPTION and intent.time_in_force is not TimeInForce.IOC:
+        return f"{instrument.name} takes orders that end at once; what rests in options are quotes"
     if intent.side not in (1, -1):
         return f"side {intent.side} is neither +1 nor -1"
     if intent.size_lots <= 0:

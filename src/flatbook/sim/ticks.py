@@ -4,7 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.domain.reference import TickSteps
-from flatbook.domain.ticks import FUZZ
+from flatbook.domain.ticks import FUZZ, ceil_tick, floor_tick, is_on_grid
+
+__all__ = ["ceil_tick", "ceil_ticks", "floor_tick", "floor_ticks", "is_on_grid"]
 
 
 def floor_ticks(steps: TickSteps, exact_ticks: NDArray[np.float64]) -> NDArray[np.int64]:
