@@ -227,7 +227,7 @@ def _measured(desk: _Desk, pnl: Floats, confidence: float, overlap: int) -> Risk
     sizes = desk.book.sizes
     with np.errstate(divide="ignore", invalid="ignore"):
         units = np.where(sizes != 0.0, desk.book.lots / np.abs(sizes), np.nan)
-    return measure(pnl, confidence, units, desk.rng(3), overlap=overlap)
+    return measure(pnl, confidence, units, overlap)
 
 
 def _liquidity(desk: _Desk) -> Liquidity:
@@ -250,13 +250,13 @@ def _backtest(desk: _Desk, methods: Sequence[str]) -> RollingResult | None:
     made = roll(desk.book, desk.opened.markets, recording, request.horizon_hours, desk.tenor_years, forecasters)
     levels = sorted({*CONFIDENCES, request.confidence})
     return RollingResult(
-        made, {name: [judge(one, level, desk.rng(4)) for level in levels] for name, one in made.items()}
+        made, {name: [judge(one, level, desk.rng(3)) for level in levels] for name, one in made.items()}
     )
 
 
 def _forecasters(desk: _Desk, recording: Recording) -> Mapping[str, Forecaster]:
     """Each from what was known then: Σ, too, is of the past, and what was not seen is drawn from the prior."""
-    hours, rng, prior = desk.request.horizon_hours, desk.rng(5), desk.prior
+    hours, rng, prior = desk.request.horizon_hours, desk.rng(4), desk.prior
     by_history: dict[str, Forecaster] = {
         "historical": lambda known: historical(known, prior, hours, rng),
         "filtered": lambda known: filtered(known, prior, hours, _BACKTEST_SCENARIOS, desk.request.vol_filter, rng),

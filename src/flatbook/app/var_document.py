@@ -27,7 +27,7 @@ Document = dict[str, Any]
 VAR_UNITS: Final = {
     "var_usd": "USD, a loss is positive; by Harrell and Davis' weights of ranked losses",
     "es_usd": "USD, the mean of the losses beyond",
-    "error": "one standard error, from resampling scenarios (blocks of them where they overlap)",
+    "error": "one standard error of what so many scenarios tell, wider where they overlap",
     "component": "USD, sum to the total: mean of the row's own loss in the book's losses that make VaR and ES",
     "incremental": "USD that the book has over the book without the row",
     "per_lot": "USD that one more lot of the row, on its side, adds",

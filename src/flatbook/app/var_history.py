@@ -142,7 +142,11 @@ def _chain_markets(path: Path, underlyings: Sequence[str], until_ns: int) -> tup
 def _chain_files(path: Path) -> Iterable[ChainFile]:
     """The chain files at a path; of a directory those that are any, for prices of futures may lie beside them."""
     if path.is_file():
-        yield read_chains(path)
+        try:
+            file = read_chains(path)
+        except BadInputError as error:
+            raise BadInputError(f"--history {error}; or a table with a time and a price") from None
+        yield file
         return
     for each in sorted(path.iterdir()):
         if each.is_file() and each.name.endswith(_SUFFIXES):

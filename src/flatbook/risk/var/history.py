@@ -32,8 +32,8 @@ _LONGEST_STEP = 2.0
 _OFF_HORIZON = 0.25
 """A window counts for a horizon where it is as long within this share; its moves are scaled by the root of the rest."""
 
-FEWEST_WINDOWS = 50
-"""With fewer windows of the horizon's own length single steps are scaled up instead."""
+FEWEST_WINDOWS = 20
+"""With fewer windows of the horizon's own length, overlaps not counted twice, single steps are scaled instead."""
 
 
 class Moves(NamedTuple):
@@ -103,16 +103,16 @@ class FactorHistory:
         nearer = aims - self.times_ns[after - 1] < self.times_ns[after] - aims
         end = after - nearer
         apart = self.times_ns[end] - self.times_ns
-        fits = (np.abs(apart - horizon_ns) <= _OFF_HORIZON * horizon_ns) & (apart > 0)
+        fits = (np.abs(apart - horizon_ns) < _OFF_HORIZON * horizon_ns) & (apart > 0)
         start = np.flatnonzero(fits)
-        if start.size < FEWEST_WINDOWS:
+        overlap = max(1, round(horizon_ns / self.step_ns))
+        if start.size < FEWEST_WINDOWS * overlap:
             steps = self.steps()
             scale = np.sqrt(horizon_ns / NS_PER_YEAR / steps.years)
             return steps._replace(moves=steps.moves * scale[:, None, None], is_scaled=True)
         years = apart[start] / NS_PER_YEAR
         moves = self.levels[end[start]] - self.levels[start]
         moves = moves * np.sqrt(horizon_ns / NS_PER_YEAR / years)[:, None, None]
-        overlap = max(1, round(horizon_ns / self.step_ns))
         return Moves(moves, years, end[start].astype(np.int64), overlap, is_scaled=False)
 
 

@@ -5,11 +5,13 @@ components are conditional means, and sum to the total exactly. VaR weighs the l
 Davis' weights, which has a smaller error than a single order statistic; ES is the mean of the worst share.
 
 Losses are positive. Sources: Harrell and Davis (1982), "A new distribution-free quantile estimator"; Acerbi and Tasche
-(2002), "On the coherence of expected shortfall"; Tasche (1999), "Risk contributions and performance measurement".
+(2002), "On the coherence of expected shortfall"; Tasche (1999), "Risk contributions and performance measurement";
+Hansen and Hodrick (1980), "Forward exchange rates as optimal predictors of future spot rates", for overlaps.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -81,15 +83,12 @@ def measure(
     pnl_usd: Floats,
     confidence: float,
     units: Floats,
-    rng: np.random.Generator,
-    *,
     overlap: int = 1,
-    draws: int = 200,
 ) -> RiskMeasures:
     """VaR and ES of a book from what each row gains in each scenario, (rows, scenarios).
 
     units       (rows,) lots over the sizes without their signs: what part of a row a lot is; NaN where it has none
-    overlap     errors are from resampling blocks of so many scenarios in a row
+    overlap     so many scenarios in a row share a part of their time, and widen the errors
     """
     rows, count = pnl_usd.shape
     if count < 2:
@@ -99,7 +98,6 @@ def measure(
     at_quantile, in_tail = quantile_weights(count, confidence), tail_weights(count, confidence)
     ranked = -pnl_usd[:, order]
     var, shortfall = float(loss[order] @ at_quantile), float(loss[order] @ in_tail)
-    errors = _errors(loss, at_quantile, in_tail, overlap, draws, rng)
     without = np.array([var_and_shortfall(loss + gain, confidence) for gain in pnl_usd]).reshape(rows, 2)
     added = np.array(
         [var_and_shortfall(loss - unit * gain, confidence) for gain, unit in zip(pnl_usd, units, strict=True)]
@@ -108,8 +106,8 @@ def measure(
     incremental, per_lot = total - without, np.where(np.isfinite(units)[:, None], added - total, np.nan)
     return RiskMeasures(
         confidence,
-        Estimate(var, errors[0]),
-        Estimate(shortfall, errors[1]),
+        Estimate(var, standard_error(loss, at_quantile, overlap)),
+        Estimate(shortfall, standard_error(loss, in_tail, overlap)),
         ranked @ at_quantile,
         ranked @ in_tail,
         incremental[:, 0],
@@ -119,17 +117,21 @@ def measure(
     )
 
 
-def _errors(
-    loss: Floats, at_quantile: Floats, in_tail: Floats, overlap: int, draws: int, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Standard errors of VaR and ES by the circular block bootstrap (Politis and Romano 1992)."""
+def standard_error(loss: Floats, weights: Floats, overlap: int = 1) -> float:
+    """One standard error of a weighted mean of ranked losses, by its influence function (the infinitesimal jackknife).
+
+    Shapes      loss (n,) in the order of time; weights (n,) of losses ranked from the worst
+    overlap     so many losses in a row share a part of their time; their influences' covariances are counted in
+    """
     count = loss.size
-    blocks = -(-count // overlap)
-    resampled = np.empty((draws, 2))
-    for draw in range(draws):
-        starts = rng.integers(0, count, blocks)
-        picked = ((starts[:, None] + np.arange(overlap)) % count).ravel()[:count]
-        ranked = -np.sort(-loss[picked])
-        resampled[draw] = ranked @ at_quantile, ranked @ in_tail
-    var, shortfall = resampled.std(axis=0, ddof=1)
-    return float(var), float(shortfall)
+    order = np.argsort(loss, kind="stable")
+    rising, density = loss[order], count * weights[::-1]
+    rises = np.diff(rising) * 0.5 * (density[1:] + density[:-1])
+    influence = np.empty(count)
+    influence[order] = np.concatenate([[0.0], np.cumsum(rises)])
+    influence -= influence.mean()
+    independent = variance = float(np.mean(influence**2))
+    for lag in range(1, min(overlap, count)):
+        variance += 2.0 * float(np.sum(influence[lag:] * influence[:-lag])) / count
+    # Covariances as estimated may come out below nothing; no overlap makes a mean surer.
+    return math.sqrt(max(variance, independent) / count)

@@ -44,7 +44,7 @@ Forecaster = Callable[[FactorHistory], FactorScenarios]
 FEWEST_READINGS = 60
 """Before the first forecast."""
 
-_OFF_HORIZON = 0.5
+_OFF_HORIZON = 0.25
 """What came is told by the reading nearest to the horizon, within this share of it."""
 
 
