@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from flatbook.risk.margin.requirement import MarginState, capital_cost_usd
 from flatbook.venues.margin import MODELS
@@ -46,6 +47,9 @@ def test_many_accounts_at_once_are_each_alone(name: str, accounts: Floats) -> No
         alone = REQUIREMENTS[name].margins(account)
         assert together.initial[at] == pytest.approx(alone.initial, rel=1e-9, abs=1e-6)
         assert together.maintenance[at] == pytest.approx(alone.maintenance, rel=1e-9, abs=1e-6)
+    sparse = REQUIREMENTS[name].many(csr_array(accounts))
+    assert sparse.initial == pytest.approx(together.initial, rel=1e-9, abs=1e-6)
+    assert sparse.maintenance == pytest.approx(together.maintenance, rel=1e-9, abs=1e-6)
 
 
 @every_model

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from flatbook.risk.margin.shocks import Scenario
 
@@ -21,6 +22,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 HOURS_PER_YEAR = 8_760.0
+
+_ACCOUNTS_AT_ONCE = 512
 
 
 class Margins(NamedTuple):
@@ -79,6 +82,15 @@ class NetCharge:
         initial, maintenance = (amount * (rates[side, group] + self.steep[side] * excess) for side in (0, 1))
         return initial, maintenance
 
+    def of_accounts(self, accounts: csr_array) -> Floats:
+        """The charge of each account, (2, a), of sizes (a, n) of which few are not nothing."""
+        rows = len(self.group)
+        weights = (self.weight, (np.arange(rows), self.group))
+        nets = csr_array(accounts @ csr_array(weights, shape=(rows, self.long.shape[1])))
+        account = np.repeat(np.arange(nets.shape[0]), np.diff(nets.indptr))
+        each = self.each(nets.data, nets.indices.astype(np.int64))
+        return np.stack([np.bincount(account, side, minlength=nets.shape[0]) for side in each])
+
 
 @dataclass(frozen=True, eq=False)
 class Block(ABC):
@@ -114,6 +126,13 @@ class Block(ABC):
         """Features (..., m) of sizes (..., n) in coins."""
         linear = size @ self.columns
         return linear if self.short_columns is None else linear + np.maximum(-size, 0.0) @ self.short_columns
+
+    def features_of(self, accounts: csr_array) -> Floats:
+        """`features` of accounts (a, n) that hold little each, (a, m)."""
+        linear = np.asarray(accounts @ self.columns)
+        if self.short_columns is None:
+            return linear
+        return np.asarray(linear + (-accounts).maximum(0) @ self.short_columns)
 
     def step(self, held: Floats, more: Floats, rows: slice = slice(None)) -> Floats:
         """How features change, (k, m), when each of some rows alone goes from `held` to `held + more`, (k,) each."""
@@ -154,6 +173,18 @@ class Requirement:
             for charge in block.charges:
                 total = total.plus(Margins(*charge.each(charge.nets(held)).sum(axis=-1)))
         return total
+
+    def many(self, accounts: csr_array) -> Margins:
+        """The requirement (a,) of accounts (a, n) that hold few of the contracts each, by parts that fit the cache."""
+        found = np.zeros((2, accounts.shape[0]))
+        for start in range(0, accounts.shape[0], _ACCOUNTS_AT_ONCE):
+            part = slice(start, start + _ACCOUNTS_AT_ONCE)
+            for block in self.blocks:
+                held = csr_array(accounts[part][:, block.rows])
+                found[:, part] += block.margins(block.features_of(held))
+                for charge in block.charges:
+                    found[:, part] += charge.of_accounts(held)
+        return Margins(*found)
 
     def parts(self, size: Floats) -> dict[str, Margins]:
         """The requirement of one account by what it is for; its parts sum to it."""
