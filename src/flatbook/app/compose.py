@@ -12,12 +12,15 @@ from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import exact_units
 from flatbook.engine.loop import Engine
 from flatbook.engine.opening import refuse_what_no_run_holds
+from flatbook.engine.policy import Policy
 from flatbook.engine.setup import Setup
 from flatbook.policies import parse_policy
+from flatbook.risk.margin.model import MarginModel
 from flatbook.store.book_file import parse_book
 from flatbook.store.journal import RunHeader
 from flatbook.valuation.portfolio import Portfolio
 from flatbook.venues.deribit import load_reference
+from flatbook.venues.margin import edition_at
 
 
 def compose(request: RunRequest) -> tuple[OpenMarket, Engine]:
@@ -37,10 +40,18 @@ def compose(request: RunRequest) -> tuple[OpenMarket, Engine]:
         trade_from_ns=market.from_ns,
         capital_units=exact_units(Decimal(str(request.capital_coin)), request.underlying),
         book=book,
+        margin=_margin(policy, market.from_ns),
     )
     if book is not None:
         refuse_what_no_run_holds(book, setup)
     return market, Engine(setup)
+
+
+def _margin(policy: Policy, at_ns: int) -> MarginModel | None:
+    """The rules whose margin the policy charges for, as of then."""
+    if not policy.risk_price.capital_rate_per_year:
+        return None
+    return edition_at(policy.risk_price.margin_model, at_ns)[0].model
 
 
 def _book(request: RunRequest, reference: ReferenceData) -> Portfolio | None:

@@ -108,6 +108,14 @@ class RiskPricePolicy(Section):
     refresh_s: Positive = Field(
         default=900.0, description="how often the covariance and the flow are taken anew into R"
     )
+    capital_rate_per_year: NonNegative = Field(
+        default=0.0,
+        description="what the initial margin that a fill adds costs a year, charged to its side for horizon_hours, and "
+        "what it frees paid; 0 charges none",
+    )
+    margin_model: Literal["deribit_pm", "deribit_sm", "derive_pm", "derive_sm", "span", "okx"] = Field(
+        default="deribit_pm", description="whose margin that is, with its parameters as trading begins"
+    )
 
 
 class HedgingPolicy(Section):

@@ -38,7 +38,8 @@ class Quotes:
     Shapes      grid (4, rows): bid ticks, bid lots, ask ticks, ask lots, no price without lots; else (rows,)
     Units       ticks finest; fair and parts in coin per contract; before rounding the bid is fair - spread -
                 bid_takers - bid_inventory, the ask fair + spread + ask_takers + ask_inventory: takers' parts are what
-                those who would hit that side are learnt to know, a part of its spread of which the sides differ
+                those who would hit that side are learnt to know, and the cost of the margin that their trade ties up,
+                parts of its spread of which the sides differ
     """
 
     grid: Ints
@@ -62,6 +63,7 @@ class QuoteInputs:
     hedge_cost_rate of the notional hedged
     widen           factor on spreads
     takers          (3, rows) as in kernels.quotes.quote_prices, where anything is learnt of them
+    capital_coin    (2, rows) what the margin of buying and of selling a contract costs, where it does
     model           a published model, where the policy quotes by one and enough is known to fit it
     """
 
@@ -75,6 +77,7 @@ class QuoteInputs:
     hedge_cost_rate: float
     widen: float
     takers: Floats | None = None
+    capital_coin: Floats | None = None
     model: FittedModel | None = None
 
 
@@ -243,11 +246,15 @@ def _on_the_grid(
 
 
 def _takers(inputs: QuoteInputs, rows: int) -> Floats:
-    """What is learnt of takers; where nothing is, they come as believed and know nothing."""
-    if inputs.takers is not None:
+    """What is learnt of takers, and what capital their side ties up; else they come as believed and know nothing."""
+    if inputs.takers is not None and inputs.capital_coin is None:
         return inputs.takers
-    takers = np.zeros((3, rows))
-    takers[0] = 1.0
+    takers = np.zeros((3, rows)) if inputs.takers is None else inputs.takers.copy()
+    if inputs.takers is None:
+        takers[0] = 1.0
+    if inputs.capital_coin is not None:
+        # A mood that widens spreads makes capital no dearer.
+        takers[1:] += inputs.capital_coin / inputs.widen
     return takers
 
 

@@ -19,6 +19,10 @@ def wanted_quotes(state: State) -> Ints:
     _, slice_error = market.surface.levels_and_errors(market.universe.slots, state.now_ns)
     vol_error = slice_error.take(values.slot)
     fees = market.universe.instruments[0].spec.fees
+    capital = None
+    if state.capital is not None:
+        size = policy.quoting.size_coin
+        capital = state.capital.costs_coin(market.universe, values, state.inventory, size)
     inputs = QuoteInputs(
         exposure=state.book.exposure,
         held_coin=state.inventory.size_coin[: values.rows],
@@ -30,6 +34,7 @@ def wanted_quotes(state: State) -> Ints:
         hedge_cost_rate=policy.hedging.fee_rate + policy.hedging.half_spread_rate,
         widen=state.widen,
         takers=None if state.flow is None else state.flow.takers,
+        capital_coin=capital,
         model=state.quoting_model,
     )
     quoted = quotable(policy.quoting, market, values, vol_error)

@@ -7,6 +7,7 @@ from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import NS_PER_MINUTE
 from flatbook.engine.policy import Policy
 from flatbook.market.market import MarketModel
+from flatbook.risk.margin.model import MarginModel
 from flatbook.valuation.portfolio import Portfolio
 
 MAKING = "making"
@@ -20,6 +21,7 @@ class Setup:
     trade_from_ns   before this the market is watched and nothing is quoted
     capital_units   collateral deposited at the start, in units of the underlying; it is not part of the book
     book            what the run begins with, booked when trading begins; its balances are not read
+    margin          whose margin a fill ties up; None where the policy charges nothing for it
     markout_ns      for how long after a fill its P&L counts as adverse selection
     sample_ns       spacing of the recorded series
     """
@@ -31,6 +33,7 @@ class Setup:
     trade_from_ns: int
     capital_units: int = 0
     book: Portfolio | None = None
+    margin: MarginModel | None = None
     market_model: MarketModel = field(default_factory=MarketModel)
     markout_ns: int = NS_PER_MINUTE
     sample_ns: int = NS_PER_MINUTE

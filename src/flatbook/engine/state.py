@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from flatbook.decide.baselines.chain import FittedModel
 from flatbook.decide.quoting import Quotes
+from flatbook.engine.capital import Capital
 from flatbook.engine.flow_watch import FlowWatch
 from flatbook.engine.hedge_desk import HedgeDesk
 from flatbook.engine.recording import Recorder
@@ -46,6 +47,7 @@ class State:
     book            the book's exposures and Greeks as of `values`
     risk            the same as the gate bounds it
     flow            order flow as watched; None where the policy asks nothing of it
+    capital         what margin costs; None where it costs nothing
     quoting_model   the published model that quotes, where the policy names one
     refreshed_ns    when the price of risk or that model was last made
     stress          the last stress of the book as it is; `NO_STRESS` when something was booked since
@@ -70,6 +72,7 @@ class State:
     recorder: Recorder
     desk: HedgeDesk
     flow: FlowWatch | None = None
+    capital: Capital | None = None
     values: ChainValues = field(default_factory=ChainValues)
     spare: ChainValues = field(default_factory=ChainValues)
     valued_level: Floats = field(default_factory=lambda: np.zeros(0))
@@ -111,6 +114,7 @@ class State:
             Recorder(setup.sample_ns),
             HedgeDesk.of(setup.policy.hedging),
             FlowWatch.of(setup.policy),
+            Capital.of(setup),
             is_opened=setup.book is None,
         )
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from flatbook.risk.margin.shocks import Scenario
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -84,6 +86,8 @@ class NetCharge:
 
     def of_accounts(self, accounts: csr_array) -> Floats:
         """The charge of each account, (2, a), of sizes (a, n) of which few are not nothing."""
+        from scipy.sparse import csr_array  # loaded for many accounts alone: a run has one
+
         rows = len(self.group)
         weights = (self.weight, (np.arange(rows), self.group))
         nets = csr_array(accounts @ csr_array(weights, shape=(rows, self.long.shape[1])))
@@ -176,6 +180,8 @@ class Requirement:
 
     def many(self, accounts: csr_array) -> Margins:
         """The requirement (a,) of accounts (a, n) that hold few of the contracts each, by parts that fit the cache."""
+        from scipy.sparse import csr_array
+
         found = np.zeros((2, accounts.shape[0]))
         for start in range(0, accounts.shape[0], _ACCOUNTS_AT_ONCE):
             part = slice(start, start + _ACCOUNTS_AT_ONCE)
