@@ -68,7 +68,6 @@ def contracts() -> MarginContracts:
         index_usd=INDEX_USD,
         names=tuple(map(str, range(ROWS))),
         is_option=is_option,
-        is_perpetual=~is_option,
         in_coin=np.ones(ROWS, dtype=np.bool_),
         strike_usd=np.where(is_option, strike, np.nan),
         sign=np.where(is_option, sign, 0.0),

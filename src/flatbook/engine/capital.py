@@ -83,7 +83,6 @@ def _contracts(universe: Universe, values: ChainValues) -> MarginContracts:
         index_usd=index,
         names=(*(instrument.name for instrument in universe.instruments[:rows]), *[""] * len(linear)),
         is_option=is_option,
-        is_perpetual=np.arange(count) == rows,
         in_coin=np.ones(count, dtype=np.bool_),
         strike_usd=column(universe.strike_usd[:rows], np.nan),
         sign=column(universe.sign[:rows], 0.0),

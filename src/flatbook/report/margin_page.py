@@ -20,8 +20,8 @@ _MATRIX_NOTE = (
 )
 _NEEDS_NOTE = "The rows sum to the requirement. Orders and protection reserve initial margin alone."
 _POSITIONS_NOTE = (
-    "What closing a position alone would free, and what one coin more of either side would ask for: margin nets, so "
-    "a hedge frees what it costs nothing to hold."
+    "What closing a position alone would free, and what one coin more of either side would ask for. Margin nets: what "
+    "hedges the rest frees margin where it is added, and asks for it where it is closed."
 )
 _DISTANCE_NOTE = "The nearest move at which maintenance is no longer covered, all else still, by full revaluation."
 

@@ -40,12 +40,11 @@ def _headline(document: Document) -> Text:
     )
     verdict = ("covered", "green") if account["sufficient"] else ("LIQUIDATION", "bold red")
     return Text.assemble(
-        (f"{model['title']} ", "bold"),
+        (f"{model['title']}: ", "bold"),
         verdict,
-        f": maintenance takes {formats.share(account['maintenance_usage'])} of ",
-        formats.usd(account["margin_balance_usd"]),
-        f", initial {formats.share(account['initial_usage'])}\n",
-        f"Parameters of {model['since']}; {document['market']['source']}: {markets}",
+        f"\nMaintenance takes {formats.share(account['maintenance_usage'])} of the margin balance, ",
+        f"initial {formats.share(account['initial_usage'])}\n",
+        f"{document['market']['source']}: {markets}; parameters of {model['since']}",
     )
 
 

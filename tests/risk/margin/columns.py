@@ -43,7 +43,6 @@ def contracts(rows: Iterable[Row], index_usd: float = 80_000.0, underlying: str 
         index_usd=index_usd,
         names=tuple(str(at) for at in range(len(rows))),
         is_option=is_option,
-        is_perpetual=~is_option & (years == 0.0),
         in_coin=np.array([row.in_coin for row in rows], dtype=np.bool_),
         strike_usd=strike,
         sign=sign,

@@ -19,7 +19,7 @@ COUNT = len(CHAIN)
 SIZES = arrays(np.float64, COUNT, elements=st.sampled_from([-40.0, -3.0, -0.5, 0.0, 0.0, 0.0, 0.5, 2.0, 25.0]))
 ROW = st.integers(0, COUNT - 1)
 
-few = settings(max_examples=25)
+few = settings(max_examples=15)
 every_model = pytest.mark.parametrize("name", MODELS)
 
 

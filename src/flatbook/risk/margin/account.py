@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -134,8 +135,8 @@ class MarginAccount:
 
     def entered(self, markets: Markets) -> MarginAccount:
         """The same account with entry prices where none were given, so that several markets can be compared."""
-        account = object.__new__(MarginAccount)
-        account.__dict__.update(self.__dict__ | {"book": self.book.entered(markets)})
+        account = copy(self)
+        account.book = self.book.entered(markets)
         return account
 
     def margin(self, markets: Markets) -> AccountMargin:

@@ -38,7 +38,6 @@ class MarginContracts:
     index_usd: float
     names: tuple[str, ...]
     is_option: Flags
-    is_perpetual: Flags
     in_coin: Flags
     strike_usd: Floats
     sign: Floats
@@ -115,7 +114,6 @@ def contracts_of(
         index_usd=index_usd,
         names=tuple(instruments[row].name for row in at.tolist()),
         is_option=is_option,
-        is_perpetual=np.array([contract.kind is Kind.PERPETUAL for contract in terms], dtype=np.bool_),
         in_coin=in_coin,
         strike_usd=strike_usd,
         sign=sign,
