@@ -18,7 +18,8 @@ _FLAT = Position()
 class Account:
     """One account. Its ledger is exact; `orders` are the open ones by number, `history` all, oldest first.
 
-    `working` are the lots of its open orders by instrument: buys, then sells.
+    `working` are the lots of its open orders by instrument: buys, then sells. `entry_prices` are what open positions
+    were traded at on average, which settlement does not change; the ledger's costs are since the last one.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Account:
     mmp: dict[tuple[str, str], MmpGroup] = field(default_factory=dict)
     currencies: list[str] = field(default_factory=list)
     working: dict[str, list[int]] = field(default_factory=dict)
+    entry_prices: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def opened(cls, name: str, reference: ReferenceData, deposits: dict[str, float], now_ns: int) -> "Account":
@@ -53,6 +55,20 @@ class Account:
         """Counts lots of an order in or, negative, out of what works in its instrument."""
         working = self.working.setdefault(order.request.instrument, [0, 0])
         working[order.request.side < 0] += lots
+
+    def enter(self, instrument: Instrument, held_lots: int, traded_lots: int, price: float) -> None:
+        """Takes a trade into the average price of a position that was `held_lots` before it."""
+        name, after = instrument.name, held_lots + traded_lots
+        if after == 0:
+            self.entry_prices.pop(name, None)
+        elif held_lots * after <= 0:
+            self.entry_prices[name] = price
+        elif held_lots * traded_lots > 0:
+            before, share = self.entry_prices[name], traded_lots / after
+            if instrument.is_reciprocal:
+                self.entry_prices[name] = 1 / ((1 - share) / before + share / price)
+            else:
+                self.entry_prices[name] = (1 - share) * before + share * price
 
     def protection(self, request: OrderRequest, instrument: Instrument) -> MmpGroup | None:
         """The group that protects an order, where it asks for one and it is configured."""

@@ -60,7 +60,8 @@ def book_side(listing: Listing, trader: Trader, printed: Print, *, is_maker: boo
     rate = instrument.spec.fees.maker if is_maker else instrument.spec.fees.taker
     index = Decimal(repr(0.0 if math.isnan(printed.index_usd) else printed.index_usd))
     fee_units = instrument.fee_units(printed.price_ticks, printed.size_lots, index, rate)
-    realised = account.position(listing.name).realised_units
+    held = account.position(listing.name)
+    account.enter(instrument, held.size_lots, trader.side * printed.size_lots, listing.price(printed.price_ticks))
     account.ledger.book_fill(
         Fill(
             exch_ts_ns=printed.ts_ns,
@@ -87,7 +88,7 @@ def book_side(listing: Listing, trader: Trader, printed: Print, *, is_maker: boo
         side=trader.side,
         is_maker=is_maker,
         fee_units=fee_units,
-        profit_units=account.position(listing.name).realised_units - realised,
+        profit_units=account.position(listing.name).realised_units - held.realised_units,
         is_last=order.left_lots == 0,
     )
     account.executions.append(execution)

@@ -175,6 +175,7 @@ class Cycle:
         exchange, name = self._exchange, listing.name
         for account in exchange.accounts.values():
             exchange.cancel_where(account, lambda order: order.request.instrument == name, "settlement")
+            account.entry_prices.pop(name, None)
         for side in (1, -1):
             for price_ticks, _ in listing.book.depth(side):
                 for resting in listing.book.queue(side, price_ticks):

@@ -1,0 +1,68 @@
+"""`flatbook exchange`: the simulated exchange as a server that speaks Deribit's API."""
+
+from typing import Annotated
+
+import typer
+
+from flatbook.app.pace import parse_pace
+from flatbook.cli.outcome import one_line_errors, say
+from flatbook.domain.errors import BadInputError
+from flatbook.domain.units import NS_PER_SECOND, parse_utc
+
+DEFAULT_PORT = 8766
+
+ClientOption = Annotated[
+    list[str] | None, typer.Option("--client", metavar="ID:SECRET", help="A client with an account; may be repeated.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `exchange` to the command line."""
+    app.command()(exchange)
+
+
+def exchange(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0 takes any.")] = DEFAULT_PORT,
+    seed: Annotated[int, typer.Option(min=0, help="The market comes from this.")] = 1,
+    hours: Annotated[float, typer.Option(help="How long the market lasts, in its own time.")] = 168.0,
+    start: Annotated[str | None, typer.Option(metavar="TIME", help="The market's time at the start, ISO, UTC.")] = None,
+    pace: Annotated[str, typer.Option(help="real, or a multiple of real time such as 10x.")] = "real",
+    client: ClientOption = None,
+    btc: Annotated[float, typer.Option(min=0, help="Each account begins with so many BTC.")] = 10.0,
+    usdc: Annotated[float, typer.Option(min=0, help="Each account begins with so many USDC.")] = 100_000.0,
+) -> None:
+    """Serve a simulated exchange that speaks Deribit's API, over websocket and HTTP, on this machine only.
+
+    Point a client of Deribit at the address it prints; without --client there is one account, flatbook:flatbook.
+    """
+    # Other verbs start without a web server's libraries.
+    from flatbook.app.exchange import ExchangeRequest, open_exchange
+    from flatbook.service.exchange.server import Service, VenueClock, serve
+
+    with one_line_errors():
+        speed = parse_pace(pace)
+        if speed is None:
+            raise BadInputError("--pace max: clients live by the clock; use real, or a multiple such as 10x")
+        clients = tuple(map(_client, client or ["flatbook:flatbook"]))
+        deposits = (("BTC", btc), ("USDC", usdc))
+        request = ExchangeRequest(seed=seed, hours=hours, clients=clients, deposits=deposits)
+        if start is not None:
+            start_ns = parse_utc(start) // NS_PER_SECOND * NS_PER_SECOND
+            request = ExchangeRequest(seed=seed, hours=hours, clients=clients, deposits=deposits, start_ns=start_ns)
+        api = open_exchange(request)
+        clock = VenueClock(request.start_ns, speed)
+        api.advance(request.start_ns)
+
+        def started(address: str) -> None:
+            say(f"websocket: ws://{address}/ws/api/v2")
+            say(f"http:      http://{address}/api/v2")
+            say(f"clients:   {', '.join(name for name, _ in clients)}; Ctrl-C ends it")
+
+        serve(Service(api, clock.now_ns), port, started)
+
+
+def _client(text: str) -> tuple[str, str]:
+    name, colon, secret = text.partition(":")
+    if not (name and colon and secret):
+        raise BadInputError(f"--client {text!r}: write it as ID:SECRET")
+    return name, secret
