@@ -44,6 +44,21 @@ def test_the_parts_sum_to_the_total(unbroken: Ended) -> None:
     assert sum(abs(pnl[part]) for part in PARTS) > 100
 
 
+def test_days_strategies_and_expiries_sum_to_the_total_in_usd_and_in_coin(unbroken: Ended) -> None:
+    summary, pnl = unbroken.finished.summary, unbroken.finished.frames["pnl"]
+    coin = summary["pnl_coin_parts"]["BTC"]
+    assert coin["total"] == pytest.approx(summary["pnl_coin"]["BTC"], abs=1e-8)
+    assert sum(coin[part] for part in PARTS) == pytest.approx(coin["total"], abs=1e-8)
+    for key, rows in summary["pnl_by"].items():
+        for part in ("total", *PARTS):
+            assert sum(row["usd"][part] for row in rows) == pytest.approx(summary["pnl"][part], abs=CENT_USD / 100)
+            assert sum(row["coin"][part] for row in rows) == pytest.approx(coin[part], abs=1e-8)
+        assert {row[key] for row in rows} == set(pnl[key])
+    hedging = pnl.filter(pl.col("strategy") == "hedging", pl.col("part") == "hedge_cost")
+    assert hedging["usd"].sum() == pytest.approx(summary["pnl"]["hedge_cost"], abs=CENT_USD / 100)
+    assert set(hedging["expiry"]) == {"none"}
+
+
 def test_the_total_is_what_the_fills_come_to_without_the_ledger(in_world: Ended) -> None:
     """No delivery, funding or settlement falls into these minutes: fills and fees are all there is."""
     state, reference = in_world.run.engine.state, load_reference()

@@ -88,6 +88,6 @@ def test_contracts_over_the_counter_move_the_book_and_end_in_the_ledger() -> Non
     paid = state.ledger.totals("BTC").delivery_units
     assert paid == int(4.0 * 500.0 / 75_900.0 * 1e8)
     assert state.pnl.equity_usd == pytest.approx(state.equity_usd())
-    assert state.pnl.parts.sum() == pytest.approx(state.pnl.equity_usd, abs=1e-6)
+    assert sum(state.pnl.by_name().values()) == pytest.approx(state.pnl.equity_usd, abs=1e-6)
     assert state.pnl.equity_usd == pytest.approx(2_000.0 - bought * 75_900.0 / 80_000.0, rel=1e-3)
     assert state.now_ns == at(20)

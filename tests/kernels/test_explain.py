@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -8,10 +9,27 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flatbook.kernels.black import price_full
-from flatbook.kernels.explain import PARTS, explain_step, explain_step_plain
+from flatbook.kernels.explain import (
+    PARTS,
+    STRATEGIES,
+    explain_step,
+    explain_step_plain,
+    value_cells,
+    value_cells_plain,
+)
 
 Floats = NDArray[np.float64]
-Twin = Callable[..., None]
+Twin = Callable[..., float]
+SLOTS = 3
+CELLS = STRATEGIES * (SLOTS + 1)
+
+
+class Explained(NamedTuple):
+    """What cells are worth in coin after a step, and what the step added to each part."""
+
+    worth: Floats
+    usd: Floats
+    coin: Floats
 
 
 class Step:
@@ -33,19 +51,39 @@ class Step:
         self.forward_next = self.index[1] * np.exp(basis + 1e-4 * scale * scale * rng.normal(size=rows))
         self.greeks = self._greeks(self.forward, self.vol, self.years)
         self.price_next = self._greeks(self.forward_next, self.vol_next, self.years_next)[0]
+        self.hedged, self.slot = np.zeros(rows), np.sort(rng.integers(0, SLOTS, rows))
+        self.carried, self.basis_usd, self.beside = np.zeros((3, CELLS))
 
     def _greeks(self, forward: Floats, vol: Floats, years: Floats) -> Floats:
         out = np.empty((11, len(forward)))
         price_full(forward, self.strike, vol, years, self.sign, out)
         return out
 
-    def explain(self, twin: Twin = explain_step) -> dict[str, float]:
-        parts = np.full(len(PARTS), math.nan)
+    def shared_out(self, seed: int) -> "Step":
+        """Some of it is a hedge's, and coin and a perpetual are held beside."""
+        rng = np.random.default_rng(seed + 1)
+        self.hedged = np.where(rng.random(len(self.size)) < 0.4, np.rint(rng.normal(0.0, 5.0, len(self.size))), 0.0)
+        self.carried = rng.normal(0.0, 3.0, CELLS)
+        self.basis_usd[1], self.beside[1] = rng.normal(0.0, 50.0), rng.normal(0.0, 2.0)
+        return self
+
+    def by_cell(self, twin: Twin = explain_step) -> Explained:
+        """From what cells are worth before to what they are worth after."""
+        worth, (usd, coin) = np.empty(CELLS), np.zeros((2, CELLS, len(PARTS)))
+        before = (self.beside * self.index[1] - self.basis_usd) / self.index[0]
+        value = value_cells if twin is explain_step else value_cells_plain
+        value(self.size, self.hedged, self.slot, self.greeks[0], self.forward, self.carried, before, worth)
+        usd[:, -1], coin[:, -1] = worth * self.index[0], worth
+        started = Explained(worth.copy(), usd.copy(), coin.copy())
         twin(
-            self.size, self.fresh, self.index, self.forward, self.vol, self.years, self.greeks, self.forward_next,
-            self.vol_next, self.years_next, self.price_next, parts,
+            self.index, self.size, self.hedged, self.fresh, self.slot, self.forward, self.vol, self.years, self.greeks,
+            self.forward_next, self.vol_next, self.years_next, self.price_next, self.carried, self.basis_usd,
+            self.beside, worth, usd, coin,
         )  # fmt: skip
-        return dict(zip(PARTS, parts.tolist(), strict=True))
+        return Explained(worth, usd - started.usd, coin - started.coin)
+
+    def explain(self, twin: Twin = explain_step) -> dict[str, float]:
+        return dict(zip(PARTS, self.by_cell(twin).usd.sum(axis=0).tolist(), strict=True))
 
     def revalued(self) -> Floats:
         """What each contract gained, in USD: coin value times index, after less before."""
@@ -56,11 +94,12 @@ class Step:
 @settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 40))
 def test_kernel_and_plain_twin_agree(seed: int, rows: int) -> None:
-    step = Step(seed, rows)
-    fast, plain = step.explain(explain_step), step.explain(explain_step_plain)
-    gross = sum(abs(part) for part in plain.values()) + 1.0
-    for name in PARTS:
-        assert fast[name] == pytest.approx(plain[name], abs=1e-10 * gross), name
+    step = Step(seed, rows).shared_out(seed)
+    fast, plain = step.by_cell(explain_step), step.by_cell(explain_step_plain)
+    gross = np.abs(plain.usd).sum() + 1.0
+    np.testing.assert_allclose(fast.usd, plain.usd, rtol=0, atol=1e-10 * gross)
+    np.testing.assert_allclose(fast.coin, plain.coin, rtol=0, atol=1e-14 * gross)
+    np.testing.assert_allclose(fast.worth, plain.worth, rtol=0, atol=1e-12)
 
 
 @settings(deadline=None)
@@ -70,6 +109,32 @@ def test_the_parts_sum_to_the_full_revaluation(seed: int, scale: float) -> None:
     parts = step.explain()
     gross = sum(abs(part) for part in parts.values())
     assert sum(parts.values()) == pytest.approx(float(step.size @ step.revalued()), abs=1e-12 * gross + 1e-9)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.floats(0.0, 3.0))
+def test_each_cells_parts_sum_to_what_its_worth_changed_by_in_usd_and_in_coin(seed: int, scale: float) -> None:
+    step = Step(seed, 30, scale).shared_out(seed)
+    found = step.by_cell()
+    before, after = step.index
+    worth_before = found.worth - found.coin.sum(axis=1)
+    gained = np.zeros(CELLS)
+    held = {0: step.size - step.hedged, 1: step.hedged}
+    for strategy, size in held.items():
+        np.add.at(gained, STRATEGIES * (step.slot + 1) + strategy, size * step.revalued())
+    gained += step.carried * (after - before) + step.basis_usd
+    np.testing.assert_allclose(found.usd.sum(axis=1), gained, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(found.worth * after - worth_before * before, gained, rtol=0, atol=1e-8)
+
+
+def test_a_hedges_contracts_are_explained_as_makers_are_and_kept_apart() -> None:
+    step = Step(3, 12)
+    step.fresh[:] = 0.0
+    made = step.by_cell()
+    step.hedged = step.size.copy()
+    hedged = step.by_cell()
+    np.testing.assert_allclose(hedged.usd[1::2], made.usd[0::2], rtol=0, atol=1e-9)
+    assert not hedged.usd[0::2].any()
 
 
 def test_what_no_part_holds_vanishes_at_third_order() -> None:
@@ -130,7 +195,7 @@ def test_what_is_fresh_is_adverse_selection_whole() -> None:
     step.fresh = step.size.copy()
     parts = step.explain()
     assert parts.pop("adverse_selection") == pytest.approx(float(step.size @ step.revalued()), rel=1e-12)
-    assert not any(parts.values())
+    assert not any(abs(part) > 1e-9 for part in parts.values())
 
 
 def test_a_row_that_is_not_held_is_not_asked() -> None:

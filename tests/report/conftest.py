@@ -9,11 +9,13 @@ import pytest
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, parse_utc, years_between
 from flatbook.report.facts import FillModel, FlowFacts, LedgerFacts, LogEntry, QuoteFacts, Run, RunFacts
 from flatbook.report.tables import (
+    NO_EXPIRY,
     PARTS,
     EquityRow,
     ExposureRow,
     FillRow,
     HedgeRow,
+    PnlRow,
     QuoteRow,
     SmilePointRow,
     SmileRow,
@@ -56,6 +58,7 @@ def synthetic_facts(pnl_usd: float, policy: str = "advanced") -> RunFacts:
             policy=policy,
             seed=7,
             session="deribit-btc",
+            underlying="BTC",
             from_ns=START_NS,
             to_ns=end_ns,
             events=112_430,
@@ -100,6 +103,7 @@ def synthetic_tables(minutes: int, seed: int = 7) -> Tables:
     index = 83_000 * np.exp(np.cumsum(steps))
     tables = Tables()
     _fill_equity(tables, chance, times, index, steps)
+    _fill_pnl(tables)
     _fill_exposures(tables, chance, times, index)
     _fill_quotes(tables, chance, times, index)
     _fill_trades(tables, chance, times, index)
@@ -124,6 +128,20 @@ def _fill_equity(
         stage = "normal" if not 0.62 < done < 0.7 else "widen" if done < 0.65 else "reduce_only"
         parts = {name: float(path[number]) for name, path in paths.items()}
         tables.equity.append(EquityRow.of(ts_ns, float(index[number]), parts, stage))
+
+
+def _fill_pnl(tables: Tables) -> None:
+    """The last row of equity again, in shares by day, strategy and expiry; coin at one index."""
+    last = tables.equity.last(1)[0]._asdict()
+    shares = {
+        ("2025-03-31", "making", "2025-04-04"): 0.6,
+        ("2025-04-01", "making", "2025-04-25"): 0.7,
+        ("2025-04-01", "hedging", NO_EXPIRY): -0.3,
+    }
+    for (day, strategy, expiry), share in shares.items():
+        for part in PARTS:
+            usd = share * last[part]
+            tables.pnl.append(PnlRow(day, strategy, expiry, part, usd, usd / 82_000))
 
 
 _PART_SCALES = {

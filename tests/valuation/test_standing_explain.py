@@ -114,11 +114,14 @@ def test_inverse_options_are_split_as_the_engine_splits_them() -> None:
     greeks[2] = first.gamma_1pct_usd * 100 / (scale * forward**2)
     greeks[3], greeks[4] = first.vega_usd * 100 / scale, first.theta_usd * 365 / scale
     greeks[5], greeks[6] = first.vanna_usd * 100 / (scale * forward), first.volga_usd * 10_000 / scale
-    parts = np.zeros(9)
+    usd, none, cells = np.zeros((2, 9)), np.zeros(3), np.zeros(2)
+    worth = np.array([sizes @ first.price, 0.0])
+    usd[0, 8] = worth[0] * index[0]
     explain_step_plain(
-        sizes, np.zeros(3), index, forward, first.vol, first.years, greeks, forward_next, last.vol, last.years,
-        last.price * forward_next, parts,
+        index, sizes, none, none, np.full(3, -1), forward, first.vol, first.years, greeks, forward_next, last.vol,
+        last.years, last.price * forward_next, cells, cells, cells, worth, usd, np.zeros((2, 9)),
     )  # fmt: skip
+    parts = usd[0] - np.array([0.0] * 8 + [sizes @ first.price * index[0]])
     found = explain_standing(book, BEFORE, after).by_part()
     for name, value in zip(("delta", "gamma", "theta", "vega", "vanna", "volga", "basis"), parts, strict=False):
         assert found[name] == pytest.approx(value, rel=1e-9), name

@@ -10,6 +10,7 @@ from flatbook.app.request import RunRequest
 from flatbook.domain.instruments import Kind
 from flatbook.domain.units import risk_amount
 from flatbook.engine import valuing
+from flatbook.engine.attributing import pnl_rows
 from flatbook.engine.loop import Engine
 from flatbook.engine.state import State
 from flatbook.kernels.gate import REFUSALS
@@ -43,6 +44,8 @@ def finish(
         valuing.mark(state)
         valuing.measure_risk(state)
         state.recorder.take_sample(state)
+        for row in pnl_rows(state.pnl, state.market.universe):
+            state.recorder.tables.pnl.append(row)
     facts = RunFacts(
         run=Run(
             id=run_id,
@@ -50,6 +53,7 @@ def finish(
             policy=state.setup.policy.name,
             seed=request.seed,
             session=request.session,
+            underlying=state.setup.underlying,
             from_ns=market.from_ns,
             to_ns=max(state.now_ns, market.from_ns),
             events=state.events,

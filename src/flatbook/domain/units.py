@@ -82,6 +82,11 @@ def parse_until(text: str) -> int:
     return start_ns + NS_PER_MINUTE if re.search(r"T\d{2}:\d{2}(Z|[+-]\d{2}:\d{2})?$", text) else start_ns
 
 
+def format_day(ts_ns: int) -> str:
+    """The UTC day of nanoseconds since 1970: 2025-03-30."""
+    return f"{datetime.fromtimestamp(ts_ns // NS_PER_SECOND, tz=UTC):%Y-%m-%d}"
+
+
 def format_utc(ts_ns: int) -> str:
     """Nanoseconds since 1970 as ISO-8601 UTC to the millisecond."""
     seconds, rest = divmod(ts_ns, NS_PER_SECOND)

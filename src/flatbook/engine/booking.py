@@ -17,14 +17,17 @@ from flatbook.domain.events import (
     OrderRejected,
     Payoff,
 )
+from flatbook.domain.reference import Instrument
 from flatbook.domain.units import NS_PER_SECOND, risk_amount
 from flatbook.engine import valuing
+from flatbook.engine.attributing import cell_of
 from flatbook.engine.hedge_desk import book_hedge
 from flatbook.engine.setup import HEDGING, MAKING
 from flatbook.engine.state import State
 from flatbook.engine.stressing import NO_STRESS
 from flatbook.execution.lifecycle import OrderState
 from flatbook.execution.orders import WorkingOrder
+from flatbook.ledger.positions import Position, PositionKey
 from flatbook.report.facts import LogEntry
 from flatbook.valuation.chain import DELTA, VEGA
 
@@ -44,10 +47,10 @@ def take_own(state: State, event: AnyEvent) -> bool:
             return _take_answer(state, event)
         case FundingRate():
             state.ledger.book_funding(event, state.setup.venue, state.perp_price_usd)
-            return _booked(state, "funding")
+            return _booked(state, "funding", event.instrument)
         case DailySettlement():
             state.ledger.book_daily_settlement(event, state.setup.venue)
-            return _booked(state, "settlement")
+            return _booked(state, "settlement", event.instrument)
         case Delivery():
             return _take_delivery(state, event)
         case IndexTick() if state.otc is not None and event.underlying == state.setup.underlying:
@@ -103,21 +106,21 @@ def _take_fill(state: State, fill: Fill) -> bool:
         if (order := state.orders.working.get(fill.order_id)) is not None:
             _time_answer(state, order)
         order, before = state.orders.take(fill), state.measure()
-        sync(state, state.market.universe.row_of.get(fill.instrument))
-        cost = state.pnl.booked("hedge_cost", state.equity_usd(), fee_usd)
+        sync(state, fill.instrument)
+        cost = state.pnl.booked("hedge_cost", state.values, state.inventory, state.otc_usd)
         book_hedge(state, fill, order.intent.reason, before, -cost, fee_usd)
         _forget_ended(state, fill.order_id)
         state.stress = NO_STRESS
         return True
     row = state.market.universe.row_of[fill.instrument]
     state.table.filled(row, fill.side, fill.size_lots)
-    sync(state, row)
+    sync(state, fill.instrument)
     state.inventory.add_fresh(
         row, fill.side * fill.size_lots * state.setup.reference.instrument(fill.instrument).lot_size,
         state.now_ns + state.setup.markout_ns,
     )  # fmt: skip
     _count_fill(state, row, fill.side * fill.size_lots * state.setup.reference.instrument(fill.instrument).lot_size)
-    edge = state.pnl.booked("spread", state.equity_usd(), fee_usd)
+    edge = state.pnl.booked("spread", state.values, state.inventory, state.otc_usd)
     state.recorder.filled(state, fill, row, edge, fee_usd)
     state.stress = NO_STRESS
     return True
@@ -137,8 +140,6 @@ def _take_delivery(state: State, event: Delivery) -> bool:
     if event.underlying != state.setup.underlying:
         return False
     valuing.mark(state)
-    currency = state.setup.underlying
-    paid_before = state.ledger.totals(currency).fees_paid_units
     state.ledger.book_delivery(event, state.setup.venue)
     universe = state.market.universe
     slot = universe.slot_of.get(event.expiry_ns)
@@ -146,14 +147,13 @@ def _take_delivery(state: State, event: Delivery) -> bool:
         if universe.slot[row] == slot:
             state.inventory.drop_fresh(row)
             state.table.grid[:, row] = 0
-            sync(state, row)
-    sync(state)
-    fee_usd = (
-        risk_amount(state.ledger.totals(currency).fees_paid_units - paid_before, currency) * state.values.index_usd
-    )
-    state.pnl.booked("settlement", state.equity_usd(), fee_usd)
     state.stress = NO_STRESS
-    return True
+    expiry_of = {key.instrument: _expiry_ns(state, key.instrument) for key in state.ledger.positions()}
+    return _booked(state, "settlement", *(name for name, at_ns in expiry_of.items() if at_ns == event.expiry_ns))
+
+
+def _expiry_ns(state: State, name: str) -> int | None:
+    return state.setup.reference.instrument(name).contract.expiry_ns
 
 
 def _take_tick(state: State, otc: "OtcBook", tick: IndexTick) -> bool:
@@ -170,22 +170,35 @@ def _take_tick(state: State, otc: "OtcBook", tick: IndexTick) -> bool:
             LogEntry(ts_ns=state.now_ns, kind="otc", text=f"{name} has ended: {amount_coin:.8f} each")
         )
     state.stress = NO_STRESS
-    return _booked(state, "settlement")
+    return _booked(state, "settlement", *(one.name for one in ended))
 
 
-def _booked(state: State, cause: str) -> bool:
-    sync(state)
-    state.pnl.booked(cause, state.equity_usd())
+def _booked(state: State, cause: str, *names: str) -> bool:
+    sync(state, *names)
+    state.pnl.booked(cause, state.values, state.inventory, state.otc_usd)
     return True
 
 
-def sync(state: State, row: int | None = None) -> None:
-    """Copies what the ledger holds into the risk columns: one option's row, and always coin, perpetual and futures."""
+def sync(state: State, *names: str) -> None:
+    """Copies what the ledger holds into the risk columns: of the instruments named, and all coin and futures."""
     ledger, inventory, setup = state.ledger, state.inventory, state.setup
-    if row is not None:
-        instrument = state.market.universe.instruments[row]
-        inventory.size_coin[row] = ledger.net_lots(instrument.name) * instrument.lot_size
+    for name in names:
+        instrument, held = setup.reference.instrument(name), ledger.positions_in(name)
+        for key, position in held:
+            _sync_cell(state, key, position, instrument)
+        row = state.market.universe.row_of.get(name)
+        if row is not None:
+            hedge_lots = sum(position.size_lots for key, position in held if key.strategy == HEDGING)
+            inventory.size_coin[row] = ledger.net_lots(name) * instrument.lot_size
+            inventory.hedged_coin[row] = hedge_lots * instrument.lot_size
     inventory.carried_coin = risk_amount(ledger.carried_units(setup.underlying), setup.underlying)
     inventory.perp_usd = ledger.net_lots(setup.hedge.name) * setup.hedge.lot_size
     for slot, future in state.market.touches.future.items():
         inventory.future_usd[slot] = ledger.net_lots(future.name) * future.lot_size
+
+
+def _sync_cell(state: State, key: PositionKey, position: Position, instrument: Instrument) -> None:
+    cell, currency = cell_of(state.market.universe, instrument, key.strategy), instrument.contract.settle
+    state.cells.take(key, position, cell)
+    state.inventory.cells_coin[cell] = risk_amount(state.cells.carried_units[cell], currency)
+    state.inventory.fees_coin[cell] = risk_amount(state.cells.fees_units[cell], currency)

@@ -62,7 +62,7 @@ def open_book(state: State) -> bool:
         return False
     for number, (position, worth) in enumerate(zip(book.positions, prices, strict=True), start=1):
         _book(state, position, worth, number)
-    state.pnl.booked("spread", state.equity_usd())
+    state.pnl.booked("spread", state.values, state.inventory, state.otc_usd)
     state.is_opened = True
     return True
 
@@ -112,8 +112,7 @@ def _book(state: State, position: BookPosition, worth: float, number: int) -> No
     state.ledger.book_fill(fill, HEDGING if is_hedge else MAKING)
     if position.otc is not None:
         _hold(state, position)
-    is_option = instrument.contract.kind is Kind.OPTION
-    booking.sync(state, state.market.universe.row_of[instrument.name] if is_option else None)
+    booking.sync(state, instrument.name)
 
 
 def _hold(state: State, position: BookPosition) -> None:

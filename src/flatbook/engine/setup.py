@@ -8,10 +8,10 @@ from flatbook.domain.units import NS_PER_MINUTE
 from flatbook.engine.policy import Policy
 from flatbook.market.market import MarketModel
 from flatbook.risk.margin.model import MarginModel
+from flatbook.valuation.inventory import STRATEGY_NAMES
 from flatbook.valuation.portfolio import Portfolio
 
-MAKING = "making"
-HEDGING = "hedging"
+MAKING, HEDGING = STRATEGY_NAMES
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from flatbook.decide.baselines.chain import FittedModel
 from flatbook.decide.quoting import Quotes
+from flatbook.engine.attributing import CellBooks
 from flatbook.engine.capital import Capital
 from flatbook.engine.flow_watch import FlowWatch
 from flatbook.engine.hedge_desk import HedgeDesk
@@ -41,6 +42,7 @@ class State:
     now_ns          the engine's clock: the local time of the last event, never falling
     events          how many events were taken
     trades_seen     how many prints of others, once trading
+    cells           coin carried and fees paid by strategy and expiry
     values          the chain as last valued; `spare` is the other buffer
     valued_level    (slots,) at-the-money vols that `values` were made with; `valued_basis` the forwards' log bases
     quotes          the last wanted quotes with their parts; None before the first
@@ -73,6 +75,7 @@ class State:
     desk: HedgeDesk
     flow: FlowWatch | None = None
     capital: Capital | None = None
+    cells: CellBooks = field(default_factory=CellBooks)
     values: ChainValues = field(default_factory=ChainValues)
     spare: ChainValues = field(default_factory=ChainValues)
     valued_level: Floats = field(default_factory=lambda: np.zeros(0))
@@ -154,7 +157,12 @@ class State:
     def equity_usd(self) -> float:
         """The book's worth in USD at the last valuation, collateral apart."""
         listed_usd = self.inventory.equity_coin(self.values, self.perp_price_usd) * self.values.index_usd
-        return listed_usd if self.otc is None else listed_usd + self.otc.value_usd
+        return listed_usd + self.otc_usd
+
+    @property
+    def otc_usd(self) -> float:
+        """What contracts over the counter are worth."""
+        return 0.0 if self.otc is None else self.otc.value_usd
 
     def sha256(self) -> str:
         """Digest of the whole state: the ledger's books, the clock, and everything that went out."""

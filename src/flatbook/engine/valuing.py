@@ -28,7 +28,6 @@ def is_due(state: State) -> bool:
 def mark(state: State) -> None:
     """Values the chain now, and puts the book's change of worth under its causes."""
     before, after = state.values, state.spare
-    perp_before = state.perp_price_usd
     after.revalue(state.market, state.now_ns)
     state.values, state.spare = after, before
     if state.flow is not None:
@@ -37,7 +36,7 @@ def mark(state: State) -> None:
     if state.otc is not None:
         otc = OtcStep(state.otc.mark(state.market, state.now_ns), state.otc.value_usd)
     if before.ts_ns:
-        state.pnl.market_moved(before, after, state.inventory, perp_before, state.perp_price_usd, otc)
+        state.pnl.market_moved(before, after, state.inventory, otc)
     state.inventory.age(state.now_ns)
     state.valued_level = state.market.surface.levels(state.market.universe.slots)
     state.valued_basis = state.market.forwards.basis[: state.market.universe.slots].copy()

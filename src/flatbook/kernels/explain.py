@@ -1,24 +1,80 @@
-"""Where an option book's P&L over one step of the market came from, by Taylor's theorem and what it leaves."""
+"""Where a book's P&L over one step of the market came from, by Taylor's theorem and what it leaves, cell by cell.
+
+A cell is a strategy's contracts of one expiry, or what it holds that has none: number STRATEGIES (slot + 1) + strategy,
+with slot -1 for no expiry.
+"""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.jit import Arg, kernel
+from flatbook.kernels.jit import Arg, inlined, kernel
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 PARTS = ("delta", "gamma", "theta", "vega", "vanna", "volga", "basis", "adverse_selection", "unexplained")
-"""Entries of `explain_step`'s output, in order."""
+"""The first columns of `explain_step`'s output, in order."""
+
+STRATEGIES = 2
+MAKING, HEDGING = range(STRATEGIES)
 
 PRICE, DELTA, GAMMA, VEGA, THETA, VANNA, VOLGA = range(7)
+_DELTA, _BASIS, _ADVERSE, _UNEXPLAINED = 0, 6, 7, 8
+
+
+def value_cells_plain(
+    size: Floats,
+    hedged: Floats,
+    slot: Ints,
+    price: Floats,
+    forward: Floats,
+    carried: Floats,
+    beside: Floats,
+    worth: Floats,
+) -> None:
+    """Plain twin of `value_cells`."""
+    worth[:] = carried + beside
+    held = np.flatnonzero((size != 0) | (hedged != 0))
+    fair = price[held] / forward[held]
+    first = STRATEGIES * (slot[held] + 1)
+    np.add.at(worth, first + MAKING, (size - hedged)[held] * fair)
+    np.add.at(worth, first + HEDGING, hedged[held] * fair)
+
+
+@kernel(*[Arg.IN] * 2, Arg.IN_INT, *[Arg.IN] * 4, Arg.OUT, plain=value_cells_plain)
+def value_cells(
+    size: Floats,
+    hedged: Floats,
+    slot: Ints,
+    price: Floats,
+    forward: Floats,
+    carried: Floats,
+    beside: Floats,
+    worth: Floats,
+) -> None:
+    """Fill what each cell is worth in coin: coin carried, what is held beside the chain, options at fair value.
+
+    Shapes      carried, beside and worth (cells,); else (n,)
+    Units       size in contracts, signed, of which hedging holds `hedged`; price and forward USD; else coin
+    """
+    for c in range(worth.size):
+        worth[c] = carried[c] + beside[c]
+    for i in range(size.size):
+        if size[i] == 0.0 and hedged[i] == 0.0:
+            continue
+        fair, first = price[i] / forward[i], STRATEGIES * (slot[i] + 1)
+        worth[first + MAKING] += (size[i] - hedged[i]) * fair
+        worth[first + HEDGING] += hedged[i] * fair
 
 
 def explain_step_plain(
-    size: Floats,
-    fresh: Floats,
     index: Floats,
+    size: Floats,
+    hedged: Floats,
+    fresh: Floats,
+    slot: Ints,
     forward: Floats,
     vol: Floats,
     years: Floats,
@@ -27,8 +83,13 @@ def explain_step_plain(
     vol_next: Floats,
     years_next: Floats,
     price_next: Floats,
-    parts: Floats,
-) -> None:
+    carried: Floats,
+    basis_usd: Floats,
+    beside: Floats,
+    worth: Floats,
+    usd: Floats,
+    coin: Floats,
+) -> float:
     """Plain twin of `explain_step`."""
     before, after = index
     move = after - before
@@ -48,18 +109,41 @@ def explain_step_plain(
             (delta * forward - price) * scale * d_basis,
         ]
     )
-    held = (size != 0) | (fresh != 0)
-    aged = (size - fresh)[held]
-    parts[:7] = by_part[:, held] @ aged
-    parts[7] = total[held] @ fresh[held]
-    parts[8] = (total[held] - by_part[:, held].sum(axis=0)) @ aged
+    step = np.zeros((len(worth), len(PARTS)))
+    held = np.flatnonzero((size != 0) | (hedged != 0) | (fresh != 0))
+    for strategy, aged in ((MAKING, size - hedged - fresh), (HEDGING, hedged)):
+        cell = STRATEGIES * (slot[held] + 1) + strategy
+        np.add.at(step[:, :7], cell, (by_part[:, held] * aged[held]).T)
+        np.add.at(step[:, _UNEXPLAINED], cell, (total - by_part.sum(axis=0))[held] * aged[held])
+        if strategy == MAKING:
+            np.add.at(step[:, _ADVERSE], cell, total[held] * fresh[held])
+    step[:, _DELTA] += carried * move
+    step[:, _BASIS] += basis_usd
+    usd[:, : len(PARTS)] += step
+    coin[:, : len(PARTS)] += step / after
+    coin[:, _DELTA] -= worth * move / after
+    value_cells_plain(size, hedged, slot, price_next, forward_next, carried, beside, worth)
+    usd[:, _UNEXPLAINED] += worth * after - usd.sum(axis=1)
+    coin[:, _UNEXPLAINED] += worth - coin.sum(axis=1)
+    return float(np.abs(step.sum(axis=0)).sum())
 
 
-@kernel(*[Arg.IN] * 6, Arg.IN_2D, *[Arg.IN] * 4, Arg.OUT, plain=explain_step_plain)
+@kernel(
+    *[Arg.IN] * 4,
+    Arg.IN_INT,
+    *[Arg.IN] * 3,
+    Arg.IN_2D,
+    *[Arg.IN] * 7,
+    Arg.OUT,
+    *[Arg.OUT_2D] * 2,
+    plain=explain_step_plain,
+)
 def explain_step(
-    size: Floats,
-    fresh: Floats,
     index: Floats,
+    size: Floats,
+    hedged: Floats,
+    fresh: Floats,
+    slot: Ints,
     forward: Floats,
     vol: Floats,
     years: Floats,
@@ -68,27 +152,38 @@ def explain_step(
     vol_next: Floats,
     years_next: Floats,
     price_next: Floats,
-    parts: Floats,
-) -> None:
-    """Fill the P&L of a coin-settled option book over one step, split by cause; `parts` sum to the revaluation.
+    carried: Floats,
+    basis_usd: Floats,
+    beside: Floats,
+    worth: Floats,
+    usd: Floats,
+    coin: Floats,
+) -> float:
+    """Add the P&L of a coin-settled book over one step to `usd` and `coin`, split by cell and cause.
 
-    Shapes      index (2,): before and after; parts (9,) in the order of PARTS; greeks (11, n) before, rows of Black's
-                full set in USD; all else (n,)
-    Units       size and fresh in contracts, signed; parts in USD; theta per year of calendar time
+    Shapes      index (2,): before and after; greeks (>= 7, n) before, rows of Black's full set in USD; carried,
+                basis_usd, beside and worth (cells,); usd and coin (cells, parts), of which the first columns are PARTS;
+                all else (n,)
+    Units       size, hedged and fresh in contracts, signed; carried, beside (after) and worth in coin, as in
+                `value_cells`; basis_usd is what futures and perpetuals gained by their basis over the index; theta per
+                year of calendar time
+    Returns     the step's gross: the sum over PARTS of the USD put under each, without sign
+    Invariant   `worth` is what cells are worth before, and after; rows of `usd` and `coin` sum to it afterwards where
+                they did before, what is put beside included: rounding goes to the unexplained
     Convention  an option is worth U = V(F) I / F in USD with F = I e^basis, so delta is per USD of index at a held
                 basis; `vol` is each option's own, so the smile's slide with spot is vega and vanna. What `fresh`
-                contracts (bought or sold within the markout horizon) gain or lose is adverse selection, whole
+                contracts (bought or sold within the markout horizon) gain or lose is adverse selection, whole. In coin
+                a part is its USD over the index after, and delta less what the worth before gained in USD by being
+                held in coin: U'/I' - U/I = (U' - U)/I' - U/I (I' - I)/I'
     """
     before, after = index[0], index[1]
     move = after - before
-    for p in range(parts.size):
-        parts[p] = 0.0
+    step = np.zeros((worth.size, len(PARTS)))
     for i in range(size.size):
-        if size[i] == 0.0 and fresh[i] == 0.0:
+        if size[i] == 0.0 and hedged[i] == 0.0 and fresh[i] == 0.0:
             continue
         scale = before / forward[i]
         total = price_next[i] * after / forward_next[i] - greeks[PRICE, i] * scale
-        aged = size[i] - fresh[i]
         d_vol = vol_next[i] - vol[i]
         d_basis = math.log(forward_next[i] / after) - math.log(forward[i] / before)
         delta = greeks[DELTA, i] * move
@@ -98,12 +193,43 @@ def explain_step(
         vanna = greeks[VANNA, i] * move * d_vol
         volga = 0.5 * greeks[VOLGA, i] * scale * d_vol * d_vol
         basis = (greeks[DELTA, i] * forward[i] - greeks[PRICE, i]) * scale * d_basis
-        parts[0] += aged * delta
-        parts[1] += aged * gamma
-        parts[2] += aged * theta
-        parts[3] += aged * vega
-        parts[4] += aged * vanna
-        parts[5] += aged * volga
-        parts[6] += aged * basis
-        parts[7] += fresh[i] * total
-        parts[8] += aged * (total - delta - gamma - theta - vega - vanna - volga - basis)
+        rest = total - delta - gamma - theta - vega - vanna - volga - basis
+        first = STRATEGIES * (slot[i] + 1)
+        step[first + MAKING, _ADVERSE] += fresh[i] * total
+        for strategy in range(STRATEGIES):
+            aged = hedged[i] if strategy == HEDGING else size[i] - hedged[i] - fresh[i]
+            cell = step[first + strategy]
+            cell[0] += aged * delta
+            cell[1] += aged * gamma
+            cell[2] += aged * theta
+            cell[3] += aged * vega
+            cell[4] += aged * vanna
+            cell[5] += aged * volga
+            cell[6] += aged * basis
+            cell[8] += aged * rest
+    for c in range(worth.size):
+        step[c, _DELTA] += carried[c] * move
+        step[c, _BASIS] += basis_usd[c]
+        coin[c, _DELTA] -= worth[c] * move / after
+    value_cells(size, hedged, slot, price_next, forward_next, carried, beside, worth)
+    gross = 0.0
+    for p in range(len(PARTS)):
+        of_part = 0.0
+        for c in range(worth.size):
+            of_part += step[c, p]
+            usd[c, p] += step[c, p]
+            coin[c, p] += step[c, p] / after
+        gross += abs(of_part)
+    _settle_rounding(worth, after, usd)
+    _settle_rounding(worth, 1.0, coin)
+    return gross
+
+
+@inlined
+def _settle_rounding(worth: Floats, per_coin: float, parts: Floats) -> None:
+    """What neither Taylor nor its remainder holds is nothing but float rounding, so it belongs to the unexplained."""
+    for c in range(worth.size):
+        total = 0.0
+        for p in range(parts.shape[1]):
+            total += parts[c, p]
+        parts[c, _UNEXPLAINED] += worth[c] * per_coin - total

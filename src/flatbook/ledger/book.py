@@ -180,6 +180,10 @@ class Ledger:
         """Every position that ever was, flat ones too; a live view, read-only."""
         return self._holdings.positions()
 
+    def positions_in(self, instrument: str) -> list[tuple[PositionKey, Position]]:
+        """Every position that ever was in one instrument, by venue and strategy."""
+        return self._holdings.positions_in(instrument)
+
     def net_lots(self, instrument: str) -> int:
         """Size over all venues and strategies."""
         return self._holdings.open_lots().get(instrument, 0)

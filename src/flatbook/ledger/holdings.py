@@ -49,6 +49,11 @@ class Holdings:
         _, keys = self._holders.get(instrument, (None, []))
         return [(key, self._positions[key]) for key in keys if key.venue == venue and self._positions[key].size_lots]
 
+    def positions_in(self, instrument: str) -> list[tuple[PositionKey, Position]]:
+        """Every position that ever was in one instrument, by venue and strategy."""
+        _, keys = self._holders.get(instrument, (None, []))
+        return [(key, self._positions[key]) for key in keys]
+
     def expiring(self, underlying: str, expiry_ns: int) -> list[Instrument]:
         """Listed instruments ever held on `underlying`, inverse and linear, that expire at `expiry_ns`, by name."""
         known = (instrument for _, (instrument, _) in sorted(self._holders.items()))

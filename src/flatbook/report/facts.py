@@ -14,6 +14,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
     seed: int | None
     session: str | None
+    underlying: str
     from_ns: int
     to_ns: int
     events: int

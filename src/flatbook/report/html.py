@@ -8,6 +8,7 @@ from flatbook.report.charts import Frames, chart_data
 from flatbook.report.listings import fill_models_section, fills_section, ledger_section, log_section
 from flatbook.report.markup import Html, tag, text, tile, toned
 from flatbook.report.sections import (
+    breakdown_section,
     exposures_section,
     hedges_section,
     pnl_section,
@@ -26,6 +27,7 @@ def render(frames: Frames, summary: Summary) -> str:
         _header(summary),
         _tiles(summary),
         pnl_section(summary),
+        breakdown_section(summary),
         exposures_section(series),
         quotes_section(series),
         hedges_section(series),
@@ -78,8 +80,20 @@ def _header(summary: Summary) -> Html:
 
 
 def _contents() -> Html:
-    links = ("pnl", "exposures", "quotes", "hedges", "rent", "smile", "fills", "models", "ledger", "log")
-    names = ("P&L", "Exposures", "Quotes", "Hedges", "Gamma rent", "Smile", "Fills", "Fill models", "Ledger", "Log")
+    links = ("pnl", "breakdown", "exposures", "quotes", "hedges", "rent", "smile", "fills", "models", "ledger", "log")
+    names = (
+        "P&L",
+        "Broken down",
+        "Exposures",
+        "Quotes",
+        "Hedges",
+        "Gamma rent",
+        "Smile",
+        "Fills",
+        "Fill models",
+        "Ledger",
+        "Log",
+    )
     return tag("nav", *(Html(f'<a href="#{link}">{text(name)}</a>') for link, name in zip(links, names, strict=True)))
 
 

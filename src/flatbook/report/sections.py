@@ -37,6 +37,42 @@ def _parts(pnl: Summary) -> Html:
     return table(columns, rows, css="parts")
 
 
+def breakdown_section(summary: Summary) -> Html:
+    """The parts again, in coin beside USD, and by day, strategy and expiry."""
+    note = (
+        "A coin part is its USD over the index, step by step; delta in coin is what spot moved beyond the equity that "
+        "is coin. A step counts for the UTC day in which it ends; the perpetual, and contracts over the counter, have "
+        "no expiry. Every table sums to the total."
+    )
+    if summary.get("pnl_by") is None:
+        return section("breakdown", "P&L broken down", note, nothing("The run wrote no P&L by day."))
+    ((currency, coin),) = summary["pnl_coin_parts"].items()
+    whole = {"usd": summary["pnl"], "coin": coin}
+    tables = []
+    for key, rows in summary["pnl_by"].items():
+        title = tag("h3", f"By {key} ", tag("small", f"USD; {currency} below"))
+        tables += [title, _broken_down(key, [*rows, {key: "all", **whole}])]
+    return section("breakdown", "P&L broken down", note, *tables)
+
+
+def _broken_down(key: str, rows: list[Summary]) -> Html:
+    columns = (
+        Column(formats.words(key), is_number=False),
+        *(Column(formats.words(name)) for name in ("total", *PARTS)),
+    )
+    cells = [
+        (
+            row[key],
+            *(
+                Html(f"{toned(usd, formats.usd(usd, signed=True))}{tag('small', formats.number(coin, 5, signed=True))}")
+                for usd, coin in zip(row["usd"].values(), row["coin"].values(), strict=True)
+            ),
+        )
+        for row in rows
+    ]
+    return table(columns, cells, css="dense")
+
+
 def exposures_section(series: Frames) -> Html:
     """What the book held of each factor, over time."""
     note = "What the whole book, hedges included, gains per unit move of each factor."

@@ -8,6 +8,7 @@ import msgspec
 import polars as pl
 
 from flatbook.domain.errors import LimitBreachedError
+from flatbook.report.breakdown import CENT_USD, KEYS, coin_totals, parts_by
 from flatbook.report.facts import FlowFacts, LedgerFacts, RunFacts
 from flatbook.report.statistics import max_drawdown, std_per_hour, time_weighted_rms
 from flatbook.report.tables import MARKOUT_HORIZONS_NS, PARTS, Tables, conform
@@ -15,22 +16,26 @@ from flatbook.report.tables import MARKOUT_HORIZONS_NS, PARTS, Tables, conform
 Summary = dict[str, Any]
 """`report.json`: sections by name, each a mapping of its keys; null where a number does not apply."""
 
-CENT_USD = 0.01
-
 
 def summarise(series: Tables | Mapping[str, pl.DataFrame], facts: RunFacts) -> Summary:
     """The run's summary, every key of the contract present.
 
     Units       USD unless a key's suffix says otherwise; shares from 0 to 1; losses (drawdown, stress) positive
     Errors      LimitBreachedError where the parts of P&L do not sum to the total, or the total is not the ledger's,
-                to the cent
+                to the cent; or where days, strategies and expiries do not sum to that, in coin to the smallest unit
     """
     frames = conform(series.frames() if isinstance(series, Tables) else series)
     pnl = _pnl(frames["equity"], facts.ledger)
+    by = frames["pnl"]
+    underlying = facts.run.underlying
     return {
         "run": _run(facts),
         "pnl": pnl,
         "pnl_coin": dict(facts.ledger.pnl_coin),
+        "pnl_coin_parts": None
+        if by.is_empty()
+        else {underlying: coin_totals(by, pnl, facts.ledger.pnl_coin[underlying])},
+        "pnl_by": None if by.is_empty() else {key: parts_by(by, key) for key in KEYS},
         "risk": _risk(frames["equity"], frames["exposures"], facts.limit_breaches),
         "flow": _flow(frames["fills"], facts.flow),
         "quotes": _quotes(facts),

@@ -24,6 +24,9 @@ PARTS = PNL_PARTS
 STAGES = ("normal", "widen", "reduce_only", "flat", "halt")
 """The loss stop's stages, mildest first."""
 
+NO_EXPIRY = "none"
+"""The expiry of what has none of the chain's."""
+
 MARKOUT_HORIZONS_NS = {
     "markout_1m_usd": NS_PER_MINUTE,
     "markout_10m_usd": 10 * NS_PER_MINUTE,
@@ -151,6 +154,21 @@ class HedgeRow(NamedTuple):
     loop_gain: float = np.nan
 
 
+class PnlRow(NamedTuple):
+    """What one part of P&L came to in one UTC day, of one strategy and expiry; all rows sum to the total.
+
+    `day` and `expiry` are dates, 2025-03-28; `NO_EXPIRY` for the perpetual and contracts over the counter. A coin part
+    is the USD part over the index step by step, and delta is what spot moved beyond the equity that is coin.
+    """
+
+    day: str
+    strategy: str
+    expiry: str
+    part: str
+    usd: float
+    coin: float
+
+
 class SmileRow(NamedTuple):
     """A fitted slice: raw SVI total variance in k = ln(strike / forward), its error, age and status."""
 
@@ -185,6 +203,7 @@ ROW_TYPES: dict[str, type[tuple[object, ...]]] = {
     "quotes": QuoteRow,
     "fills": FillRow,
     "hedges": HedgeRow,
+    "pnl": PnlRow,
     "smiles": SmileRow,
     "smile_points": SmilePointRow,
 }
@@ -250,6 +269,7 @@ class Tables:
         self.quotes = Series(QuoteRow)
         self.fills = Series(FillRow)
         self.hedges = Series(HedgeRow)
+        self.pnl = Series(PnlRow)
         self.smiles = Series(SmileRow)
         self.smile_points = Series(SmilePointRow)
 

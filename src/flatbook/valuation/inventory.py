@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.kernels.chain import BASIS, FACTORS, PREMIUM, SPOT
+from flatbook.kernels.explain import HEDGING, MAKING, STRATEGIES
 from flatbook.kernels.factors import TOTALS, expose_book
 from flatbook.market.universe import MAX_SLOTS
 from flatbook.valuation.chain import ChainValues
@@ -17,21 +18,33 @@ from flatbook.valuation.chain import ChainValues
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
+STRATEGY_NAMES = ("making", "hedging")
+"""Whose a position is, in the order of `kernels.explain`'s cells."""
+
+CELLS = STRATEGIES * (MAX_SLOTS + 1)
+"""How many cells a book can have: strategies times expiries and none (see `kernels.explain`)."""
+
 
 class Inventory:
     """Options by row, the perpetual, and the coin earned or spent.
 
     size_coin       (capacity,) contracts held, signed
     fresh_coin      (capacity,) of those, what was traded within the markout horizon
+    hedged_coin     (capacity,) of those, what is held as a hedge
     perp_usd        USD notional of the inverse perpetual, signed; it is worth -perp_usd / price in coin
     future_usd      (MAX_SLOTS,) the same of the dated future of each expiry
     carried_coin    coin beyond the deposits, less what open perpetuals and futures were entered at
+    cells_coin      (CELLS,) the same coin by whose positions earned or spent it
+    fees_coin       (CELLS,) fees paid so far, which are part of that
     Invariant       sizes and coin equal the ledger's whenever the engine is between events
     """
 
     def __init__(self, capacity: int) -> None:
         self.size_coin: Floats = np.zeros(capacity)
         self.fresh_coin: Floats = np.zeros(capacity)
+        self.hedged_coin: Floats = np.zeros(capacity)
+        self.cells_coin: Floats = np.zeros(CELLS)
+        self.fees_coin: Floats = np.zeros(CELLS)
         self.perp_usd = 0.0
         self.future_usd: Floats = np.zeros(MAX_SLOTS)
         self.carried_coin = 0.0
@@ -42,6 +55,7 @@ class Inventory:
         more = np.zeros(capacity - len(self.size_coin))
         self.size_coin = np.concatenate([self.size_coin, more])
         self.fresh_coin = np.concatenate([self.fresh_coin, more])
+        self.hedged_coin = np.concatenate([self.hedged_coin, more])
 
     def add_fresh(self, row: int, size_coin: float, until_ns: int) -> None:
         """A fill is fresh until the markout horizon has passed."""
@@ -75,6 +89,24 @@ class Inventory:
     def future_slots(self) -> Ints:
         """The expiries whose dated future is held."""
         return np.flatnonzero(self.future_usd)
+
+    def beside_coin(self, values: ChainValues, otc_usd: float) -> Floats:
+        """What is held beside the chain's options, as coin, (CELLS,); contracts over the counter are making's."""
+        beside = np.zeros(CELLS)
+        beside[MAKING] = otc_usd / values.index_usd
+        beside[HEDGING] = -self.perp_usd / values.perp_usd
+        if (slots := self.future_slots).size:
+            beside[STRATEGIES * (slots + 1) + HEDGING] = -self.future_usd[slots] / values.delivery_usd[slots]
+        return beside
+
+    def basis_gained_usd(self, before: ChainValues, after: ChainValues) -> Floats:
+        """What a held perpetual gained by its premium over the index, and futures by theirs, (CELLS,)."""
+        gained = np.zeros(CELLS)
+        gained[HEDGING] = self.perp_usd * (before.index_usd / before.perp_usd - after.index_usd / after.perp_usd)
+        if (slots := self.future_slots).size:
+            ratio = before.index_usd / before.delivery_usd[slots] - after.index_usd / after.delivery_usd[slots]
+            gained[STRATEGIES * (slots + 1) + HEDGING] = self.future_usd[slots] * ratio
+        return gained
 
     def measure(self, values: ChainValues) -> "BookMeasures":
         """Exposures and Greeks of the book, coin and perpetual included.
