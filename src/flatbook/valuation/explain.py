@@ -182,4 +182,4 @@ class PnlBook:
 
 def _used(values: ChainValues) -> int:
     """How many cells the chain has, from the first."""
-    return STRATEGIES * (1 + values.slots.shape[1])
+    return STRATEGIES * (1 + len(values.factor_map))
