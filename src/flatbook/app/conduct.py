@@ -22,9 +22,13 @@ _OWN = (Fill, OrderAccepted, OrderCancelled, OrderRejected)
 
 
 def conduct(
-    engine: Engine, venue: Venue, journal: Journal, after_event: Callable[[AnyEvent], bool] = lambda _event: True
+    engine: Engine,
+    venue: Venue,
+    journal: Journal,
+    after_event: Callable[[AnyEvent], bool] = lambda _event: True,
+    until_ns: int | None = None,
 ) -> None:
-    """Runs until the market ends or `after_event` says no.
+    """Runs until the market ends, `after_event` says no, or the next event is later than `until_ns`.
 
     Errors      ReplayDivergedError where a continued run does not come to what its journal holds, all of it
     """
@@ -32,6 +36,8 @@ def conduct(
     universe = engine.state.market.universe
     listed = 0
     for event in venue.events():
+        if until_ns is not None and event.local_ts_ns > until_ns:
+            break
         effects = engine.step(event)
         while listed < universe.count:
             venue.list_instrument(listed, universe.instruments[listed])

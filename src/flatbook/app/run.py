@@ -4,7 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -34,6 +34,10 @@ class Run:
     journal: Journal
     directory: RunDirectory
     run_id: str
+
+
+Observe = Callable[[Run], AbstractContextManager[Callable[[], None]]]
+"""Opens a view of a run, and yields what is to be called after each of its events."""
 
 
 def new_run(request: RunRequest, runs: Path, run_id: str | None = None) -> Run:

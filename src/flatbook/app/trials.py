@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,16 +17,13 @@ from numpy.typing import NDArray
 
 from flatbook.app.finish import Finished
 from flatbook.app.request import RunRequest
-from flatbook.app.run import Run, carry_out, new_run
+from flatbook.app.run import Observe, Run, carry_out, new_run
 from flatbook.domain.errors import FlatbookError
 from flatbook.report.contenders import Trial
 from flatbook.report.statistics import hourly_changes
 
 _LOOK_S = 0.1
 _TELL_S = 0.2
-
-Observe = Callable[[Run], AbstractContextManager[Callable[[], None]]]
-"""Opens a view of a run, and yields what is to be called after each of its events."""
 
 Told = Callable[[int, float], None]
 """Takes the number of a planned run, and the share of it that is done."""

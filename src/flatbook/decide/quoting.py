@@ -32,26 +32,6 @@ BID_TICKS, BID_LOTS, ASK_TICKS, ASK_LOTS = range(4)
 
 
 @dataclass(frozen=True, slots=True)
-class Quotes:
-    """Wanted quotes of a chain, and the parts they are made of.
-
-    Shapes      grid (4, rows): bid ticks, bid lots, ask ticks, ask lots, no price without lots; else (rows,)
-    Units       ticks finest; fair and parts in coin per contract; before rounding the bid is fair - spread -
-                bid_takers - bid_inventory, the ask fair + spread + ask_takers + ask_inventory: takers' parts are what
-                those who would hit that side are learnt to know, and the cost of the margin that their trade ties up,
-                parts of its spread of which the sides differ
-    """
-
-    grid: Ints
-    fair_coin: Floats
-    spread_coin: Floats
-    bid_inventory_coin: Floats
-    ask_inventory_coin: Floats
-    bid_takers_coin: Floats
-    ask_takers_coin: Floats
-
-
-@dataclass(frozen=True, slots=True)
 class QuoteInputs:
     """What a quote is made from: the book's exposure and holdings, the price of risk, the maker's mood.
 
@@ -79,6 +59,29 @@ class QuoteInputs:
     takers: Floats | None = None
     capital_coin: Floats | None = None
     model: FittedModel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quotes:
+    """Wanted quotes of a chain, and the parts they are made of.
+
+    Shapes      grid (4, rows): bid ticks, bid lots, ask ticks, ask lots, no price without lots; else (rows,)
+    Units       ticks finest; fair and parts in coin per contract; before rounding the bid is fair - spread -
+                bid_takers - bid_inventory, the ask fair + spread + ask_takers + ask_inventory: takers' parts are what
+                those who would hit that side are learnt to know, and the cost of the margin that their trade ties up,
+                parts of its spread of which the sides differ
+    Made of     `inputs`, for the rows that are `quoted`
+    """
+
+    inputs: QuoteInputs
+    quoted: NDArray[np.bool_]
+    grid: Ints
+    fair_coin: Floats
+    spread_coin: Floats
+    bid_inventory_coin: Floats
+    ask_inventory_coin: Floats
+    bid_takers_coin: Floats
+    ask_takers_coin: Floats
 
 
 def flow_liquidity(flow: FlowPolicy, values: ChainValues, size_coin: float, quoted: NDArray[np.bool_]) -> Liquidity:
@@ -158,7 +161,7 @@ def make_quotes(
         parts,
         grid,
     )
-    return Quotes(grid, *parts)
+    return Quotes(inputs, quoted, grid, *parts)
 
 
 def model_rows(
@@ -196,7 +199,8 @@ def _quotes_by_model(
     )  # fmt: skip
     if model is not None:
         _lean_by_model(model, flow, values, inputs, rows, parts, bid, ask)
-    return Quotes(_on_the_grid(quoting.size_coin, market, values, parts[0], bid, ask), *parts)
+    grid = _on_the_grid(quoting.size_coin, market, values, parts[0], bid, ask)
+    return Quotes(inputs, quoted, grid, *parts)
 
 
 def _lean_by_model(

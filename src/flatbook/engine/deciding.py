@@ -13,7 +13,7 @@ Ints = NDArray[np.int64]
 
 
 def wanted_quotes(state: State) -> Ints:
-    """The grid of quotes the policy wants now; its parts are kept to explain fills."""
+    """The grid of quotes the policy wants now; they are kept with their parts, to explain quotes and fills."""
     setup, values, market = state.setup, state.values, state.market
     policy = setup.policy
     _, slice_error = market.surface.levels_and_errors(market.universe.slots, state.now_ns)
@@ -41,7 +41,7 @@ def wanted_quotes(state: State) -> Ints:
     if state.protection.is_pulled:
         quoted[:] = False
     state.quotes = make_quotes(policy.quoting, policy.flow, market, values, inputs, quoted)
-    return state.quotes.grid
+    return state.quotes.grid.copy()
 
 
 def through_the_gate(state: State, grid: Ints, wanted: tuple[Wanted, ...]) -> Effects:
@@ -55,6 +55,7 @@ def through_the_gate(state: State, grid: Ints, wanted: tuple[Wanted, ...]) -> Ef
             state.desk.decided[order.order_id] = decision
             state.desk.sent_ns = state.now_ns
             orders.append(order)
+    state.passed = grid
     effects = Effects(state.now_ns, _changes(state, grid), tuple(orders))
     _stamp(state, effects)
     return effects

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from flatbook.valuation.otc_book import OtcBook
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass
@@ -46,6 +47,7 @@ class State:
     values          the chain as last valued; `spare` is the other buffer
     valued_level    (slots,) at-the-money vols that `values` were made with; `valued_basis` the forwards' log bases
     quotes          the last wanted quotes with their parts; None before the first
+    passed          (4, rows) what of their grid might go out
     book            the book's exposures and Greeks as of `values`
     risk            the same as the gate bounds it
     flow            order flow as watched; None where the policy asks nothing of it
@@ -81,6 +83,7 @@ class State:
     valued_level: Floats = field(default_factory=lambda: np.zeros(0))
     valued_basis: Floats = field(default_factory=lambda: np.zeros(0))
     quotes: Quotes | None = None
+    passed: Ints = field(default_factory=lambda: np.zeros((4, 0), np.int64))
     book: BookMeasures = NOTHING_HELD
     risk: BookRisk = field(default_factory=lambda: BookRisk(0.0, 0.0, 0.0, 0.0, Stage.NORMAL))
     risk_price: RiskPrice = field(default_factory=no_risk_price)
