@@ -38,7 +38,7 @@ def quoted_rows(state: State) -> Iterator[int]:
     yield from np.flatnonzero(quotes_of(state).quoted).tolist()
 
 
-WIDENED = {"quoting": {"adverse_selection_vol": 0.002, "half_spread_coin": 1e-4}}
+WIDENED: dict[str, dict[str, object]] = {"quoting": {"adverse_selection_vol": 0.002, "half_spread_coin": 1e-4}}
 
 
 @pytest.mark.parametrize(
