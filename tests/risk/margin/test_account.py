@@ -80,6 +80,15 @@ def test_orders_reserve_the_worse_side() -> None:
     assert joint.initial == pytest.approx(max(bids, asks))
 
 
+def test_a_bid_for_an_option_that_will_be_no_credit_reserves_its_premium() -> None:
+    bid = account(STANDARD, [listed(CALL, -1.0)], Balance("BTC", 5.0), orders=[listed(CALL, 3.0)]).margin(MARKETS)
+    (worth,) = Portfolio([listed(CALL, 2.0)]).worth_usd(MARKETS)
+    freed = account(STANDARD, [listed(CALL, -1.0)]).margin(MARKETS).initial
+    assert float(bid.orders.initial) == pytest.approx(max(worth - freed, 0.0))
+    alone = account(STANDARD, [], Balance("BTC", 5.0), orders=[listed(CALL, 3.0)]).margin(MARKETS)
+    assert float(alone.orders.initial) == pytest.approx(1.5 * worth)
+
+
 def test_an_order_that_only_closes_reserves_nothing() -> None:
     for model in (PORTFOLIO, STANDARD):
         short = account(model, [listed(CALL, -3.0)], orders=[listed(CALL, 3.0)]).margin(MARKETS)

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from flatbook.risk.margin.deribit_portfolio import DeribitPortfolio
+from flatbook.sim.venue import margin as simulated
+from flatbook.sim.venue.listing import Listing, Mark
+from flatbook.venues.deribit import load_reference
 from flatbook.venues.margin import editions
 
 from .columns import Row, contracts
@@ -29,6 +32,31 @@ def test_a_short_option(sign: float, strike: float, mark: float, initial: float,
     row = Row(sign, strike, 0.1, INDEX, mark=mark * INDEX)
     found = STANDARD.requirement(contracts([row], INDEX)).margins(np.array([-2.0]))
     assert np.array(found) / INDEX == pytest.approx([2.0 * initial, 2.0 * maintenance])
+
+
+@pytest.mark.parametrize(
+    ("name", "lots"),
+    [
+        ("BTC-30JAN26-90000-C", -25),
+        ("BTC-30JAN26-70000-P", -3),
+        ("BTC-30JAN26-300000-P", -8),
+        ("BTC-PERPETUAL", 12_345),
+    ],
+)
+def test_the_simulated_exchange_asks_the_same(name: str, lots: int) -> None:
+    """Two spellings of the venue's page."""
+    listing = Listing(0, load_reference().instrument(name), 0)
+    contract, lot = listing.instrument.contract, listing.instrument.lot_size
+    if contract.strike is None:
+        price, row, coins = 80_040.0, Row(forward=80_040.0), lots * lot / 80_040.0
+    else:
+        assert contract.right is not None
+        sign, strike = float(contract.right.sign), float(contract.strike)
+        price = max(sign * (INDEX - strike), 0.0) / INDEX + 0.01
+        row, coins = Row(sign, strike, 0.1, INDEX, mark=price * INDEX), lots * lot
+    listing.mark = Mark(price=price, underlying_usd=INDEX)
+    found = STANDARD.requirement(contracts([row], INDEX)).margins(np.array([coins]))
+    assert np.array(found) / INDEX == pytest.approx(simulated.requirement(listing, lots))
 
 
 def test_larger_futures_need_more_a_coin() -> None:

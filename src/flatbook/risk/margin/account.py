@@ -44,15 +44,23 @@ class UnderlyingMargin:
         """Ready for orders."""
         return MarginState(self.requirement, self.size)
 
-    def orders(self, by: str) -> Margins:
+    def orders(self, model: MarginModel) -> Margins:
         """What working orders add: the worse side of each contract, or of all together; nothing where they reduce."""
-        if by == "by_row":
+        if model.orders == "by_row":
             bids, asks = self.state.marginals(self.bids), self.state.marginals(-self.asks)
+            if not model.counts_option_value:
+                bids = bids.plus(Margins(self._premiums_usd(), np.zeros(len(self.size))))
             worse = [np.maximum(np.maximum(bid, ask), 0.0).sum() for bid, ask in zip(bids, asks, strict=True)]
             return Margins(*worse)
         held = self.state.margins
         sides = [self.requirement.margins(self.size + self.bids), self.requirement.margins(self.size - self.asks)]
         return Margins(*(np.maximum(0.0, max(side[at] - held[at] for side in sides)) for at in (0, 1)))
+
+    def _premiums_usd(self) -> Floats:
+        """What bids would pay, at the marks, for options that are no credit once held, (n,)."""
+        bought = np.maximum(self.size + self.bids, 0.0) - np.maximum(self.size, 0.0)
+        contracts = self.contracts
+        return np.where(contracts.is_option, bought * contracts.mark_usd * contracts.usd_per_mark, 0.0)
 
 
 @dataclass(frozen=True)
@@ -153,7 +161,7 @@ class MarginAccount:
         positions, orders = nothing, nothing
         for part in parts:
             positions = positions.plus(part.state.margins)
-            orders = orders.plus(part.orders(self.model.orders))
+            orders = orders.plus(part.orders(self.model))
         mmp = self.model.mmp_share * sum(coins * markets.usd_per(name) for name, coins in self._mmp_coin.items())
         equity, initial, balance = self._balances(markets)
         return AccountMargin(parts, equity, initial, balance, positions, orders, mmp, totals)
