@@ -90,6 +90,21 @@ def test_exposures_to_carry_and_premium_are_slopes_of_equity(market: Market, val
         assert book.exposure()[factor] == pytest.approx(slope, rel=1e-5)
 
 
+def test_a_dated_future_is_worth_its_notional_over_its_forward(market: Market, values: ChainValues) -> None:
+    """Bought at its forward it is worth nothing, and risks the coin that it owes and its carry."""
+    book, h, slot, usd = Book(market, values, 2), 1e-5, 1, 30_000.0
+    before, equity = book.exposure(), book.inventory.equity_coin(values, INDEX)
+    forward, years = float(values.delivery_usd[slot]), float(values.slot_years[slot])
+    book.inventory.future_usd[slot] = usd
+    book.inventory.carried_coin += usd / forward
+    assert book.inventory.equity_coin(values, INDEX) == pytest.approx(equity, abs=1e-12)
+    added = book.exposure() - before
+    worth = [usd / forward - usd / (forward * math.exp(side * h * years)) for side in (1, -1)]
+    assert added[BASIS] == pytest.approx(INDEX * (worth[0] - worth[1]) / (2 * h), rel=1e-6)
+    assert added[0] == pytest.approx(usd * INDEX / forward, rel=1e-9)
+    assert np.count_nonzero(np.abs(added) > 1e-6) == 2
+
+
 def test_what_a_hedge_adds_is_the_perpetuals_loading(market: Market, values: ChainValues) -> None:
     book = Book(market, values, 2)
     before, usd = book.exposure(), 25_000.0

@@ -14,7 +14,7 @@ from flatbook.engine.attributing import pnl_rows
 from flatbook.engine.loop import Engine
 from flatbook.engine.state import State
 from flatbook.kernels.gate import REFUSALS
-from flatbook.report.facts import FillModel, FlowFacts, LedgerFacts, LogEntry, QuoteFacts, Run, RunFacts
+from flatbook.report.facts import FillModel, FlowFacts, HedgingFacts, LedgerFacts, LogEntry, QuoteFacts, Run, RunFacts
 from flatbook.report.html import render
 from flatbook.report.summary import Summary, summarise
 from flatbook.store.run_directory import RunDirectory
@@ -64,6 +64,7 @@ def finish(
         ledger=_ledger_facts(state),
         flow=_flow_facts(state, market),
         quotes=_quote_facts(state),
+        hedging=_hedging_facts(state),
         limit_breaches=state.recorder.breaches,
         log=(*_session_log(market), *state.recorder.log[-LOG_LIMIT:], *_refusals(state)),
     )
@@ -132,6 +133,17 @@ def _flow_facts(state: State, market: OpenMarket) -> FlowFacts:
         for model, tally in market.venue.fill_tally().items()
     )
     return FlowFacts(volume_usd=recorder.volume_usd, fill_share=share, fill_models=models)
+
+
+def _hedging_facts(state: State) -> HedgingFacts:
+    desk = state.desk
+    return HedgingFacts(
+        loop_gain_most=desk.greatest_gain,
+        slowed_decisions=desk.slowed,
+        impact_y=desk.impact.y,
+        flow_delta_usd=desk.flow_delta_usd,
+        hedge_delta_usd=desk.hedge_delta_usd,
+    )
 
 
 def _quote_facts(state: State) -> QuoteFacts:

@@ -59,6 +59,21 @@ class QuoteFacts(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
 
 
+class HedgingFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the hedger knows of itself at the end.
+
+    loop_gain_most      the loop gain farthest from 0 that hedging was decided at; `slowed_decisions` were, by it
+    impact_y            what its orders have taught of the square-root law's constant
+    flow_delta_usd, hedge_delta_usd     gross delta that fills of quotes brought, and that hedges traded
+    """
+
+    loop_gain_most: float
+    slowed_decisions: int
+    impact_y: float
+    flow_delta_usd: float
+    hedge_delta_usd: float
+
+
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Something worth a line: a refused fit, a limit reached. Not stage changes: the equity series has them."""
 
@@ -75,4 +90,5 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     flow: FlowFacts
     quotes: QuoteFacts
     limit_breaches: int
+    hedging: HedgingFacts | None = None
     log: tuple[LogEntry, ...] = ()

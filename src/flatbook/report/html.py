@@ -30,7 +30,7 @@ def render(frames: Frames, summary: Summary) -> str:
         breakdown_section(summary),
         exposures_section(series),
         quotes_section(series),
-        hedges_section(series),
+        hedges_section(series, summary),
         rent_section(series),
         smile_section(series),
         fills_section(series),

@@ -3,6 +3,7 @@
 from flatbook.report import formats
 from flatbook.report.charts import Frames, hedge_reasons
 from flatbook.report.gamma_rent import CarryRow, RentRow, carry, gamma_rent
+from flatbook.report.hedge_summary import by_kind, slippage_rows
 from flatbook.report.markup import Column, Html, figure, nothing, section, signed_bar, table, tag, toned
 from flatbook.report.summary import Summary
 from flatbook.report.tables import PARTS
@@ -101,9 +102,9 @@ def quotes_section(series: Frames) -> Html:
     return section("quotes", "Quotes against the market", note, pick, figure("quote", "Prices", "coin"))
 
 
-def hedges_section(series: Frames) -> Html:
-    """Delta before and after each hedge, what was paid, and the reasons."""
-    note = "Each hedge takes the book from its delta before to its delta after; the cost is against the index."
+def hedges_section(series: Frames, summary: Summary) -> Html:
+    """Delta before and after each hedge, what was paid, the reasons, and how the estimates did."""
+    note = "Each hedge takes the book from its delta before to its delta after; the cost is over the mark."
     hedges = series["hedges"]
     if hedges.is_empty():
         return section("hedges", "Hedges", note, nothing("The run made no hedges."))
@@ -126,14 +127,79 @@ def hedges_section(series: Frames) -> Html:
         figure("hedge", "Delta before and after", "coin"),
         figure("hedge-cost", "Paid so far", "USD, cost and fees"),
     )
-    return section("hedges", "Hedges", note, tag("div", *charts, css="pairs"), table(columns, rows))
+    figures = tag("div", *charts, css="pairs")
+    return section("hedges", "Hedges", note, figures, table(columns, rows), _execution(series, summary["hedges"]))
+
+
+def _execution(series: Frames, hedges: Summary) -> Html:
+    """What was traded with, estimates against what was paid, and the hedger on itself."""
+    kinds = (
+        Column("Hedged with", is_number=False),
+        Column("Hedges"),
+        Column("Volume", "USD"),
+        Column("Cost and fees", "USD"),
+        Column("Gamma added", "USD per 1 %"),
+        Column("Vega added", "USD per vol point"),
+    )
+    with_what = [
+        (
+            row["kind"],
+            formats.number(row["count"]),
+            formats.usd(row["volume_usd"]),
+            formats.usd(row["cost_usd"] + row["fee_usd"], 2),
+            formats.usd(row["gamma_added_1pct_usd"], signed=True),
+            formats.usd(row["vega_added_usd"], 1, signed=True),
+        )
+        for row in by_kind(series["hedges"])
+    ]
+    sizes = (
+        Column("Size", "USD", is_number=False),
+        Column("Hedges"),
+        Column("Expected", "bp over the mark"),
+        Column("Paid", "bp over the mark"),
+        Column("Error", "bp"),
+    )
+    estimates = [
+        (
+            f"{formats.usd(row.least_usd)} to {formats.usd(row.most_usd)}",
+            formats.number(row.hedges),
+            *(formats.number(1e4 * rate, 2) for rate in (row.expected_rate, row.realised_rate, row.error)),
+        )
+        for row in slippage_rows(series["hedges"])
+    ]
+    parts = [table(kinds, with_what)]
+    if estimates:
+        parts += [tag("h3", "Estimate before, slippage after"), table(sizes, estimates)]
+    return Html("".join((*parts, tag("p", _of_itself(hedges), css="note"))))
+
+
+def _of_itself(hedges: Summary) -> str:
+    """What the hedger says of its waiting, its loop gain, and what it left to the flow."""
+    said = []
+    if hedges.get("waited_s_mean") is not None:
+        said.append(
+            f"From decision to fill {hedges['waited_s_mean']:.3g} s went by, in which delta moved by "
+            f"{hedges['delta_drift_coin_rms']:.3g} coin, gamma by {hedges['gamma_drift_1pct_usd_rms']:,.3g} USD per "
+            f"1 % and vega by {hedges['vega_drift_usd_rms']:,.3g} USD, root mean square; waiting earned "
+            f"{hedges['waited_usd']:+,.2f} USD."
+        )
+    if hedges.get("loop_gain_most") is not None:
+        slowed = hedges["slowed_decisions"]
+        said.append(
+            f"The loop gain of hedging reached {hedges['loop_gain_most']:.2g}; "
+            + (f"{slowed} decisions were slowed by it." if slowed else "nothing was slowed by it.")
+        )
+    if hedges.get("internalised_share") is not None:
+        said.append(f"Flow took {hedges['internalised_share']:.0%} of the delta that it brought away again by itself.")
+    return " ".join(said)
 
 
 def rent_section(series: Frames) -> Html:
     """What convexity paid for its rent, and basis positions for their funding, by day."""
     note = (
         "Gamma earns half its size times the square of each move, and theta is its rent: on a day that moves more than "
-        "breaks even a long-gamma book gains, else a short one. Hedges in perpetuals are basis positions too."
+        "breaks even a long-gamma book gains, else a short one. Hedges in perpetuals and futures are basis "
+        "positions too."
     )
     rents = gamma_rent(series)
     if not rents:

@@ -10,6 +10,7 @@ import polars as pl
 from flatbook.domain.errors import LimitBreachedError
 from flatbook.report.breakdown import CENT_USD, KEYS, coin_totals, parts_by
 from flatbook.report.facts import FlowFacts, LedgerFacts, RunFacts
+from flatbook.report.hedge_summary import summarise_hedges
 from flatbook.report.statistics import max_drawdown, std_per_hour, time_weighted_rms
 from flatbook.report.tables import MARKOUT_HORIZONS_NS, PARTS, Tables, conform
 
@@ -39,7 +40,7 @@ def summarise(series: Tables | Mapping[str, pl.DataFrame], facts: RunFacts) -> S
         "risk": _risk(frames["equity"], frames["exposures"], facts.limit_breaches),
         "flow": _flow(frames["fills"], facts.flow),
         "quotes": _quotes(facts),
-        "hedges": _hedges(frames["hedges"]),
+        "hedges": summarise_hedges(frames, facts.hedging),
         "ledger": {
             "balanced": facts.ledger.balanced,
             "balances": dict(facts.ledger.balances),
@@ -115,15 +116,6 @@ def _quotes(facts: RunFacts) -> Summary:
         "two_sided_share": _known(quotes.two_sided_share),
         "median_half_spread_vol_pt": _known(quotes.median_half_spread_vol_pt),
         "messages_per_event": quotes.messages / events if events else None,
-    }
-
-
-def _hedges(hedges: pl.DataFrame) -> Summary:
-    return {
-        "count": hedges.height,
-        "volume_usd": float(hedges["size_usd"].sum()),
-        "cost_usd": float(hedges["cost_usd"].sum()),
-        "fee_usd": float(hedges["fee_usd"].sum()),
     }
 
 

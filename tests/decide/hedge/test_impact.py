@@ -45,6 +45,13 @@ def test_a_quadratic_cost_has_the_laws_slope_where_it_was_taken() -> None:
     assert 1e-9 * (5e6 - size) == pytest.approx(marginal_cost, rel=1e-6)
 
 
+@given(saved=st.floats(1e-7, 1e-2), curvature=st.floats(0.0, 1e-8))
+def test_the_size_worth_trading_is_where_the_charge_saved_meets_the_laws_slope(saved: float, curvature: float) -> None:
+    size = LAW.worth_usd(saved, curvature)
+    assert saved - curvature * size == pytest.approx(1.5 * LAW.peak_rate(size), rel=1e-6, abs=1e-12)
+    assert LAW.worth_usd(-saved, curvature) == 0.0
+
+
 def test_belief_goes_from_the_prior_to_what_orders_did() -> None:
     draw = np.random.default_rng(5)
     truth, belief = 0.6, ImpactBelief(y=1.0, precision=4.0)

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from flatbook.decide.hedge.rules import (
     BandTerms,
+    ClipTerms,
+    band_clip_usd,
     discrete_hedging_deviation,
     leland_number,
     leland_vol,
@@ -102,3 +104,28 @@ def test_a_band_is_traded_to_its_edge_and_a_threshold_to_its_centre(gap: int, wi
         assert abs(gap + to_edge) == pytest.approx(width)
         assert gap + to_centre == 0.0
         assert to_edge * gap < 0.0
+
+
+@given(
+    delta=st.floats(-1e7, 1e7),
+    band=st.floats(0.0, 1e6),
+    lot=st.sampled_from([1.0, 10.0, 1_000.0]),
+    clip=st.floats(1.0, 1e7),
+)
+def test_clips_are_whole_lots_within_their_most_and_never_past_the_bands_edge(
+    delta: float, band: float, lot: float, clip: float
+) -> None:
+    usd = band_clip_usd(delta, band, ClipTerms(0.0, clip, lot))
+    assert usd / lot == round(usd / lot)
+    assert abs(usd) <= clip
+    assert usd * delta <= 0
+    if usd:
+        assert band - 1e-6 <= abs(delta + usd) <= abs(delta)
+    else:
+        assert min(abs(delta) - band, clip) < lot
+
+
+def test_a_clip_too_small_to_be_worth_sending_waits() -> None:
+    terms = ClipTerms(least_usd=5_000.0, most_usd=1e6, lot_usd=10.0)
+    assert band_clip_usd(84_990.0, 80_000.0, terms) == 0.0
+    assert band_clip_usd(-85_000.0, 80_000.0, terms) == 5_000.0
