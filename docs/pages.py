@@ -130,6 +130,8 @@ Underlyings add up: no model here gives credit between them. Orders (`--orders`)
 contract under standard rules and of all orders together under portfolio rules; `--mqq` reserves what protection covers.
 Distances to liquidation move one thing and leave the rest, without orders, which a venue cancels first.
 
+![Margin balance and requirements against spot, with the points of liquidation, and the scenarios](img/margin.png)
+
 This page is made from the code by `make docs`.
 """
 

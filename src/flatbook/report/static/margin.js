@@ -21,7 +21,7 @@
     line("initial margin", curve.initial_margin_usd, colour("warn")),
     line("maintenance margin", curve.maintenance_margin_usd, colour("loss")),
   ], layout({
-    height: 400, showlegend: true, legend: legendAbove, margin: { l: 8, r: 16, t: 28, b: 8 },
+    height: 400, showlegend: true, legend: { ...legendAbove, y: 1.08 }, margin: { l: 8, r: 16, t: 46, b: 8 },
     xaxis: axis({ ticksuffix: " %", showline: true, ticks: "outside", hoverformat: "+.1f", nticks: 11 }),
     yaxis: { tickformat: "$,.3~s" },
     shapes: [upright(0, colour("faint"), "dot"), ...shown.map((point) => upright(percent(point.move), colour("loss"), "dash"))],
