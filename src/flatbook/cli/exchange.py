@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from flatbook.app.pace import parse_pace
-from flatbook.cli.outcome import one_line_errors, say
+from flatbook.cli.outcome import AsJson, one_line_errors, print_json, say
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import NS_PER_SECOND, parse_utc
 
@@ -30,6 +30,7 @@ def exchange(
     client: ClientOption = None,
     btc: Annotated[float, typer.Option(min=0, help="Each account begins with so many BTC.")] = 10.0,
     usdc: Annotated[float, typer.Option(min=0, help="Each account begins with so many USDC.")] = 100_000.0,
+    as_json: AsJson = False,
 ) -> None:
     """Serve a simulated exchange that speaks Deribit's API, over websocket and HTTP, on this machine only.
 
@@ -37,6 +38,7 @@ def exchange(
     """
     # Other verbs start without a web server's libraries.
     from flatbook.app.exchange import ExchangeRequest, open_exchange
+    from flatbook.app.markets import SIMULATION_START_NS
     from flatbook.service.exchange.server import Service, VenueClock, serve
 
     with one_line_errors():
@@ -45,17 +47,19 @@ def exchange(
             raise BadInputError("--pace max: clients live by the clock; use real, or a multiple such as 10x")
         clients = tuple(map(_client, client or ["flatbook:flatbook"]))
         deposits = (("BTC", btc), ("USDC", usdc))
-        request = ExchangeRequest(seed=seed, hours=hours, clients=clients, deposits=deposits)
-        if start is not None:
-            start_ns = parse_utc(start) // NS_PER_SECOND * NS_PER_SECOND
-            request = ExchangeRequest(seed=seed, hours=hours, clients=clients, deposits=deposits, start_ns=start_ns)
+        start_ns = SIMULATION_START_NS if start is None else parse_utc(start) // NS_PER_SECOND * NS_PER_SECOND
+        request = ExchangeRequest(seed=seed, hours=hours, start_ns=start_ns, clients=clients, deposits=deposits)
         api = open_exchange(request)
         clock = VenueClock(request.start_ns, speed)
         api.advance(request.start_ns)
 
         def started(address: str) -> None:
-            say(f"websocket: ws://{address}/ws/api/v2")
-            say(f"http:      http://{address}/api/v2")
+            places = {"websocket": f"ws://{address}/ws/api/v2", "http": f"http://{address}/api/v2"}
+            if as_json:
+                print_json(places | {"clients": [name for name, _ in clients]})
+                return
+            say(f"websocket: {places['websocket']}")
+            say(f"http:      {places['http']}")
             say(f"clients:   {', '.join(name for name, _ in clients)}; Ctrl-C ends it")
 
         serve(Service(api, clock.now_ns), port, started)

@@ -42,7 +42,7 @@ def _currencies(call: Call) -> list[Json]:
 
 
 def _currency(call: Call, *, default: str | None = None) -> str:
-    return call.params.text("currency", default, choices=("any", *CURRENCIES, "ETH", "USDT", "EURR"))
+    return call.params.text("currency", default, choices=("any", *CURRENCIES, "ETH", "SOL", "USDT", "EURR"))
 
 
 def _listings(call: Call, *, expired: bool = False) -> list[Listing]:
