@@ -47,6 +47,7 @@ _CORRELATION: Final = 0.8
 """Of two coins' factors, before a history says otherwise."""
 
 _HALF_LIFE_HOURS: Final = VolFilter().half_life_hours
+_STALE_DAYS: Final = 3.0
 _BACKTEST_SCENARIOS: Final = 2_000
 _HOURS: Final = {"h": 1.0, "d": 24.0}
 _MOST_HOURS: Final = 24.0 * 365.0
@@ -292,6 +293,11 @@ def _assumptions(desk: _Desk, missing: Sequence[str]) -> list[str]:
                 f"the history has too few windows of {desk.request.horizon_hours:g} hours: historical scales its steps "
                 f"of {hours:.3g} hours by the root of time"
             )
+    if desk.history is not None:
+        ended_ns = int(desk.history.factors.times_ns[-1])
+        late = (max(market.ts_ns for market in desk.opened.markets.snapshots.values()) - ended_ns) / 8.64e13
+        if late > _STALE_DAYS:
+            notes.append(f"the history ends {late:,.0f} days before the market: its vol is not that of now")
     two = [p.instrument.name for _, p in desk.book.otc if p.otc is not None and p.otc.underlying2 is not None]
     if desk.book.otc:
         notes.append("over the counter: valued on a grid of spot and vol, skew and convexity of smiles held")

@@ -68,13 +68,19 @@ class FactorHistory:
 
     def until(self, ts_ns: int) -> FactorHistory:
         """What was known at `ts_ns`."""
-        known = self.times_ns <= ts_ns
+        known = slice(None, int(np.searchsorted(self.times_ns, ts_ns, side="right")))
         return FactorHistory(self.underlyings, self.times_ns[known], self.levels[known])
 
     def since(self, ts_ns: int) -> FactorHistory:
         """What was read at `ts_ns` or later."""
-        kept = self.times_ns >= ts_ns
+        kept = slice(int(np.searchsorted(self.times_ns, ts_ns)), None)
         return FactorHistory(self.underlyings, self.times_ns[kept], self.levels[kept])
+
+    def spot_alone(self) -> FactorHistory:
+        """The same where nothing but spot ever moves."""
+        levels = np.zeros_like(self.levels)
+        levels[:, :, SPOT] = self.levels[:, :, SPOT]
+        return FactorHistory(self.underlyings, self.times_ns, levels)
 
     @property
     def step_ns(self) -> int:

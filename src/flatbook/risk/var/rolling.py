@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.domain.errors import BadInputError
-from flatbook.domain.units import NS_PER_HOUR, NS_PER_YEAR
+from flatbook.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_YEAR
 from flatbook.kernels.chain import FACTORS, PREMIUM, SPOT, SQUARED
 from flatbook.market.snapshot import Markets, MarketSnapshot
 from flatbook.risk.var.backtests import (
@@ -43,6 +43,12 @@ Forecaster = Callable[[FactorHistory], FactorScenarios]
 
 FEWEST_READINGS = 60
 """Before the first forecast."""
+
+MOST_FORECASTS = 500
+"""The last so many: two years of trading days."""
+
+_LOOKBACK_NS = 365 * NS_PER_DAY
+"""A forecast is made from the year before it."""
 
 _OFF_HORIZON = 0.25
 """What came is told by the reading nearest to the horizon, within this share of it."""
@@ -115,12 +121,13 @@ def roll(
     hours: float,
     tenor_years: Floats,
     forecasters: Mapping[str, Forecaster],
-    most: int = 1_000,
+    most: int = MOST_FORECASTS,
 ) -> dict[str, Forecasts]:
     """Each forecaster's forecasts of the loss over `hours`, windows that do not overlap, the last `most` of them.
 
     Errors      BadInputError where the history is too short for one
     """
+    factors = recording.factors.spot_alone() if recording.is_spot_alone else recording.factors
     windows = list(_windows(recording, now, round(hours * NS_PER_HOUR)))[-most:]
     if len(windows) < 2:
         raise BadInputError(
@@ -135,14 +142,13 @@ def roll(
         assert after is not None
         struck = struck_anew(book, now, then)
         losses[at] = -realised_usd(struck, then, after, recording.factors, (start, end), tenor_years).sum()
-        known = recording.factors.until(int(recording.factors.times_ns[start]))
+        made_ns = int(factors.times_ns[start])
+        known = factors.until(made_ns).since(made_ns - _LOOKBACK_NS)
         for name, forecaster in forecasters.items():
             drawn = forecaster(known)
-            if recording.is_spot_alone:
-                drawn = _spot_alone(drawn)
             scenarios[name].append(-full_pnl_usd(struck, then, drawn, tenor_years).sum(axis=0))
-    made_ns = recording.factors.times_ns[[start for start, _ in windows]]
-    return {name: Forecasts(made_ns, losses, tuple(drawn)) for name, drawn in scenarios.items()}
+    times_ns = factors.times_ns[[start for start, _ in windows]]
+    return {name: Forecasts(times_ns, losses, tuple(drawn)) for name, drawn in scenarios.items()}
 
 
 def judge(forecasts: Forecasts, confidence: float, rng: np.random.Generator) -> Judgement:
@@ -257,9 +263,3 @@ def _at_price(market: MarketSnapshot, index_usd: float, ts_ns: int) -> MarketSna
         forward_usd=market.forward_usd * ratio,
         linear_usd={name: price * ratio for name, price in market.linear_usd.items()},
     )
-
-
-def _spot_alone(scenarios: FactorScenarios) -> FactorScenarios:
-    moves = np.zeros_like(scenarios.moves)
-    moves[:, :, SPOT] = scenarios.moves[:, :, SPOT]
-    return replace(scenarios, moves=moves)

@@ -31,6 +31,10 @@ _HOURS_PER_YEAR = 8760.0
 _MOST_JUMPS = 0.5
 """Jumps take at most this share of the variance of the market's return."""
 
+_RUN_YEARS = 1.0 / 365.0
+"""Steps are drawn in runs so long. Hours drawn one by one made days whose 99 % was exceeded twice as often as it ought
+to be, over 1,600 days of bitcoin."""
+
 _HALF_LIVES = 8
 """Of a history Σ is told only what still weighs: so many half-lives."""
 
@@ -59,11 +63,12 @@ class VolFilter:
 
     half_life_hours     of a squared move's weight; eleven days is RiskMetrics' 0.94 a day
     reversion_hours     half-life of the variance's distance to its mean: GARCH(1,1) with the mean as target;
-                        infinite makes it plain exponential weighting
+                        infinite makes it plain exponential weighting, which held a little
+                        worse over 1,600 days of bitcoin
     """
 
     half_life_hours: float = 269.0
-    reversion_hours: float = math.inf
+    reversion_hours: float = 2_000.0
 
     def decay(self, years: float) -> float:
         """Weight that a variance keeps over a step."""
@@ -149,7 +154,8 @@ def filtered(
 ) -> FactorScenarios:
     """Paths of the history's standardised moves, drawn with replacement, in the vol of now as it goes on to move.
 
-    All factors of all underlyings are drawn from one moment together, so what they had to do with each other stays.
+    All factors of all underlyings are drawn from one moment together, and up to a day of moves in a row, so what they
+    had to do with each other stays, and so do the crowds that large moves come in within a day.
     """
     steps = history.steps()
     years = float(np.median(steps.years))
@@ -159,9 +165,12 @@ def filtered(
     number = max(1, round(hours / _HOURS_PER_YEAR / years))
     step_years = hours / _HOURS_PER_YEAR / number
     standing = np.broadcast_to(variance, (count, *variance.shape))
-    total = np.zeros_like(standing)
-    for _ in range(number):
-        move = shocks[rng.integers(0, len(shocks), count)] * np.sqrt(standing * step_years)
+    total, start = np.zeros_like(standing), np.zeros(count, np.int64)
+    run = max(1, min(number, round(_RUN_YEARS / years), len(shocks)))
+    for step in range(number):
+        if step % run == 0:
+            start = rng.integers(0, len(shocks) - run + 1, count)
+        move = shocks[start + step % run] * np.sqrt(standing * step_years)
         total = total + move
         standing = _followed(standing, move**2 / step_years, mean, vol_filter, step_years)
     return FactorScenarios(history.underlyings, total, hours)
@@ -207,6 +216,8 @@ def fill_unseen(moves: Floats, sigma: Floats, rng: np.random.Generator) -> Float
     """
     flat = moves.reshape(len(moves), -1).copy()
     flat.reshape(moves.shape)[:, :, SQUARED] = 0.0
+    if np.isfinite(flat).all():
+        return flat.reshape(moves.shape)
     own = np.arange(len(sigma)) % FACTORS != SQUARED
     patterns, which = np.unique(np.isfinite(flat), axis=0, return_inverse=True)
     for number, seen in enumerate(patterns):
