@@ -303,3 +303,26 @@ def test_a_step_counts_for_the_day_in_which_it_ends() -> None:
     assert [day.day_ns % 86_400_000_000_000 for day in days] == [0, 0, 0, 0]
     assert [float(day.gains.usd[1, funding] > 0) for day in days] == [1.0, 0.0, 0.0, 0.0]
     assert [float(day.gains.usd[1, delta] > 0) for day in days] == [0.0, 1.0, 1.0, 1.0]
+
+
+def test_a_dated_future_is_the_hedgers_under_its_own_expiry() -> None:
+    desk = Desk()
+    slot, usd = 1, 80_000.0
+    desk.values.delivery_usd[slot] *= 0.999  # bought cheap: its basis comes back with the next tick
+    price, index = float(desk.values.delivery_usd[slot]), desk.values.index_usd
+    desk.inventory.future_usd[slot] += usd
+    desk._pay(("hedging", slot), 0.0, 1e-4, owed_coin=-usd / price)
+    assert desk.pnl.booked("hedge_cost", desk.values, desk.inventory) == pytest.approx(0.0, abs=1e-9)
+    desk.tick(0.01, 3_600.0)
+    now, later = float(desk.values.delivery_usd[slot]), desk.values.index_usd
+    assert parts_of(desk) == pytest.approx(
+        {
+            "fees": -1e-4 * index,
+            "delta": (usd / price - 1e-4) * (later - index),
+            "basis": usd * (index / price - later / now),
+        }
+    )
+    (day,) = desk.pnl.days()
+    gained = day.gains.coin.sum(axis=1)
+    assert np.flatnonzero(gained).tolist() == [cell(("hedging", slot))]
+    assert gained.sum() == pytest.approx(usd / price - usd / now - 1e-4, abs=1e-12)
