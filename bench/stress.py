@@ -15,7 +15,7 @@ from scipy.special import ndtr
 from bench.measure import Bar, Contender, Work, local
 from bench.peers.native import Addresses, MissingPeerError, black_avx512
 from flatbook.kernels.stress import CELLS, stress_totals
-from flatbook.market.shock import Shock
+from flatbook.market.shock import Shock, Shocks
 from flatbook.valuation.revaluation import Expiries, Options, Scenarios, ScenarioTable
 from flatbook.valuation.scenarios import ShockGrid
 
@@ -38,10 +38,10 @@ class Case:
     cells: Floats
 
 
-def shocks() -> list[Shock]:
-    """None first, then the rest of the grid."""
+def shocks() -> Shocks:
+    """A grid of spot and vol, skew going with vol."""
     spots, vols = np.linspace(-0.5, 0.5, 26).tolist(), np.linspace(-0.4, 0.8, 8).tolist()
-    return [Shock(spot, vol, skew=-0.02 * vol) for spot in spots for vol in vols]
+    return Shocks.of([Shock(spot, vol, skew=-0.02 * vol) for spot in spots for vol in vols][1:])
 
 
 def case(positions: int) -> Case:
@@ -54,7 +54,7 @@ def case(positions: int) -> Case:
     expiry = rng.integers(0, EXPIRIES, positions)
     strike = forward[expiry] * np.exp(rng.normal(0.0, 1.0, positions) * width[expiry])
     options, _ = Options.by_expiry(expiry, EXPIRIES, strike, rng.choice([-1.0, 1.0], positions))
-    table = ScenarioTable(expiries, Scenarios.of(shocks()[:-1]))
+    table = ScenarioTable(expiries, Scenarios.of(shocks()))
     return Case(expiries, options, rng.normal(0.0, 10.0, positions), table.base, table.cells)
 
 
@@ -62,7 +62,10 @@ def works() -> list[Work]:
     """The kernel against its peers; the table and a live book by themselves."""
     whole, live = case(POSITIONS), case(LIVE)
     total = np.empty(whole.cells.shape[1])
-    options, grid = whole.options, Scenarios.of([Shock(s, v) for s in ShockGrid().spot for v in ShockGrid().vol])
+    options, grid = (
+        whole.options,
+        Scenarios.of(Shocks.of([Shock(s, v) for s in ShockGrid().spot for v in ShockGrid().vol])),
+    )
 
     def ours() -> Floats:
         stress_totals(options.first, whole.base, options.strike, options.sign, whole.held, whole.cells, total)
@@ -70,7 +73,7 @@ def works() -> list[Work]:
 
     for other in (as_written(whole), hoisted(whole)):
         np.testing.assert_allclose(other, ours(), rtol=1e-9, atol=1e-2)
-    scenarios = Scenarios.of(shocks()[:-1])
+    scenarios = Scenarios.of(shocks())
     contenders = [
         local("flatbook, serial", ours),
         _in_c(whole),

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from flatbook.market.shock import NOTHING, Shock
 from flatbook.valuation.portfolio import Portfolio
 from flatbook.valuation.revaluation import Happening, gains_usd
-from tests.market.snapshots import after
+from tests.market.snapshots import after, snapshot
 
-from .books import listed, markets, over_the_counter
+from .books import NAN, listed, markets, over_the_counter
 
 Floats = NDArray[np.float64]
 
@@ -46,6 +46,19 @@ def test_a_table_of_scenarios_gives_what_the_shocked_markets_give(first: Shock, 
     for row, happening in zip(gained, happenings, strict=True):
         one_by_one = BOOK.revalue(MARKETS, happening)
         np.testing.assert_allclose(row, one_by_one, rtol=1e-11, atol=1e-11 * 80_000 * 25 * 5)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(-0.9, 4.0), st.floats(-0.2, 0.2))
+def test_linear_contracts_are_a_formula_where_no_time_passes(spot: float, basis: float) -> None:
+    quoted = snapshot(linear_usd={"BTC-PERPETUAL": 80_400.0, "BTC-27MAR26": 81_000.0, "BTC_USDC": 79_990.0})
+    names = ["BTC-PERPETUAL", "BTC-27MAR26", "BTC-26JUN26", "BTC_USDC-PERPETUAL", "BTC_USDC", "ETH-PERPETUAL"]
+    book = Portfolio([listed(name, 1_000.0, 79_000.0 if number % 2 else NAN) for number, name in enumerate(names)])
+    shock = Shock(spot=spot, basis=basis)
+    for at in (markets(quoted), MARKETS):
+        gained = gains_usd(book, at, [shock, NOTHING])
+        np.testing.assert_allclose(gained[0], book.revalue(at, shock), rtol=1e-9, atol=1e-6)
+        assert not gained[1].any()
 
 
 def test_no_positions_and_no_happenings_are_empty() -> None:

@@ -85,6 +85,23 @@ class Shocks:
         """Those, in order."""
         return cls(*(np.array([[getattr(one, column.name)] for one in shocks]) for column in fields(Shock)))
 
+    @classmethod
+    def made(cls, count: int, **columns: Floats) -> Shocks:
+        """So many, of columns by name, (count,) each; those left out are nothing."""
+        still = np.zeros(count)
+        return cls(*(columns.get(column.name, still)[:, None] for column in fields(Shock)))
+
+    def __len__(self) -> int:
+        return len(self.spot)
+
+    def at(self, number: int) -> Shock:
+        """One of them."""
+        return Shock(*(float(getattr(self, column.name)[number, 0]) for column in fields(Shock)))
+
+    def after_nothing(self, padding: int) -> Shocks:
+        """The same after no shock at all, and before `padding` more of none."""
+        return Shocks(*(np.pad(getattr(self, column.name), ((1, padding), (0, 0))) for column in fields(Shock)))
+
     @property
     def carried(self) -> Floats:
         """What forwards, futures and perpetuals are multiplied by."""

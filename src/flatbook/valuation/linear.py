@@ -10,10 +10,16 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.instruments import Kind
 from flatbook.domain.reference import Instrument
+from flatbook.market.shock import Shocks
 from flatbook.market.snapshot import Markets, MarketSnapshot
+
+Floats = NDArray[np.float64]
 
 
 class LinearMark(NamedTuple):
@@ -70,6 +76,28 @@ def mark_linear(instrument: Instrument, size: float, entry: float, markets: Mark
         )
     value, delta = size * (price - entry), size * price
     return LinearMark(price, value, value * usd, size, size, delta * usd, delta * usd, index, basis, years, method)
+
+
+def linear_gains_usd(instrument: Instrument, size: float, entry: float, markets: Markets, shocks: Shocks) -> Floats:
+    """What the position gains by each of many shocks in which no time passes, (shocks,); `entry` known, for no spot.
+
+    Errors      BadInputError where the market has no price
+    """
+    contract = instrument.contract
+    usd = 1.0 if contract.is_inverse else markets.usd_per(contract.quote)
+    market = markets.of(contract.base).in_units_of(usd)
+    before, method = _price(instrument, market)
+    moved = (1.0 + shocks.spot if method == "index" else shocks.carried).ravel()
+    price = before * np.concatenate([[1.0], moved])
+    if contract.kind is Kind.SPOT:
+        worth = size * price * usd
+    elif instrument.is_reciprocal:
+        worth = (
+            size * (price - entry) / (price * entry) * market.index_usd * (1.0 + np.pad(shocks.spot.ravel(), (1, 0)))
+        )
+    else:
+        worth = size * (price - entry) * usd
+    return np.asarray(worth[1:] - worth[0])
 
 
 def _price(instrument: Instrument, market: MarketSnapshot) -> tuple[float, str]:

@@ -1,8 +1,8 @@
 """Options under many shocks at once: tables by expiry and scenario, which `kernels.stress` walks.
 
 The same market and smile as `MarketSnapshot.shocked` makes, a table of all scenarios instead of a snapshot each: two
-thousand positions under two hundred shocks take a millisecond and not a hundred. What is no option of a listed expiry
-with a smile of its own is valued snapshot by snapshot.
+thousand positions under two hundred shocks take a millisecond and not a hundred. Linear contracts are a formula of
+the shocks' columns. What is left, contracts over the counter first of all, is valued snapshot by snapshot.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from flatbook.kernels.stress import BASE, CELLS, LANES, stress_totals, stress_values
 from flatbook.market.shock import NOTHING, Shock, Shocks, shocked_slices
 from flatbook.market.snapshot import Markets
+from flatbook.valuation.linear import linear_gains_usd
 from flatbook.valuation.portfolio import Portfolio, Vanillas
 
 Floats = NDArray[np.float64]
@@ -34,10 +35,9 @@ class Scenarios:
     shocks: Shocks
 
     @classmethod
-    def of(cls, shocks: Sequence[Shock]) -> Scenarios:
+    def of(cls, shocks: Shocks) -> Scenarios:
         """Those, in order."""
-        more = -(len(shocks) + 1) % LANES
-        return cls(len(shocks), Shocks.of([NOTHING, *shocks, *[NOTHING] * more]))
+        return cls(len(shocks), shocks.after_nothing(-(len(shocks) + 1) % LANES))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,20 +118,42 @@ def gains_usd(portfolio: Portfolio, markets: Markets, happenings: Sequence[Happe
 
     Errors      BadInputError for a position that a market does not price
     """
+
+    def of(name: str) -> Shocks:
+        return Shocks.of([one if isinstance(one, Shock) else one.get(name, NOTHING) for one in happenings])
+
+    return gains_by_shocks(portfolio, markets, {name: of(name) for name in markets.snapshots}, len(happenings))
+
+
+def gains_by_shocks(portfolio: Portfolio, markets: Markets, shocks: Mapping[str, Shocks], count: int) -> Floats:
+    """What each position gains, (count, n), in USD; `shocks` of every underlying, `count` of each, by column.
+
+    Errors      BadInputError for a position that a market does not price
+    """
     book = portfolio.entered(markets)
-    gained = np.zeros((len(happenings), len(book.positions)))
+    gained = np.zeros((count, len(book.positions)))
+    if not count:
+        return gained
     rest = np.ones(len(book.positions), np.bool_)
     for group in book.vanillas:
         place, listed = _listed(group, markets)
         if listed.any():
             rest[group.at[listed]] = False
-            gained[:, group.at[listed]] = _group_gains(group, markets, happenings, place, listed)
-    at = np.flatnonzero(rest)
-    if at.size and happenings:
-        others = Portfolio(book.positions[number] for number in at.tolist())
+            gained[:, group.at[listed]] = _group_gains(group, markets, shocks[group.underlying], place, listed)
+    for number in np.flatnonzero(rest).tolist():
+        position = book.positions[number]
+        at = shocks[position.underlying]
+        if position.is_vanilla or position.otc is not None or at.days.any():
+            continue
+        rest[number] = False
+        gained[:, number] = linear_gains_usd(position.instrument, position.size, position.price, markets, at)
+    slow = np.flatnonzero(rest)
+    if slow.size:
+        others = Portfolio(book.positions[number] for number in slow.tolist())
         before = others.worth_usd(markets)
-        for row, happening in zip(gained, happenings, strict=True):
-            row[at] = others.worth_usd(markets.shocked(happening)) - before
+        for number in range(count):
+            after = markets.shocked({name: columns.at(number) for name, columns in shocks.items()})
+            gained[number, slow] = others.worth_usd(after) - before
     return gained
 
 
@@ -145,16 +167,11 @@ def _listed(group: Vanillas, markets: Markets) -> tuple[Ints, Flags]:
     return place, (market.expiry_ns[place] == group.expiry_ns) & known[place]
 
 
-def _group_gains(
-    group: Vanillas, markets: Markets, happenings: Sequence[Happening], place: Ints, listed: Flags
-) -> Floats:
+def _group_gains(group: Vanillas, markets: Markets, shocks: Shocks, place: Ints, listed: Flags) -> Floats:
     market = markets.of(group.underlying)
-    name = group.underlying
-    shocks = [one if isinstance(one, Shock) else one.get(name, NOTHING) for one in happenings]
     options, order = Options.by_expiry(place[listed], len(market.years), group.strike[listed], group.sign[listed])
     expiries = Expiries(market.index_usd, market.forward_usd, market.years, market.slices)
     quote_usd = None if group.is_inverse else markets.usd_per(group.settle)
-    gained = np.empty((len(happenings), len(order)))
-    unit = ScenarioTable(expiries, Scenarios.of(shocks), quote_usd).gains_usd(options)
-    gained[:, order] = unit.T
+    gained = np.empty((len(shocks), len(order)))
+    gained[:, order] = ScenarioTable(expiries, Scenarios.of(shocks), quote_usd).gains_usd(options).T
     return gained * group.size[listed]

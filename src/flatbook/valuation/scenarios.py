@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.market.settling import Settling
-from flatbook.market.shock import Shock
+from flatbook.market.shock import Shock, Shocks
 from flatbook.market.universe import Universe
 from flatbook.valuation.chain import ChainValues
 from flatbook.valuation.inventory import Inventory
@@ -28,7 +28,7 @@ class ShockGrid:
 
 @cache
 def _scenarios(grid: ShockGrid) -> Scenarios:
-    return Scenarios.of([Shock(spot, vol) for spot in grid.spot for vol in grid.vol])
+    return Scenarios.of(Shocks.of([Shock(spot, vol) for spot in grid.spot for vol in grid.vol]))
 
 
 def scenario_pnl_usd(grid: ShockGrid, universe: Universe, values: ChainValues, inventory: Inventory) -> Floats:
