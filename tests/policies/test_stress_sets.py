@@ -30,6 +30,15 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     assert both.unhedged == Unhedged(2.0, -1.0)
 
 
+def test_the_example_in_the_documentation_reads(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "books.md").read_text("utf-8")
+    path = tmp_path / "shown.toml"
+    path.write_text(text.split("```toml\n")[1].split("```")[0])
+    (shown,) = read_scenarios(str(path)).scenarios
+    (found,) = stress(BOOK, markets(), [shown])
+    assert found.pnl_usd < 0.0
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -44,6 +53,6 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
 def test_a_bad_file_names_the_scenario_and_the_field(tmp_path: Path, text: str, complaint: str) -> None:
     path = tmp_path / "bad.toml"
     path.write_text(text)
-    with pytest.raises(ConfigurationError, match="bad.toml") as raised:
+    with pytest.raises(ConfigurationError, match=r"bad\.toml") as raised:
         read_scenarios(str(path))
     assert complaint in str(raised.value)

@@ -103,7 +103,7 @@ def _scenarios(rows: list[Document]) -> Html:
         Column("What happens", is_number=False),
     )
     ranked = sorted(rows, key=lambda row: float(row["pnl_usd"]))
-    return table(columns, [_scenario(row) for row in ranked], css="wrapped")
+    return table(columns, [_scenario(row) for row in ranked], css="told")
 
 
 def _scenario(row: Document) -> list[Cell]:
