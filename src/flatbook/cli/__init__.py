@@ -8,7 +8,10 @@ import typer
 from flatbook import __version__
 from flatbook.cli.outcome import say
 
-VERBS = ("run", "compare", "report", "explain", "price", "value", "stress", "margin", "var", "rfq", "data", "surface", "exchange")
+VERBS = (
+    *("run", "compare", "report", "explain", "price", "value", "stress", "margin", "var", "rfq"),
+    *("data", "surface", "exchange"),
+)
 
 
 def command_line(verb: str | None = None) -> typer.Typer:

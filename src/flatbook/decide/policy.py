@@ -108,6 +108,12 @@ class RiskPricePolicy(Section):
     refresh_s: Positive = Field(
         default=900.0, description="how often the covariance and the flow are taken anew into R"
     )
+    stress_weight: NonNegative = Field(
+        default=0.0, description="USD of charge a USD of stress loss, R's term for tails; 0 charges none"
+    )
+    stress_temper_usd: Positive = Field(
+        default=50_000.0, description="loss over which a worse scenario takes over in it from a better"
+    )
     capital_rate_per_year: NonNegative = Field(
         default=0.0,
         description="what the initial margin that a fill adds costs a year, charged to its side for horizon_hours, and "

@@ -44,6 +44,7 @@ class QuoteInputs:
     widen           factor on spreads
     takers          (3, rows) as in kernels.quotes.quote_prices, where anything is learnt of them
     capital_coin    (2, rows) what the margin of buying and of selling a contract costs, where it does
+    stress_coin     (2, rows) what buying and selling a contract adds to R's term for tails, where it has one
     model           a published model, where the policy quotes by one and enough is known to fit it
     """
 
@@ -58,6 +59,7 @@ class QuoteInputs:
     widen: float
     takers: Floats | None = None
     capital_coin: Floats | None = None
+    stress_coin: Floats | None = None
     model: FittedModel | None = None
 
 
@@ -161,6 +163,10 @@ def make_quotes(
         parts,
         grid,
     )
+    if inputs.stress_coin is not None:
+        # It went in with the sides' costs; it is the inventory's.
+        parts[2:4] += inputs.stress_coin
+        parts[4:6] -= inputs.stress_coin
     return Quotes(inputs, quoted, grid, *parts)
 
 
@@ -250,15 +256,16 @@ def _on_the_grid(
 
 
 def _takers(inputs: QuoteInputs, rows: int) -> Floats:
-    """What is learnt of takers, and what capital their side ties up; else they come as believed and know nothing."""
-    if inputs.takers is not None and inputs.capital_coin is None:
+    """What is learnt of takers, and what capital and tails their side costs; else they come as believed."""
+    costs = [cost for cost in (inputs.capital_coin, inputs.stress_coin) if cost is not None]
+    if inputs.takers is not None and not costs:
         return inputs.takers
     takers = np.zeros((3, rows)) if inputs.takers is None else inputs.takers.copy()
     if inputs.takers is None:
         takers[0] = 1.0
-    if inputs.capital_coin is not None:
-        # A mood that widens spreads makes capital no dearer.
-        takers[1:] += inputs.capital_coin / inputs.widen
+    for cost in costs:
+        # A mood that widens spreads makes neither dearer.
+        takers[1:] += cost / inputs.widen
     return takers
 
 

@@ -35,6 +35,7 @@ def wanted_quotes(state: State) -> Ints:
         widen=state.widen,
         takers=None if state.flow is None else state.flow.takers,
         capital_coin=capital,
+        stress_coin=None if state.stress.charges_usd is None else state.stress.charges_usd / values.index_usd,
         model=state.quoting_model,
     )
     quoted = quotable(policy.quoting, market, values, vol_error)

@@ -17,6 +17,7 @@ from flatbook.decide.hedge.stability import Pace, guarded_pace, loop_gain
 from flatbook.decide.hedge.stability import Stage as Stability
 from flatbook.domain.intents import OrderIntent, Purpose, TimeInForce
 from flatbook.domain.units import NS_PER_SECOND
+from flatbook.engine import stressing
 from flatbook.engine.hedge_desk import Decision
 from flatbook.engine.state import State
 from flatbook.kernels.chain import SPOT, SQUARED
@@ -82,7 +83,7 @@ def _by_price_of_risk(state: State) -> tuple[Wanted, ...]:
 
 def _risk_price(state: State) -> RiskPrice:
     """R, in which delta that gamma moves by itself counts for less where the policy says so."""
-    policy, price = state.setup.policy, state.risk_price
+    policy, price = state.setup.policy, stressing.with_tails(state, state.risk_price)
     cost = policy.hedging.fee_rate + policy.hedging.half_spread_rate
     variance = 365.0 * state.desk.daily_vol**2
     if not (policy.hedging.moving_delta and cost > 0.0 and variance > 0.0):

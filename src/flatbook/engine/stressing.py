@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.valuation.scenarios import ShockGrid, scenario_pnl_usd, worst_loss_usd
+from flatbook.decide.policy import RiskPricePolicy
+from flatbook.valuation.risk_price import RiskPrice
+from flatbook.valuation.scenarios import (
+    ShockGrid,
+    chain_gains_usd,
+    factor_moves,
+    scenario_pnl_usd,
+    worst_loss_usd,
+)
+from flatbook.valuation.stress_price import StressPrice
 
 if TYPE_CHECKING:
     from flatbook.engine.state import State
@@ -30,16 +39,19 @@ INDEX_MOVE, LEVEL_MOVE = 10e-4, 0.01
 class LiveStress:
     """The worst loss over the grid, when it was taken, and the market that it was taken in.
 
-    Shapes      level (slots,) vols at the forward
+    Shapes      level (slots,) vols at the forward; pnl_usd (scenarios,) of the book; charges_usd (2, rows) what buying
+                and selling a contract adds to R's term for tails, None where the policy has none
     """
 
     loss_usd: float
     ts_ns: int
     index_usd: float
     level: Floats
+    pnl_usd: Floats
+    charges_usd: Floats | None = None
 
 
-NO_STRESS = LiveStress(0.0, 0, math.nan, np.zeros(0))
+NO_STRESS = LiveStress(0.0, 0, math.nan, np.zeros(0), np.zeros(0))
 """None taken yet, or none of the book as it is: to be taken at the next valuation."""
 
 
@@ -50,7 +62,39 @@ def refresh(state: State) -> None:
     pnl = scenario_pnl_usd(GRID, state.market.universe, state.values, state.inventory)
     if state.otc is not None:
         pnl += state.otc.scenario_pnl_usd(GRID)
-    state.stress = LiveStress(worst_loss_usd(pnl), state.now_ns, state.values.index_usd, state.valued_level)
+    state.stress = LiveStress(
+        worst_loss_usd(pnl), state.now_ns, state.values.index_usd, state.valued_level, pnl.ravel(), _charges(state, pnl)
+    )
+
+
+def price_of(policy: RiskPricePolicy) -> StressPrice | None:
+    """R's term for tails as the policy asks for it; None where it has none."""
+    return StressPrice(policy.stress_weight, policy.stress_temper_usd) if policy.stress_weight else None
+
+
+def with_tails(state: State, core: RiskPrice) -> RiskPrice:
+    """R for trades known by their exposures: with the parabola of its term for tails, where it has one."""
+    price, stress = price_of(state.setup.policy.risk_price), state.stress
+    if price is None or not len(stress.pnl_usd) or not np.isfinite(stress.pnl_usd).all():
+        return core
+    values = state.values
+    known = np.flatnonzero((stress.level > 0.0) & (values.slots[1, : len(stress.level)] > 0.0))
+    if not known.size:
+        return core
+    years = values.slots[1, known]
+    order = np.argsort(years)
+    tenors = np.array(state.market.model.covariance.tenor_days) / 365
+    level = np.interp(tenors, years[order], stress.level[known][order])
+    return price.in_factors(core, stress.pnl_usd, factor_moves(GRID, level), state.book.exposure)
+
+
+def _charges(state: State, pnl: Floats) -> Floats | None:
+    policy = state.setup.policy
+    price = price_of(policy.risk_price)
+    if price is None or policy.quoting.skew != "price_of_risk" or not np.isfinite(pnl).all():
+        return None
+    gains = chain_gains_usd(GRID, state.market.universe, state.values)
+    return price.charges_usd(pnl.ravel(), gains, policy.quoting.size_coin)
 
 
 def _is_due(state: State) -> bool:
@@ -60,5 +104,7 @@ def _is_due(state: State) -> bool:
     if not abs(state.values.index_usd / last.index_usd - 1.0) <= INDEX_MOVE:
         return True
     if len(last.level) != len(state.valued_level):
+        return True
+    if last.charges_usd is not None and last.charges_usd.shape[1] != state.values.rows:
         return True
     return bool((np.abs(state.valued_level - last.level) > LEVEL_MOVE * last.level).any())

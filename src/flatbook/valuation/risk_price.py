@@ -30,21 +30,25 @@ class RiskPrice:
     """R's curvature sqrt(gamma) Γ, in 1/USD: everything that decides asks this one object.
 
     Shapes      curvature (FACTORS, FACTORS), symmetric positive semi-definite
+    slope       (FACTORS,) of a part that is linear in exposures; None where R is its quadratic alone
     """
 
     curvature: Floats
+    slope: Floats | None = None
 
     def cost_usd(self, exposure: Floats) -> float:
         """R(x) of an exposure in USD per unit of factor."""
-        return float(0.5 * exposure @ self.curvature @ exposure)
+        bent = float(0.5 * exposure @ self.curvature @ exposure)
+        return bent if self.slope is None else bent + float(self.slope @ exposure)
 
     def gradient(self, exposure: Floats) -> Floats:
         """∇R(x): what one more unit of each factor costs at the margin."""
-        return np.asarray(self.curvature @ exposure)
+        bent = np.asarray(self.curvature @ exposure)
+        return bent if self.slope is None else bent + self.slope
 
     def charge_usd(self, exposure: Floats, trade: Floats) -> float:
         """R(x + g) - R(x): negative where the trade relieves the book."""
-        return float(self.gradient(exposure) @ trade) + self.cost_usd(trade)
+        return float(self.gradient(exposure) @ trade) + float(0.5 * trade @ self.curvature @ trade)
 
 
 @dataclass(frozen=True, slots=True)

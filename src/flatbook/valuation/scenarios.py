@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from flatbook.kernels.chain import FACTORS, LEVELS, SPOT, SQUARED
 from flatbook.market.settling import Settling
 from flatbook.market.shock import Shock, Shocks
 from flatbook.market.universe import Universe
@@ -47,13 +48,40 @@ def scenario_pnl_usd(grid: ShockGrid, universe: Universe, values: ChainValues, i
         at = rows[np.isin(rows, expiring)]
         pnl += _settling_pnl(grid, settling, at, universe, values, inventory)
         rows = rows[~np.isin(rows, expiring)]
-    slots = values.slots
-    expiries = Expiries(values.index_usd, slots[0], slots[1], slots[2:].T)
-    options, order = Options.by_expiry(
-        values.slot[rows], slots.shape[1], universe.strike_usd[rows], universe.sign[rows]
-    )
-    gained = ScenarioTable(expiries, _scenarios(grid)).book_gains_usd(options, inventory.size_coin[rows[order]])
+    options, order = _options(universe, values, rows)
+    gained = _table(grid, values).book_gains_usd(options, inventory.size_coin[rows[order]])
     return np.asarray(pnl + gained.reshape(pnl.shape))
+
+
+def chain_gains_usd(grid: ShockGrid, universe: Universe, values: ChainValues) -> Floats:
+    """What a contract of each option gains, paid for in coin today, (rows, scenarios); 0 where nothing is known.
+
+    Scenarios are those of the grid, vol first. The coin that pays for it falls and rises with spot.
+    """
+    rows = np.arange(values.rows)
+    options, order = _options(universe, values, rows)
+    gained = np.empty((values.rows, len(grid.spot) * len(grid.vol)))
+    gained[order] = _table(grid, values).gains_usd(options)
+    paid = values.fair_coin[:, None] * values.index_usd * np.repeat(grid.spot, len(grid.vol))
+    return np.asarray(np.nan_to_num(gained - paid))
+
+
+def factor_moves(grid: ShockGrid, level: Floats) -> Floats:
+    """Each scenario as a move of the risk factors, (scenarios, FACTORS); `level` (TENORS,) vols at the forward."""
+    spot, vol = np.repeat(grid.spot, len(grid.vol)), np.tile(grid.vol, len(grid.spot))
+    moves = np.zeros((len(spot), FACTORS))
+    moves[:, SPOT], moves[:, SQUARED] = spot, spot * spot
+    moves[:, LEVELS] = vol[:, None] * level
+    return moves
+
+
+def _options(universe: Universe, values: ChainValues, rows: Ints) -> tuple[Options, Ints]:
+    return Options.by_expiry(values.slot[rows], values.slots.shape[1], universe.strike_usd[rows], universe.sign[rows])
+
+
+def _table(grid: ShockGrid, values: ChainValues) -> ScenarioTable:
+    slots = values.slots
+    return ScenarioTable(Expiries(values.index_usd, slots[0], slots[1], slots[2:].T), _scenarios(grid))
 
 
 def _settling_pnl(
