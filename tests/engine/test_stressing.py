@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from flatbook.decide.quote_parts import price_parts
 from flatbook.engine import stressing
 from flatbook.engine.loop import Engine
 from flatbook.valuation.stress_price import StressPrice
@@ -53,6 +54,20 @@ def test_quotes_are_charged_by_the_full_revaluation_of_each_row() -> None:
     pnl, held = state.stress.pnl_usd, state.inventory.size_coin[row]
     charged = float(price.cost_usd(pnl + size * pnl / held) - price.cost_usd(pnl)) / size
     assert charges[0, row] == pytest.approx(charged, rel=0.05)
+
+
+def test_the_parts_of_a_quote_name_the_tail_and_sum_to_its_price() -> None:
+    state = short_wings(stress_weight=0.02).state
+    setup, row = state.setup.policy, state.market.universe.row_of[WING]
+    assert state.quotes is not None
+    bid, _ = price_parts(
+        setup.quoting, setup.flow, state.values, state.market.universe.ladders().columns, state.quotes, row
+    )
+    charges = state.stress.charges_usd
+    assert charges is not None
+    named = {part.name: part.coin for part in bid.parts}
+    assert named["stress"] == pytest.approx(-charges[0, row] / state.values.index_usd)
+    assert sum(part.coin for part in bid.parts if part.group != "clamp") == pytest.approx(bid.exact_coin, abs=1e-12)
 
 
 def test_without_a_weight_nothing_is_charged_and_r_is_its_quadratic() -> None:

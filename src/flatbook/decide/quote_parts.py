@@ -77,6 +77,8 @@ def price_parts(
         else:
             parts += [Part(INVENTORY, name, coin) for name, coin in leans.items()]
             parts += [Part(INVENTORY, name, -side * coin) for name, coin in width.items()]
+            if (stress := quotes.inputs.stress_coin) is not None:
+                parts.append(Part(INVENTORY, "stress", -side * float(stress[0 if side > 0 else 1, row])))
         exact = fair.coin - side * (asked + float(inventory[row]))
         sides.append((tuple(parts), exact))
     (bid, bid_exact), (ask, ask_exact) = sides
