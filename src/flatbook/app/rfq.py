@@ -13,7 +13,14 @@ from flatbook.app.value_book import MarketChoice, find_markets
 from flatbook.decide.rfq.implied import OneVega
 from flatbook.decide.rfq.package import LegTable, Package, PackageValue, value_package
 from flatbook.decide.rfq.pricing import Ask, PackageQuote, Refusal, RfqMarket, RfqTerms, quote_package
-from flatbook.decide.rfq.surroundings import Appetite, book_exposure, check_delta_leg, leg_table, risk_price_in
+from flatbook.decide.rfq.surroundings import (
+    Appetite,
+    book_exposure,
+    check_delta_leg,
+    leg_table,
+    risk_price_in,
+    with_tails,
+)
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.engine.policy import Policy
@@ -123,14 +130,17 @@ def _market(
 ) -> RfqMarket:
     snapshot = markets.of(first.contract.base)
     appetite = Appetite(policy.flow, policy.quoting.size_coin, policy.risk_price)
-    charged = policy.quoting.skew == "price_of_risk"
+    price = no_risk_price()
+    if policy.quoting.skew == "price_of_risk":
+        core = risk_price_in(snapshot, beliefs, appetite)
+        price = with_tails(core, book, snapshot.underlying, markets, beliefs, policy.risk_price)
     return RfqMarket(
         table,
         terms,
         snapshot.index_usd,
         markets.usd_per(first.contract.settle),
         book_exposure(book, snapshot.underlying, markets, beliefs),
-        risk_price_in(snapshot, beliefs, appetite) if charged else no_risk_price(),
+        price,
         beliefs.covariance,
         tick,
     )

@@ -16,13 +16,17 @@ from flatbook.domain.errors import BadInputError
 from flatbook.domain.instruments import Kind
 from flatbook.domain.reference import Instrument
 from flatbook.domain.units import NS_PER_HOUR
-from flatbook.kernels.chain import FACTORS
+from flatbook.kernels.chain import FACTORS, SPOT
 from flatbook.market.beliefs import Beliefs
+from flatbook.market.shock import Shock
 from flatbook.market.snapshot import Markets, MarketSnapshot
 from flatbook.valuation.chain import ChainValues
 from flatbook.valuation.exposure import position_loadings
 from flatbook.valuation.portfolio import BookPosition, Portfolio
+from flatbook.valuation.revaluation import gains_usd
 from flatbook.valuation.risk_price import RiskPrice, no_risk_price, quadratic_risk_price
+from flatbook.valuation.scenarios import ShockGrid, factor_moves
+from flatbook.valuation.stress_price import StressPrice
 
 Floats = NDArray[np.float64]
 
@@ -139,3 +143,23 @@ def risk_price_in(snapshot: MarketSnapshot, of: Beliefs, appetite: Appetite) -> 
     liquidity = flow_liquidity(appetite.flow, values, appetite.size_coin, np.ones(values.rows, np.bool_))
     aversion, horizon_years = appetite.risk_price.risk_aversion_per_usd, appetite.risk_price.horizon_hours / 8760.0
     return quadratic_risk_price(of.covariance, values.loading, liquidity, aversion, horizon_years)
+
+
+def with_tails(
+    core: RiskPrice, book: Portfolio, underlying: str, markets: Markets, of: Beliefs, policy: RiskPricePolicy
+) -> RiskPrice:
+    """R with the parabola of its term for tails at the book's positions on one underlying, where the policy has one."""
+    positions = [position for position in book.positions if position.underlying == underlying]
+    if not policy.stress_weight or not positions:
+        return core
+    grid, part, snapshot = ShockGrid(), Portfolio(positions), markets.of(underlying)
+    gains = gains_usd(part, markets, [{underlying: Shock(spot, vol)} for spot in grid.spot for vol in grid.vol])
+    # As in the exposures, options in coin are paid for today: the coin falls and rises with spot.
+    worth, contracts = part.worth_usd(markets), [one.instrument.contract for one in positions]
+    linear = (Kind.FUTURE, Kind.PERPETUAL, Kind.SPOT)
+    in_coin = [one.settle == underlying and one.kind not in linear for one in contracts]
+    level = snapshot.vol(snapshot.forward_at(of.tenor_years), of.tenor_years)
+    moves = factor_moves(grid, level)
+    pnl = gains.sum(axis=1) - float(worth[in_coin].sum()) * moves[:, SPOT]
+    exposure = book_exposure(book, underlying, markets, of)
+    return StressPrice(policy.stress_weight, policy.stress_temper_usd).in_factors(core, pnl, moves, exposure)
