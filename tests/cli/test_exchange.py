@@ -18,6 +18,7 @@ from .conftest import Flatbook
         ("--client alice", "write it as ID:SECRET"),
         ("--client a:b --client a:c", "each name once"),
         ("--hours 0", "use more than 0"),
+        ("--session nowhere", "no such directory"),
         ("--start yesterday", "is not ISO-8601"),
     ],
 )
@@ -30,7 +31,17 @@ def test_what_cannot_be_served_is_one_line_and_2(flatbook: Flatbook, words: str,
 @pytest.mark.slow
 def test_it_serves_until_it_is_interrupted() -> None:
     pytest.importorskip("websockets", reason="no websocket library is installed: the verb says so and ends")
-    words = [sys.executable, "-m", "flatbook.cli", "exchange", "--port", "0", "--hours", "0.1", "--json"]
+    words = [
+        sys.executable,
+        "-c",
+        "from flatbook.cli import main; main()",
+        "exchange",
+        "--port",
+        "0",
+        "--hours",
+        "0.1",
+        "--json",
+    ]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         text = ""

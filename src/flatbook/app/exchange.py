@@ -1,25 +1,35 @@
 """The exchange put together: a venue, those who trade on it, its clients, and the service in front."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from flatbook.app.markets import SIMULATION_START_NS
 from flatbook.domain.errors import BadInputError
-from flatbook.domain.units import NS_PER_HOUR, NS_PER_SECOND
-from flatbook.service.exchange.api import Api
+from flatbook.domain.events import MarketEvent
+from flatbook.domain.reference import ReferenceData
+from flatbook.domain.units import NS_PER_HOUR, NS_PER_SECOND, format_utc
+from flatbook.service.exchange.api import Api, Others
 from flatbook.service.exchange.auth import Auth, Client
 from flatbook.sim.venue.crowd import Crowd
 from flatbook.sim.venue.cycle import Cycle
 from flatbook.sim.venue.exchange import Exchange
+from flatbook.sim.venue.tape import Tape
+from flatbook.store.session import open_session
 from flatbook.venues.deribit import load_reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeRequest:
-    """What is served: the market of `seed` for `hours` from `start_ns`, to clients who each begin with `deposits`."""
+    """What is served: the market of `seed` for `hours` from `start_ns`, to clients who each begin with `deposits`.
 
+    With a `session` it is that recorded market, from `start_ns` or from its own start.
+    """
+
+    session: str | None = None
     seed: int = 1
     hours: float = 168.0
-    start_ns: int = SIMULATION_START_NS
+    start_ns: int | None = None
     clients: tuple[tuple[str, str], ...] = (("flatbook", "flatbook"),)
     deposits: tuple[tuple[str, float], ...] = (("BTC", 10.0), ("USDC", 100_000.0))
 
@@ -35,11 +45,28 @@ def open_exchange(request: ExchangeRequest) -> Api:
     if len(set(names)) < len(names):
         raise BadInputError(f"--client: {', '.join(names)}: each name once")
     reference = load_reference()
-    exchange = Exchange(reference, request.start_ns)
+    start_ns, events = _start(request, reference)
+    exchange = Exchange(reference, start_ns)
     cycle = Cycle(exchange)
-    steps = round(request.hours * NS_PER_HOUR / NS_PER_SECOND)
-    crowd = Crowd(exchange, cycle, reference, seed=request.seed, steps=max(steps, 1))
+    others: Others
+    if events is None:
+        steps = round(request.hours * NS_PER_HOUR / NS_PER_SECOND)
+        others = Crowd(exchange, cycle, reference, seed=request.seed, steps=max(steps, 1))
+    else:
+        others = Tape(exchange, cycle, events)
     for name in names:
         exchange.open_account(name, dict(request.deposits))
     clients = [Client(name, secret, name) for name, secret in request.clients]
-    return Api(exchange, cycle, crowd, Auth(clients, f"{request.seed}".encode()))
+    return Api(exchange, cycle, others, Auth(clients, f"{request.seed}".encode()))
+
+
+def _start(request: ExchangeRequest, reference: ReferenceData) -> tuple[int, Iterator[MarketEvent] | None]:
+    """When the venue's time begins, and the recorded events from then on, where the market is recorded."""
+    if request.session is None:
+        return SIMULATION_START_NS if request.start_ns is None else request.start_ns, None
+    session = open_session(Path(request.session))
+    start_ns = session.from_ns if request.start_ns is None else request.start_ns
+    if not session.from_ns <= start_ns < session.to_ns:
+        span = f"{format_utc(session.from_ns)} to {format_utc(session.to_ns)}"
+        raise BadInputError(f"{request.session}: holds {span}; --start is not within")
+    return start_ns, session.market_events(start_ns, session.to_ns, reference)

@@ -1,5 +1,6 @@
 """`flatbook exchange`: the simulated exchange as a server that speaks Deribit's API."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,7 +25,10 @@ def register(app: typer.Typer) -> None:
 def exchange(
     port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0 takes any.")] = DEFAULT_PORT,
     seed: Annotated[int, typer.Option(min=0, help="The market comes from this.")] = 1,
-    hours: Annotated[float, typer.Option(help="How long the market lasts, in its own time.")] = 168.0,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="DIR", help="A recorded session; without it, a simulated market.")
+    ] = None,
+    hours: Annotated[float, typer.Option(help="Simulated: how long it lasts, in its own time.")] = 168.0,
     start: Annotated[str | None, typer.Option(metavar="TIME", help="The market's time at the start, ISO, UTC.")] = None,
     pace: Annotated[str, typer.Option(help="real, or a multiple of real time such as 10x.")] = "real",
     client: ClientOption = None,
@@ -38,7 +42,6 @@ def exchange(
     """
     # Other verbs start without a web server's libraries.
     from flatbook.app.exchange import ExchangeRequest, open_exchange
-    from flatbook.app.markets import SIMULATION_START_NS
     from flatbook.service.exchange.server import Service, VenueClock, serve
 
     with one_line_errors():
@@ -47,11 +50,15 @@ def exchange(
             raise BadInputError("--pace max: clients live by the clock; use real, or a multiple such as 10x")
         clients = tuple(map(_client, client or ["flatbook:flatbook"]))
         deposits = (("BTC", btc), ("USDC", usdc))
-        start_ns = SIMULATION_START_NS if start is None else parse_utc(start) // NS_PER_SECOND * NS_PER_SECOND
-        request = ExchangeRequest(seed=seed, hours=hours, start_ns=start_ns, clients=clients, deposits=deposits)
+        start_ns = None if start is None else parse_utc(start) // NS_PER_SECOND * NS_PER_SECOND
+        if session is not None and not Path(session).is_dir():
+            raise BadInputError(f"--session {session}: no such directory; make one with flatbook data import")
+        request = ExchangeRequest(
+            session=session, seed=seed, hours=hours, start_ns=start_ns, clients=clients, deposits=deposits
+        )
         api = open_exchange(request)
-        clock = VenueClock(request.start_ns, speed)
-        api.advance(request.start_ns)
+        clock = VenueClock(api.exchange.now_ns, speed)
+        api.advance(api.exchange.now_ns)
 
         def started(address: str) -> None:
             places = {"websocket": f"ws://{address}/ws/api/v2", "http": f"http://{address}/api/v2"}

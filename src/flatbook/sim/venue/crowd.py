@@ -14,11 +14,10 @@ import numpy as np
 from flatbook.domain.instruments import Kind, format_expiry
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND, NS_PER_YEAR
-from flatbook.kernels.black import black
 from flatbook.market.analytics.smile import Smile
 from flatbook.market.analytics.variance import smile_variance_between
 from flatbook.market.analytics.vix import DVOL_REACH, THIRTY_DAYS_YEARS
-from flatbook.sim.board import Shown, show_chain
+from flatbook.sim.board import show_chain
 from flatbook.sim.drawn import UNDERLYING, DrawnMarket, MarketParameters
 from flatbook.sim.floor import Wish
 from flatbook.sim.flow import moment
@@ -29,7 +28,8 @@ from flatbook.sim.venue.cycle import Cycle
 from flatbook.sim.venue.exchange import Exchange
 from flatbook.sim.venue.house import House, Target
 from flatbook.sim.venue.linear_flow import LinearFlow
-from flatbook.sim.venue.listing import Listing, Mark
+from flatbook.sim.venue.listing import Listing
+from flatbook.sim.venue.marks import mark_options
 
 LINEARS = (f"{UNDERLYING}-PERPETUAL", f"{UNDERLYING}_USDC-PERPETUAL", f"{UNDERLYING}_USDC")
 MAKERS, TAKERS = "makers", "takers"
@@ -148,7 +148,8 @@ class Crowd:
         if not rows.size:
             return
         shown = show_chain(self._drawn.stage, rows, now_ns)
-        self._mark_options(shown, now_ns)
+        believed = shown.believed
+        mark_options(self._exchange, shown.names, shown.contracts, believed.delivery_usd, believed.vol, believed.years)
         bids, asks = shown.market.bid_ticks.tolist(), shown.market.ask_ticks.tolist()
         for name, bid, ask in zip(shown.names, bids, asks, strict=True):
             listing = self._exchange.listings[name]
@@ -173,20 +174,6 @@ class Crowd:
             drawn = self._sizes.integers(low, high + 1, (levels, 2)).tolist()
             self._ladders[name] = [(int(bid), int(ask)) for bid, ask in drawn]
         return self._ladders[name]
-
-    def _mark_options(self, shown: Shown, now_ns: int) -> None:
-        contracts, believed = shown.contracts, shown.believed
-        years = believed.years
-        greeks = black(believed.delivery_usd, contracts.strike_usd, believed.vol, years, contracts.sign)
-        tau = np.maximum(years, 1.0 / 365 / 24 / 60)
-        rho = contracts.sign * contracts.strike_usd * tau * 0.01 * np.clip(contracts.sign * greeks.delta, 0, 1)
-        columns = (
-            believed.price_coin, believed.delivery_usd, believed.vol,
-            greeks.delta, greeks.gamma, greeks.vega / 100, greeks.theta / 365, rho,
-        )  # fmt: skip
-        for name, *mark in zip(shown.names, *(np.asarray(column).tolist() for column in columns), strict=True):
-            self._exchange.listings[name].mark = Mark(round(mark[0], 6), *mark[1:])
-            self._exchange.touched[name] = None
 
     def _quote_linears(self, now_ns: int, index_usd: float) -> None:
         minute = self._drawn.stage.world.minute_at(np.array([now_ns]))
