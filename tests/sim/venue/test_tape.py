@@ -37,7 +37,7 @@ EVENTS: list[MarketEvent] = [
         ask_amount=math.nan,
         mark_price=80_000.0,
         **at(0),
-    ),  # fmt: skip
+    ),
     ChainQuotes(
         underlying="BTC",
         rows=(
