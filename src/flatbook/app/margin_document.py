@@ -108,14 +108,14 @@ def _positions(part: UnderlyingMargin) -> list[Document]:
 
 def _underlying(part: UnderlyingMargin) -> Document:
     margins = part.state.margins
-    scenarios = []
+    scenarios: list[Document] = []
     for block in part.requirement.blocks:
         pnl = block.pnl_usd(block.features(part.size[block.rows]))
         scenarios += [
             {"spot": one.spot, "vol": str(one.vol), "weight": one.weight, "pnl_usd": float(usd)}
             for one, usd in zip(block.scenarios, pnl.tolist(), strict=True)
         ]
-    worst = min(range(len(scenarios)), key=lambda at: scenarios[at]["pnl_usd"], default=None)
+    worst = min(range(len(scenarios)), key=lambda at: float(scenarios[at]["pnl_usd"]), default=None)
     return {
         "underlying": part.contracts.underlying,
         "initial_usd": float(margins.initial),
