@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from flatbook.decide.hedge.stability import KyleBelief
-from flatbook.domain.events import Delivery, Fill
+from flatbook.domain.events import Delivery, Fill, OrderAccepted, OrderCancelled
 from flatbook.domain.instruments import Kind, parse_name
+from flatbook.domain.intents import TimeInForce
 from flatbook.domain.units import risk_amount
 from flatbook.engine.effects import Effects
 from flatbook.engine.loop import Engine
@@ -195,3 +196,49 @@ def test_a_run_hedged_with_options_is_made_again_to_the_same_bytes() -> None:
     assert [effects.orders for effects in again] == [effects.orders for effects in did]
     state = maker.state
     assert math.fsum(state.pnl.by_name().values()) == pytest.approx(ledger_usd(state), abs=1e-2)
+
+
+def test_a_hedge_that_can_wait_rests_at_the_touch_and_is_pulled_and_thought_over() -> None:
+    maker, world, effects = hedger(50, route="by_urgency", patience_s=20.0)
+    (order,) = effects.orders
+    assert order.intent.time_in_force is TimeInForce.GTC
+    assert order.intent.limit_ticks * 0.5 == pytest.approx(80_000 * (1 + 0.00005), abs=0.5), "asked for, not taken"
+    maker.step(OrderAccepted(exch_ts_ns=at(1.1), local_ts_ns=at(1.1), order_id=order.order_id))
+    world.index_usd *= 1.0002
+    assert maker.step(world.index(20)).is_empty is False
+    world.index_usd *= 1.0002
+    pulled = maker.step(world.index(21.5))
+    assert (pulled.cancels, pulled.orders) == ((order.order_id,), ())
+    world.index_usd *= 1.0002
+    assert maker.step(world.index(22)).cancels == (), "once"
+    gone = OrderCancelled(exch_ts_ns=at(23), local_ts_ns=at(23), order_id=order.order_id, reason="pulled by us")
+    (again,) = maker.step(gone).orders
+    assert again.intent.limit_ticks > order.intent.limit_ticks, "at the touch as it is by then"
+    assert maker.state.desk.pulled == set()
+
+
+def test_a_hedge_that_cannot_wait_is_taken() -> None:
+    _, _, effects = hedger(50, route="by_urgency", fill_s=1e7)
+    assert [order.intent.time_in_force for order in effects.orders] == [TimeInForce.IOC]
+
+
+def test_a_large_trade_is_worked_in_clips() -> None:
+    """Of a book that fills up fast between clips each of n gets an n-th; one that never does wants half at first."""
+    (whole,) = hedger(2_000, worked_above_usd=1e9)[2].orders
+    usd = 10.0 * whole.intent.size_lots
+    shares = {}
+    for every_s in (1e-3, 600.0):
+        (clip,) = hedger(2_000, worked_above_usd=usd / 3.5, every_s=every_s)[2].orders
+        shares[every_s] = 10.0 * clip.intent.size_lots / usd
+    assert shares[600.0] == pytest.approx(1 / 4, abs=0.01)
+    assert shares[1e-3] == pytest.approx(1 / 2, abs=0.02)
+
+
+def test_a_run_that_waits_at_the_touch_is_made_again_to_the_same_bytes() -> None:
+    waits: dict[str, object] = {"route": "by_urgency", "least_usd": 1_000.0, "patience_s": 1.0}
+    made = policy("advanced", risk_price={"risk_aversion_per_usd": 0.1}, hedging=waits)
+    heard, _, maker = simulated(made, 0.15)
+    waited = [event for event in heard if isinstance(event, Fill) and event.order_id.startswith("h") and event.is_maker]
+    assert waited
+    assert replayed(made, heard)[1].state.sha256() == maker.state.sha256()
+    assert math.fsum(maker.state.pnl.by_name().values()) == pytest.approx(ledger_usd(maker.state), abs=1e-2)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from flatbook.domain.events import Fill, OrderAccepted, OrderRejected
+from flatbook.domain.events import Fill, OrderAccepted, OrderCancelled, OrderRejected
+from flatbook.domain.intents import TimeInForce
 from flatbook.engine.effects import Effects
 from flatbook.sim import FillModel
 from flatbook.sim.gateway import Gateway, Taker, quote_id
@@ -86,3 +87,22 @@ def test_a_refused_quote_is_named_in_its_answer(gateway: Gateway) -> None:
     (answer,) = gateway.deliver_before(at(2))
     assert isinstance(answer, OrderRejected)
     assert (answer.order_id, answer.exch_ts_ns) == (quote_id(CALL), at(0.010))
+
+
+def test_a_cancel_takes_as_long_as_an_order_and_pulls_it_unless_it_traded(gateway: Gateway) -> None:
+    quoted(gateway)
+    resting = order("h0", 1, 79_000.0, 10, time_in_force=TimeInForce.GTC)
+    gateway.submit(Effects(at(1), orders=(resting,)))
+    (accepted,) = gateway.deliver_before(at(1.1))
+    gateway.submit(Effects(at(2), cancels=("h0",)))
+    assert not list(gateway.deliver_before(at(2.005)))
+    (pulled,) = gateway.deliver_before(at(2.1))
+    gateway.submit(Effects(at(3), orders=(order("h1", 1, 79_000.0, 10, time_in_force=TimeInForce.GTC),)))
+    list(gateway.deliver_before(at(3.1)))
+    gateway.tick("BTC", 78_000.0, at(3.2))
+    gateway.submit(Effects(at(3.2), cancels=("h1",)))
+    answers = list(gateway.deliver_before(at(4)))
+    assert isinstance(accepted, OrderAccepted)
+    assert isinstance(pulled, OrderCancelled)
+    assert pulled.order_id == "h0"
+    assert [type(answer) for answer in answers] == [Fill]

@@ -117,6 +117,16 @@ def test_what_a_resting_order_does_not_take_at_once_rests(desk: OrderDesk) -> No
     assert taken.size_lots + rest.size_lots == 10**6
 
 
+def test_what_rests_is_pulled_on_request_and_what_does_not_gets_no_answer(desk: OrderDesk) -> None:
+    arrive(desk, order("h0", 1, 79_000.0, 10, time_in_force=TimeInForce.GTC))
+    assert list(desk.cancel("h1", lambda: NOW)) == []
+    (cancelled,) = desk.cancel("h0", lambda: NOW)
+    assert isinstance(cancelled, OrderCancelled)
+    assert (cancelled.order_id, cancelled.reason) == ("h0", "pulled by us")
+    assert list(desk.cancel("h0", lambda: NOW)) == []
+    assert list(desk.tick("BTC", 78_000.0, lambda: NOW)) == []
+
+
 def test_trade_ids_are_unique(desk: OrderDesk) -> None:
     answers = arrive(desk, *(order(f"h{number}", 1, 80_400.0, 10) for number in range(5)))
     ids = [answer.trade_id for answer in answers if isinstance(answer, Fill)]

@@ -68,7 +68,7 @@ class _Scribe:
         if is_own:
             self._take_answer(event)
         is_held = bool(self._checkpoints) and self._checkpoints[0].event_seq == state.events
-        if is_own or effects.orders or state.events % CHECKPOINT_EVERY == 0 or is_held:
+        if is_own or effects.orders or effects.cancels or state.events % CHECKPOINT_EVERY == 0 or is_held:
             self._take_checkpoint(engine)
 
     def require_nothing_left(self, engine: Engine) -> None:

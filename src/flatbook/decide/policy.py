@@ -157,6 +157,24 @@ class HedgingPolicy(Section):
     capital_cost_per_year: NonNegative = Field(default=0.05, description="what bound margin costs")
     least_usd: NonNegative = Field(default=0.0, description="smallest hedge worth sending")
     max_clip_usd: Positive = Field(default=2_000_000.0, description="largest hedge order in futures and perpetuals")
+    worked_above_usd: Positive = Field(
+        default=1_000_000.0,
+        description="price_of_risk: a larger trade is worked in clips, `every_s` apart, at the least impact of a book "
+        "that fills up in stability.fade_s",
+    )
+    route: Literal["aggressive", "by_urgency"] = Field(
+        default="aggressive",
+        description="price_of_risk: whether the perpetual is taken at once, or waited for at the touch where the risk "
+        "run meanwhile costs less than that saves",
+    )
+    maker_fee_rate: float = Field(
+        default=0.0, ge=-0.001, description="fee on notional of what was waited for; negative is a rebate"
+    )
+    adverse_selection_rate: NonNegative = Field(
+        default=0.0001, description="what the price has moved against an order that waited, when it fills"
+    )
+    fill_s: Positive = Field(default=30.0, description="how long an order at the touch is expected to wait")
+    patience_s: Positive = Field(default=60.0, description="how long it waits before it is pulled and thought over")
     option_clip_coin: Positive = Field(default=5.0, description="largest hedge order in an option")
     touch_age_s: Positive = Field(
         default=90.0, description="futures and options hedge only while a price that others showed is no older"

@@ -79,6 +79,7 @@ def _take_answer(state: State, event: OrderAccepted | OrderRejected | OrderCance
 def _forget_ended(state: State, order_id: str) -> None:
     if order_id not in state.orders.working:
         state.desk.decided.pop(order_id, None)
+        state.desk.pulled.discard(order_id)
 
 
 def _time_answer(state: State, order: WorkingOrder) -> None:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from flatbook.decide.quoting import QuoteInputs, make_quotes, quotable
 from flatbook.engine.effects import Effects, Order, QuoteChanges
-from flatbook.engine.hedging import Wanted
+from flatbook.engine.hedging import Wanted, outwaited
 from flatbook.engine.state import State
 from flatbook.execution.worth_sending import Limits, SidePrices, worth_sending
 
@@ -57,7 +57,7 @@ def through_the_gate(state: State, grid: Ints, wanted: tuple[Wanted, ...]) -> Ef
             state.desk.sent_ns = state.now_ns
             orders.append(order)
     state.passed = grid
-    effects = Effects(state.now_ns, _changes(state, grid), tuple(orders))
+    effects = Effects(state.now_ns, _changes(state, grid), tuple(orders), outwaited(state))
     _stamp(state, effects)
     return effects
 
@@ -100,3 +100,5 @@ def _stamp(state: State, effects: Effects) -> None:
         digest.update(
             f"{order.order_id}:{intent.instrument}:{intent.side}:{intent.limit_ticks}:{intent.size_lots}".encode()
         )
+    for order_id in effects.cancels:
+        digest.update(f"cancel {order_id}".encode())

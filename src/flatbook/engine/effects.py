@@ -33,13 +33,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """All that one event caused, stamped with the engine's clock."""
+    """All that one event caused, stamped with the engine's clock; `cancels` are ids of resting orders to be pulled."""
 
     ts_ns: int
     quotes: QuoteChanges | None = None
     orders: tuple[Order, ...] = ()
+    cancels: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is to be done."""
-        return self.quotes is None and not self.orders
+        return self.quotes is None and not self.orders and not self.cancels

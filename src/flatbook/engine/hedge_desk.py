@@ -30,6 +30,9 @@ _PRIOR_CLIP_USD = 1e6
 _CLIPS_KEPT = 0.99
 """Of what earlier clips taught of our impact, so much is kept by each later one."""
 
+_USUAL_DAILY_VOL = 0.03
+"""A day's standard deviation of the index, until one is known."""
+
 _LEAST_NOISE = 2e-5
 """No fill's slippage is read better than this, of the price: a mark is not finer."""
 
@@ -57,7 +60,8 @@ class HedgeDesk:
     sent_ns         when the last hedge was sent
     wait_s          how long the next waits after it
     stage           of the guard against hedging that feeds itself
-    daily_vol       of the index, as the price of risk was last made
+    covariance      (FACTORS, FACTORS) per year, as the price of risk was last made; None before
+    pulled          ids of working orders whose cancel is under way
     listed          what may hedge, as of `listed_ns` and at `listed_funding`; looked at anew where something of it pays
     rest            by instrument, what the last search wanted and was not sent: where the next begins
     decided         by order id, for as long as the order works
@@ -70,7 +74,8 @@ class HedgeDesk:
     wait_s: float
     sent_ns: int = 0
     stage: Stage = Stage.NORMAL
-    daily_vol: float = 0.03
+    covariance: Floats | None = None
+    pulled: set[str] = field(default_factory=set)
     listed: Listed | None = None
     listed_ns: int = 0
     listed_funding: float = math.nan
@@ -84,9 +89,14 @@ class HedgeDesk:
     @classmethod
     def of(cls, policy: HedgingPolicy) -> "HedgeDesk":
         """A desk that believes what the policy says of impact."""
-        law = SquareRootLaw(policy.impact_y, cls.daily_vol, policy.daily_volume_usd)
+        law = SquareRootLaw(policy.impact_y, _USUAL_DAILY_VOL, policy.daily_volume_usd)
         per_usd = law.peak_rate(_PRIOR_CLIP_USD) / _PRIOR_CLIP_USD
         return cls(ImpactBelief(policy.impact_y), KyleBelief(per_usd, _PRIOR_CLIP_USD**2), policy.every_s)
+
+    @property
+    def daily_vol(self) -> float:
+        """Of the index: a day's standard deviation."""
+        return _USUAL_DAILY_VOL if self.covariance is None else math.sqrt(self.covariance[SPOT, SPOT] / 365)
 
     def law(self, policy: HedgingPolicy) -> SquareRootLaw:
         """What an order is believed to move its price by."""

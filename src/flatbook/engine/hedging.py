@@ -4,19 +4,24 @@ The no-trade zone is looked at with what was listed up to some seconds ago; what
 loadings and costs as they are.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.decide.hedge.best import HedgePlan, best_hedge
+from flatbook.decide.hedge.execution import Route, TouchTerms, choose_route, running_risk_rate
 from flatbook.decide.hedge.gamma_aware import GapMotion, gamma_aware
 from flatbook.decide.hedge.listed import MARKETABLE, HedgeScene, Listed, listed_hedges
+from flatbook.decide.hedge.obizhaeva_wang import cheapest_shares, exponential_decay
 from flatbook.decide.hedge.rules import ClipTerms, band_clip_usd
 from flatbook.decide.hedge.stability import Pace, guarded_pace, loop_gain
 from flatbook.decide.hedge.stability import Stage as Stability
 from flatbook.domain.intents import OrderIntent, Purpose, TimeInForce
-from flatbook.domain.units import NS_PER_SECOND
+from flatbook.domain.reference import Instrument
+from flatbook.domain.ticks import ceil_tick, floor_tick
+from flatbook.domain.units import NS_PER_SECOND, NS_PER_YEAR
 from flatbook.engine import stressing
 from flatbook.engine.hedge_desk import Decision
 from flatbook.engine.state import State
@@ -29,6 +34,11 @@ from flatbook.valuation.inventory import PERPETUAL
 from flatbook.valuation.risk_price import RiskPrice
 
 Floats = NDArray[np.float64]
+
+SECONDS_PER_YEAR = NS_PER_YEAR / NS_PER_SECOND
+
+_MOST_CLIPS = 12
+"""A trade is worked in no more clips than this."""
 
 _LISTED_FOR_NS = 10 * NS_PER_SECOND
 """The no-trade zone is looked at with what was listed no longer ago than this."""
@@ -72,10 +82,11 @@ def _by_price_of_risk(state: State) -> tuple[Wanted, ...]:
     pace = _pace(state)
     if state.now_ns - state.desk.sent_ns < pace.wait_s * 1e9:
         return ()
-    listed = listed_hedges(scene_of(state), price, gradient, _size_usd(state, price, gradient))
+    size_usd = _size_usd(state, price, gradient)
+    listed = listed_hedges(scene_of(state), price, gradient, size_usd)
     offered = listed.hedge_set
     warm = np.array([state.desk.rest.get(name, 0.0) for name in offered.name])
-    plan = best_hedge(exposure, price, offered, warm, fraction=pace.fraction)
+    plan = best_hedge(exposure, price, offered, warm, fraction=min(pace.fraction, _worked_share(state, size_usd)))
     state.desk.rest = dict(zip(offered.name, (plan.warm - plan.size).tolist(), strict=True))
     reason = str(plan.reason) if pace.stage is Stability.NORMAL else f"{plan.reason}; slowed by its own impact"
     return tuple(_wanted(state, listed, plan, at, reason, pace) for at in np.flatnonzero(plan.lots).tolist())
@@ -134,6 +145,48 @@ def _pace(state: State) -> Pace:
     return pace
 
 
+def _worked_share(state: State, size_usd: float) -> float:
+    """What of a trade is done now, the rest in later clips, each decided as the book stands then."""
+    policy = state.setup.policy
+    clips = math.ceil(size_usd / policy.hedging.worked_above_usd)
+    if clips <= 1:
+        return 1.0
+    times_s = max(state.desk.wait_s, 1.0) * np.arange(min(clips, _MOST_CLIPS), dtype=np.float64)
+    return float(cheapest_shares(exponential_decay(times_s, 1.0 / policy.stability.fade_s))[0])
+
+
+def outwaited(state: State) -> tuple[str, ...]:
+    """Orders that rest longer than the policy waits, or against a loss stop that says flat: to be pulled, once each."""
+    desk, patience_ns = state.desk, state.setup.policy.hedging.patience_s * 1e9
+    is_flat = state.risk.stage >= Stage.FLAT
+    late = tuple(
+        order_id
+        for order_id, order in state.orders.working.items()
+        if order.intent.time_in_force is TimeInForce.GTC
+        and order_id not in desk.pulled
+        and (is_flat or state.now_ns - order.sent_ns >= patience_ns)
+    )
+    desk.pulled.update(late)
+    return late
+
+
+def _route(state: State, instrument: Instrument) -> Route:
+    """Whether to take or to wait: what waiting saves, against the risk that is run meanwhile."""
+    policy, covariance = state.setup.policy, state.desk.covariance
+    hedge = policy.hedging
+    if hedge.route == "aggressive" or instrument is not state.setup.hedge or covariance is None:
+        return Route.AGGRESSIVE
+    terms = TouchTerms(
+        hedge.half_spread_rate,
+        hedge.fee_rate,
+        hedge.maker_fee_rate,
+        hedge.adverse_selection_rate,
+        hedge.fill_s / SECONDS_PER_YEAR,
+    )
+    aversion = policy.risk_price.risk_aversion_per_usd
+    return choose_route(terms, running_risk_rate(state.book.exposure, PERPETUAL, covariance, aversion)).route
+
+
 def _flattening_usd(state: State) -> float:
     policy, lot_usd = state.setup.policy.hedging, state.setup.hedge.lot_size
     lots = round(-state.risk.delta_coin * state.values.index_usd / lot_usd)
@@ -171,13 +224,14 @@ def _in_perpetual(state: State, usd: float, purpose: Purpose, reason: str) -> tu
 def _wanted(state: State, listed: Listed, plan: HedgePlan, at: int, reason: str, pace: Pace) -> Wanted:
     """The order of one row of a plan."""
     instrument, row = listed.instruments[at], int(listed.row[at])
+    waits = _route(state, instrument) is Route.PASSIVE
     side, lots, size = (1 if plan.lots[at] > 0 else -1), abs(int(plan.lots[at])), float(plan.size[at])
     intent = OrderIntent(
         instrument=instrument.name,
         side=side,
-        limit_ticks=listed.limit_ticks(at, side),
+        limit_ticks=_touch_ticks(state, side) if waits else listed.limit_ticks(at, side),
         size_lots=lots,
-        time_in_force=TimeInForce.IOC,
+        time_in_force=TimeInForce.GTC if waits else TimeInForce.IOC,
         purpose=Purpose.HEDGE,
         reason=reason,
     )
@@ -189,13 +243,24 @@ def _wanted(state: State, listed: Listed, plan: HedgePlan, at: int, reason: str,
     if row < 0:
         law = state.desk.law(state.setup.policy.hedging)
         risk = OrderRisk(size, 0.0, off / mark, delta_coin)
-        expected = (half_rate + law.peak_rate(size)) * instrument.lot_size
+        paid = half_rate + law.peak_rate(size)
+        if waits:
+            # It is paid the spread, and has moved against us when it fills; of impact that teaches nothing.
+            paid, half_rate = state.setup.policy.hedging.adverse_selection_rate - half_rate, math.nan
+        expected = paid * instrument.lot_size
     else:
         beside = offered.carry_buy_usd[at] if side > 0 else offered.carry_sell_usd[at]
         risk = option_order_risk(state, row, size, off, added)
         expected, half_rate = (half_rate + float(beside)) * instrument.lot_size, float("nan")
     book = state.book
     return Wanted(intent, risk, Decision(state.now_ns, book, state.values.index_usd, expected, half_rate, pace.gain))
+
+
+def _touch_ticks(state: State, side: int) -> int:
+    """The perpetual's best price on our side, as far as is known."""
+    perpetual, half = state.setup.hedge, state.setup.policy.hedging.half_spread_rate
+    steps, exact = perpetual.spec.ticks, state.perp_price_usd * (1.0 - side * half) / perpetual.tick_size
+    return floor_tick(steps, exact) if side > 0 else ceil_tick(steps, exact)
 
 
 def option_order_risk(state: State, row: int, size: float, off: float, added: Floats) -> OrderRisk:

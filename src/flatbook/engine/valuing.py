@@ -1,7 +1,5 @@
 """The valuation stage: the chain is valued as of now, the move explained, the book's risk measured."""
 
-import math
-
 import numpy as np
 
 from flatbook.decide.baselines.chain import Dealer, fit_model
@@ -10,7 +8,6 @@ from flatbook.decide.quoting import flow_liquidity, model_rows
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.engine import stressing
 from flatbook.engine.state import State
-from flatbook.kernels.chain import SPOT
 from flatbook.risk.gate import BookRisk
 from flatbook.valuation.explain import OtcStep
 from flatbook.valuation.risk_price import Liquidity, quadratic_risk_price
@@ -87,7 +84,7 @@ def _refresh_risk_price(state: State) -> None:
     if not seen.any():
         return
     covariance, size = state.market.covariance.matrix(), policy.quoting.size_coin
-    state.desk.daily_vol = math.sqrt(covariance[SPOT, SPOT] / 365)
+    state.desk.covariance = covariance
     if policy.quoting.skew in BASELINES:
         dealer = Dealer(policy.quoting.skew, policy.baseline, size, policy.risk_price.risk_aversion_per_usd)
         book = state.book.exposure, state.inventory.size_coin[: values.rows]

@@ -90,7 +90,7 @@ class Gateway:
         self._order_delays = DelayStream(terms.latency.order, stream(seed, "orders"))
         self._perpetuals: set[str] = set()
         self._mailbox = Mailbox()
-        self._inbox: deque[tuple[int, Order]] = deque()
+        self._inbox: deque[tuple[int, Order | str]] = deque()
         self._last_arrival_ns = 0
         self._last_answer_ns = 0
         self._reached_ns = 0
@@ -105,10 +105,11 @@ class Gateway:
         """As in `engine.venue.Venue`: everything sent leaves at `effects.ts_ns`."""
         if effects.quotes is not None:
             self.quotes.queue(effects.ts_ns + self._quote_delays.next_ns(), effects.quotes)
-        for order in effects.orders:
+        sendings: tuple[Order | str, ...] = (*effects.orders, *effects.cancels)
+        for sent in sendings:
             arrival_ns = effects.ts_ns + self._order_delays.next_ns()
             self._last_arrival_ns = max(self._last_arrival_ns, arrival_ns)
-            self._inbox.append((self._last_arrival_ns, order))
+            self._inbox.append((self._last_arrival_ns, sent))
 
     @property
     def perpetuals(self) -> list[str]:
@@ -218,7 +219,12 @@ class Gateway:
         edge_usd = _edge_usd(instrument, taker, standing.price_ticks, size_lots)
         self.tallies[model] = self.tallies[model].plus(size_lots, size_lots * instrument.lot_size, edge_usd)
 
-    def _take_order(self, arrival_ns: int, order: Order) -> None:
+    def _take_order(self, arrival_ns: int, order: Order | str) -> None:
+        """An order arrives, or the id of one that is to be pulled."""
+        if isinstance(order, str):
+            for answer in self._orders.cancel(order, lambda: self._clocks(arrival_ns)):
+                self._mailbox.place(answer)
+            return
         for answer in self._orders.arrive(order, self._clocks(arrival_ns), self.index_usd.get):
             self._mailbox.place(answer)
 

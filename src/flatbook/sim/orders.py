@@ -103,6 +103,15 @@ class OrderDesk:
                     index_usd, is_maker=True, clocks=clocks(),
                 )  # fmt: skip
 
+    def cancel(self, order_id: str, clocks: Callable[[], Clocks]) -> Iterator[OrderEvent]:
+        """Pulls what rests of an order; one that rests no more has had its answer."""
+        for resting in [held for held in self._resting if held.order_id == order_id]:
+            self._resting.remove(resting)
+            at = clocks()
+            yield OrderCancelled(
+                exch_ts_ns=at.exch_ns, local_ts_ns=at.local_ns, order_id=order_id, reason="pulled by us"
+            )
+
     @property
     def has_resting(self) -> bool:
         """Whether any order rests, so that a tick may fill it."""
