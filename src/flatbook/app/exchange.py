@@ -18,6 +18,9 @@ from flatbook.sim.venue.tape import Tape
 from flatbook.store.session import open_session
 from flatbook.venues.deribit import load_reference
 
+_WARM_UP_NS = 6 * NS_PER_HOUR
+"""Of a recorded market goes by before clients come, so that books and marks stand."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeRequest:
@@ -45,8 +48,8 @@ def open_exchange(request: ExchangeRequest) -> Api:
     if len(set(names)) < len(names):
         raise BadInputError(f"--client: {', '.join(names)}: each name once")
     reference = load_reference()
-    start_ns, events = _start(request, reference)
-    exchange = Exchange(reference, start_ns)
+    begins_ns, start_ns, events = _start(request, reference)
+    exchange = Exchange(reference, begins_ns)
     cycle = Cycle(exchange)
     others: Others
     if events is None:
@@ -57,16 +60,20 @@ def open_exchange(request: ExchangeRequest) -> Api:
     for name in names:
         exchange.open_account(name, dict(request.deposits))
     clients = [Client(name, secret, name) for name, secret in request.clients]
-    return Api(exchange, cycle, others, Auth(clients, f"{request.seed}".encode()))
+    api = Api(exchange, cycle, others, Auth(clients, f"{request.seed}".encode()))
+    api.advance(start_ns)
+    return api
 
 
-def _start(request: ExchangeRequest, reference: ReferenceData) -> tuple[int, Iterator[MarketEvent] | None]:
-    """When the venue's time begins, and the recorded events from then on, where the market is recorded."""
+def _start(request: ExchangeRequest, reference: ReferenceData) -> tuple[int, int, Iterator[MarketEvent] | None]:
+    """When the venue's time begins, when clients may come, and the recorded events, where the market is recorded."""
     if request.session is None:
-        return SIMULATION_START_NS if request.start_ns is None else request.start_ns, None
+        start_ns = SIMULATION_START_NS if request.start_ns is None else request.start_ns
+        return start_ns, start_ns, None
     session = open_session(Path(request.session))
     start_ns = session.from_ns if request.start_ns is None else request.start_ns
     if not session.from_ns <= start_ns < session.to_ns:
         span = f"{format_utc(session.from_ns)} to {format_utc(session.to_ns)}"
         raise BadInputError(f"{request.session}: holds {span}; --start is not within")
-    return start_ns, session.market_events(start_ns, session.to_ns, reference)
+    begins_ns = max(start_ns - _WARM_UP_NS, session.from_ns)
+    return begins_ns, start_ns, session.market_events(begins_ns, session.to_ns, reference)

@@ -58,7 +58,6 @@ def exchange(
         )
         api = open_exchange(request)
         clock = VenueClock(api.exchange.now_ns, speed)
-        api.advance(api.exchange.now_ns)
 
         def started(address: str) -> None:
             places = {"websocket": f"ws://{address}/ws/api/v2", "http": f"http://{address}/api/v2"}
@@ -69,7 +68,10 @@ def exchange(
             say(f"http:      {places['http']}")
             say(f"clients:   {', '.join(name for name, _ in clients)}; Ctrl-C ends it")
 
-        serve(Service(api, clock.now_ns), port, started)
+        def ended() -> None:
+            say("the market is over: accounts and books stand as they are, and nobody else trades")
+
+        serve(Service(api, clock.now_ns, ended), port, started)
 
 
 def _client(text: str) -> tuple[str, str]:

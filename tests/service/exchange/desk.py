@@ -21,6 +21,7 @@ class Quiet:
 
     def __init__(self, exchange: Exchange) -> None:
         self.volatility = [(START_NS, 55.123)]
+        self.has_ended = False
         self._exchange = exchange
 
     def run_until(self, now_ns: int) -> None:

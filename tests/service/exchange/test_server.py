@@ -114,7 +114,6 @@ def address() -> Iterator[str]:
     pytest.importorskip("websockets", reason="no websocket library is installed: uvicorn serves HTTP only")
     request = ExchangeRequest(hours=1.0, clients=(("alice", "secret"), ("bob", "secret")))
     api = open_exchange(request)
-    api.advance(api.exchange.now_ns)
     listener = socket.create_server((HOST, 0))
     config = uvicorn.Config(Service(api, VenueClock(api.exchange.now_ns).now_ns).app, log_config=None)
     server = uvicorn.Server(config)

@@ -64,6 +64,7 @@ def test_recorded_quotes_stand_and_recorded_takers_meet_the_better_first() -> No
     better, _ = exchange.place(account, OrderRequest(instrument=CALL, side=-1, size_lots=15, price_ticks=505))
     tape.run_until(START_NS + 3 * NS_PER_SECOND)
     assert [(each.price_ticks, each.size_lots) for each in call.tape] == [(505, 15), (510, 5)]
+    assert call.mark.price == 0.05, "the print's own"
     assert better.left_lots == 0
     tape.run_until(START_NS + 9 * NS_PER_SECOND)
     assert [(each.price_ticks, each.size_lots) for each in call.tape][2:] == [(490, 50), (460, 10)]

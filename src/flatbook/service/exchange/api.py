@@ -41,6 +41,11 @@ class Others(Protocol):
 
     volatility: list[tuple[int, float]]
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nobody will trade any more."""
+        ...
+
     def run_until(self, now_ns: int) -> None:
         """Everything that happens up to and at `now_ns`."""
         ...
@@ -58,6 +63,11 @@ class Api:
         self._credits: dict[str, Credits] = {}
         self._cash: dict[str, list[CashMoved]] = {}
         self._next_session = 1
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the market is over: time passes, and nothing happens in it."""
+        return self._others.has_ended
 
     def connect(self, *, is_websocket: bool = True) -> Session:
         """A new connection."""

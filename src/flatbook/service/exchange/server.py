@@ -82,10 +82,10 @@ class Line:
 
 
 class Service:
-    """The application over an `Api`, and the task that lets its time pass."""
+    """The application over an `Api`, and the task that lets its time pass; `ended` is told when the market is over."""
 
-    def __init__(self, api: Api, now_ns: Callable[[], int]) -> None:
-        self._api, self._now_ns = api, now_ns
+    def __init__(self, api: Api, now_ns: Callable[[], int], ended: Callable[[], None] = lambda: None) -> None:
+        self._api, self._now_ns, self._ended = api, now_ns, ended
         self._lines: set[Line] = set()
         self.app = Starlette(
             routes=[
@@ -107,9 +107,13 @@ class Service:
             await ticking
 
     async def _tick(self) -> None:
+        was_over = False
         while True:
             self._api.advance(self._now_ns())
             self._wake()
+            if self._api.has_ended and not was_over:
+                was_over = True
+                self._ended()
             await asyncio.sleep(TICK_S)
 
     def _wake(self) -> None:

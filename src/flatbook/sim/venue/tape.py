@@ -128,11 +128,23 @@ class Tape:
             targets.append(Target(-1, ceil_tick(steps, quote.ask / tick), ask_lots))
         return [target for target in targets if target.price_ticks > 0]
 
+    def _mark(self, listing: Listing, event: TradePrint) -> None:
+        """A print carries the venue's mark, which is newer than the chain's; where no chain was seen the index stands
+        for the forward."""
+        mark = listing.mark
+        if not listing.is_option or math.isnan(event.mark_price):
+            return
+        vol = event.iv if math.isnan(mark.iv) else mark.iv
+        forward_usd = event.index_usd if math.isnan(mark.underlying_usd) else mark.underlying_usd
+        listing.mark = mark._replace(price=event.mark_price, iv=vol, underlying_usd=forward_usd)
+        self._exchange.touched[listing.name] = None
+
     def _take(self, listing: Listing, event: TradePrint) -> None:
         """A recorded taker; a block or a combo met no book."""
         if event.off_book:
             return
         exchange, side = self._exchange, event.taker_side
+        self._mark(listing, event)
         steps, exact = listing.instrument.spec.ticks, event.price / listing.instrument.tick_size
         ticks = floor_tick(steps, exact) if side > 0 else ceil_tick(steps, exact)
         if ticks <= 0 or listing.instrument.contract.kind is Kind.OTC:
