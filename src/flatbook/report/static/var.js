@@ -25,7 +25,7 @@
     })));
     Plotly.react(element("distribution-chart"), traces, layout({
       height: 420, hovermode: "x", showlegend: true, legend: { orientation: "v", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom", font: { size: 12 } },
-      shapes: lines, xaxis: axis({ tickformat: "$,.3~s", showgrid: false, zeroline: true }), yaxis: { tickformat: ".0%", range: [0, 1.05 * top] },
+      shapes: lines, xaxis: axis({ tickformat: "$,.3~s", showgrid: false, zeroline: true }), yaxis: { tickformat: "~%", range: [0, 1.05 * top] },
     }), config);
   }
 
