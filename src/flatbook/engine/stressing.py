@@ -1,7 +1,7 @@
 """The stress loss as a live number: taken anew with whatever moves it.
 
-A stress of some hundreds of options under the grid takes as long as a fifth of an engine's step, so it is taken when
-something was booked, or the market has moved by a cutoff since: a tick in ten or so pays for it.
+A stress of some hundreds of options under the grid takes half as long as the rest of an engine's step, so it is taken
+when something was booked, or the market has moved by a cutoff since, and at the latest after a minute.
 """
 
 from __future__ import annotations
