@@ -10,12 +10,13 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from flatbook.domain.units import NS_PER_SECOND
-from flatbook.service.exchange import connection, private, public, trading
+from flatbook.service.exchange import connection, private, public, rfq, trading
 from flatbook.service.exchange.auth import Auth
 from flatbook.service.exchange.hub import Hub
 from flatbook.service.exchange.params import Params
 from flatbook.service.exchange.session import Call, Method, Session
 from flatbook.sim.venue.account import Account
+from flatbook.sim.venue.block_rfq import RfqDesk
 from flatbook.sim.venue.cycle import Cycle
 from flatbook.sim.venue.events import CashMoved
 from flatbook.sim.venue.exchange import Exchange
@@ -32,7 +33,7 @@ from flatbook.venues.deribit.rpc import (
     encode_result,
 )
 
-METHODS: dict[str, Method] = public.METHODS | private.METHODS | trading.METHODS | connection.METHODS
+METHODS: dict[str, Method] = public.METHODS | private.METHODS | trading.METHODS | rfq.METHODS | connection.METHODS
 API_PATH = "/api/v2"
 
 
@@ -58,6 +59,7 @@ class Api:
         self.exchange, self.cycle, self.auth = exchange, cycle, auth
         self.volatility = others.volatility
         self.hub = Hub(exchange, others.volatility)
+        self.rfqs = RfqDesk(exchange)
         self.sessions: dict[int, Session] = {}
         self._others = others
         self._credits: dict[str, Credits] = {}

@@ -21,8 +21,11 @@ class Trader(NamedTuple):
     side: int
 
 
-def print_trade(listing: Listing, trade_id: int, taker: Trader, trade: Trade, now_ns: int, index_usd: float) -> Print:
-    """Puts a trade on the instrument's tape and into its day."""
+def print_trade(
+    listing: Listing, trade_id: int, taker: Trader, trade: Trade, moment: tuple[int, float], block_id: str
+) -> Print:
+    """Puts a trade on the instrument's tape and into its day; `moment` is the time and the index, USD."""
+    now_ns, index_usd = moment
     price = listing.price(trade.price_ticks)
     listing.trade_seq += 1
     before = listing.tape[-1].price_ticks if listing.tape else trade.price_ticks
@@ -43,6 +46,7 @@ def print_trade(listing: Listing, trade_id: int, taker: Trader, trade: Trade, no
         iv=_iv(listing, price, now_ns),
         tick_direction=listing.tick_direction,
         is_liquidation=taker.order is not None and taker.order.is_liquidation,
+        block_trade_id=block_id,
     )
     listing.tape.append(printed)
     coins = listing.coins(trade.size_lots, price)

@@ -191,6 +191,27 @@ class Exchange:
             listing.book.cancel(number)
             self._touched(listing)
 
+    def block(
+        self, name: str, taker: Account, maker: Account, lots: int, price_ticks: int, block_id: str
+    ) -> list[Execution]:
+        """A trade off the book between two accounts; `lots` are the taker's, bought positive. Nothing is checked."""
+        listing, side = self.listings[name], 1 if lots > 0 else -1
+        traders = []
+        for account, sign in ((maker, -side), (taker, side)):
+            number, self._next_number = self._next_number, self._next_number + 1
+            request = OrderRequest(instrument=name, side=sign, size_lots=abs(lots), price_ticks=price_ticks)
+            order = Order(number, account.name, request, price_ticks, abs(lots), self.now_ns, self.now_ns)
+            self.orders[number] = account.orders[number] = order
+            account.history.append(order)
+            account.work(order, abs(lots))
+            traders.append(Trader(account.name, account, order, sign))
+        own = traders[0].order
+        assert own is not None, "both sides have orders"
+        resting = Resting(own.number, maker.name, -side, price_ticks, 0)
+        executions = self._trade(listing, traders[1], Trade(resting, price_ticks, abs(lots), True), block_id)
+        self._after_fills(listing, executions)
+        return executions
+
     def take_prints(self) -> list[Print]:
         """What traded since this was last asked; for those who quote by it."""
         prints, self._prints = self._prints, []
@@ -232,12 +253,13 @@ class Exchange:
         listing.book.submit(Resting(order.number, account.name, order.request.side, order.price_ticks, order.left_lots))
         account.work(order, order.left_lots)
 
-    def _trade(self, listing: Listing, taker: Trader, trade: Trade) -> list[Execution]:
+    def _trade(self, listing: Listing, taker: Trader, trade: Trade, block_id: str = "") -> list[Execution]:
         """Books one trade on both sides; the executions of those who have accounts."""
         number, self._next_trade = self._next_trade, self._next_trade + 1
-        printed = print_trade(listing, number, taker, trade, self.now_ns, self.index_of(listing))
+        printed = print_trade(listing, number, taker, trade, (self.now_ns, self.index_of(listing)), block_id)
         self.events.append(said.Printed(printed))
-        self._prints.append(printed)
+        if not block_id:
+            self._prints.append(printed)
         order = self.orders.get(trade.maker.number)
         maker = Trader(trade.maker.owner, self.accounts[order.account] if order else None, order, -taker.side)
         executions = []

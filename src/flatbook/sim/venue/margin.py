@@ -5,6 +5,7 @@ Source      the venue's pages on standard margin: an option's by its distance fr
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from flatbook.domain.instruments import Kind, Right
@@ -71,11 +72,18 @@ def requirement(listing: Listing, lots: int) -> tuple[float, float]:
 
 
 def margin_of(
-    account: Account, listings: Mapping[str, Listing], currency: str, extra: tuple[str, int, int] | None = None
+    account: Account,
+    listings: Mapping[str, Listing],
+    currency: str,
+    extra: tuple[str, int, int] | None = None,
+    traded: Mapping[str, int] = MappingProxyType({}),
 ) -> Margin:
-    """The account's margin in `currency`, with one more order (instrument, side, lots) where given."""
+    """The account's margin in `currency`, with one more order (instrument, side, lots) where given.
+
+    `traded` are lots that are taken as held beside what is: their margin counts, not their price.
+    """
     position_lots = account.ledger.open_lots()
-    names = {*position_lots, *(name for name, lots in account.working.items() if any(lots))}
+    names = {*position_lots, *traded, *(name for name, lots in account.working.items() if any(lots))}
     if extra is not None:
         names.add(extra[0])
     initial = maintenance = profit = options = 0.0
@@ -87,8 +95,9 @@ def margin_of(
         buys, sells = account.working.get(name, (0, 0))
         if extra is not None and extra[0] == name:
             buys, sells = (buys + extra[2], sells) if extra[1] > 0 else (buys, sells + extra[2])
-        initial += _initial(listing, lots, buys, sells)
-        maintenance += requirement(listing, lots)[1]
+        after = lots + traded.get(name, 0)
+        initial += _initial(listing, after, buys, sells)
+        maintenance += requirement(listing, after)[1]
         if lots and listing.is_option:
             options += lots * listing.instrument.lot_size * _finite(listing.mark.price)
         elif lots:
