@@ -24,12 +24,19 @@ def desk() -> Desk:
 
 def test_a_structure_trades_whole_with_the_best_maker_and_off_the_book(desk: Desk) -> None:
     taker, maker = Caller(desk, "alice"), Caller(desk, "bob")
+    taker("private/subscribe", channels=["block_rfq.taker.any"])
+    maker("private/subscribe", channels=["block_rfq.maker.BTC", "block_rfq.taker.BTC"])
     number = taker("private/create_block_rfq", amount=5, legs=LEGS)["block_rfq_id"]
+    assert [(each["channel"], each["data"]["block_rfq_id"]) for each in maker.told()] == [
+        ("block_rfq.maker.BTC", number)
+    ]
+    taker.told()
     assert [each["role"] for each in maker("private/get_block_rfqs")["block_rfqs"]] == ["maker"]
     quote = {"block_rfq_id": number, "amount": 5, "direction": "sell"}
     worse = maker("private/add_block_rfq_quote", legs=prices(0.052, 0.049), **quote)
     better = maker("private/add_block_rfq_quote", legs=prices(0.051, 0.0495), **quote)
     assert (worse["price"], better["price"]) == (-0.046, -0.048)
+    assert [len(each["data"]["asks"]) for each in taker.told()] == [1, 2]
     seen = taker("private/get_block_rfqs")["block_rfqs"][0]
     assert [level["price"] for level in seen["asks"]] == [-0.048, -0.046]
     accept = {"block_rfq_id": number, "direction": "buy", "amount": 3}

@@ -57,13 +57,15 @@ def test_answers_have_the_venues_form() -> None:
         ("user.changes.BTC-PERPETUAL.100ms", "user", "topic", "changes"),
         ("user.portfolio.btc", "user_portfolio", "currency", "btc"),
         ("user.mmp_trigger.btc_usd", "user_mmp", "index_name", "btc_usd"),
+        ("block_rfq.maker.any", "user_rfq", "topic", "maker"),
         ("chart.trades.BTC-PERPETUAL.1", "chart", "resolution", "1"),
     ],
 )
 def test_a_channel_is_known_by_its_name(name: str, sort: str, part: str, text: str) -> None:
     channel = parse_channel(name)
     assert channel is not None
-    assert (channel.sort, getattr(channel, part), channel.is_private) == (sort, text, name.startswith("user"))
+    assert (channel.sort, getattr(channel, part)) == (sort, text)
+    assert channel.is_private == name.startswith(("user", "block_rfq"))
 
 
 @pytest.mark.parametrize("name", ["", "book", "book.BTC-PERPETUAL", "book.BTC-PERPETUAL.7ms", "user.orders.x", "a.b.c"])

@@ -58,8 +58,8 @@ class Api:
     def __init__(self, exchange: Exchange, cycle: Cycle, others: Others, auth: Auth) -> None:
         self.exchange, self.cycle, self.auth = exchange, cycle, auth
         self.volatility = others.volatility
-        self.hub = Hub(exchange, others.volatility)
         self.rfqs = RfqDesk(exchange)
+        self.hub = Hub(exchange, others.volatility, self.rfqs)
         self.sessions: dict[int, Session] = {}
         self._others = others
         self._credits: dict[str, Credits] = {}

@@ -13,6 +13,7 @@ from flatbook.service.exchange.session import Session
 from flatbook.service.exchange.shapes import Json, ms
 from flatbook.sim.matching import LevelChange
 from flatbook.sim.venue import events as said
+from flatbook.sim.venue.block_rfq import BlockRfq, RfqDesk
 from flatbook.sim.venue.exchange import Exchange
 from flatbook.sim.venue.listing import Listing
 from flatbook.venues.deribit.channels import Channel
@@ -33,8 +34,9 @@ class _Stream:
 class Hub:
     """Who listens to what, and what is to be told at the end of an interval."""
 
-    def __init__(self, exchange: Exchange, volatility: list[tuple[int, float]]) -> None:
+    def __init__(self, exchange: Exchange, volatility: list[tuple[int, float]], rfqs: RfqDesk) -> None:
         self._exchange = exchange
+        self._rfqs = rfqs
         self._volatility = volatility
         self._channels: dict[str, Channel] = {}
         self._listeners: dict[str, dict[int, Session]] = {}
@@ -168,6 +170,8 @@ class Hub:
                 self._index(base)
             case said.CashMoved(account=account, currency=currency):
                 self._portfolio(account, currency)
+            case said.RfqChanged(rfq=number):
+                self._rfq(self._rfqs.requests[number])
             case said.ListingChanged(instrument=name, state=state):
                 self._state(name, state)
 
@@ -258,6 +262,17 @@ class Hub:
             for channel in self._of_sort.get(sort, {}).values():
                 if channel.index_name.startswith(f"{base.lower()}_"):
                     self._stale[channel.name] = channel
+
+    def _rfq(self, rfq: BlockRfq) -> None:
+        """The taker hears of its request and quotes, the makers it asks of the request."""
+        legs = [self._exchange.listings[leg.instrument] for leg in rfq.legs]
+        currencies = {"any", *map(shapes.currency_of, legs)}
+        for channel in self._of_sort.get("user_rfq", {}).values():
+            for session in self._to(channel.name, None) if channel.currency in currencies else ():
+                name = session.account.name if session.account else ""
+                if name == rfq.taker if channel.topic == "taker" else rfq.asks(name):
+                    told = own_shapes.block_rfq(self._rfqs, name, rfq)
+                    session.outbox.append(encode_notification(channel.name, told))
 
     def _state(self, name: str, state: str) -> None:
         listing = self._exchange.listings[name]

@@ -1,11 +1,13 @@
 """What an account sees of itself in Deribit's shapes: orders, trades, positions, portfolio."""
 
 import math
+from operator import itemgetter
 
 from flatbook.domain.instruments import Kind
 from flatbook.domain.units import risk_amount
-from flatbook.service.exchange.shapes import Json, contract_size, kind_of, ms, number, trade, trade_id
+from flatbook.service.exchange.shapes import Json, contract_size, kind_of, ms, number, trade
 from flatbook.sim.venue.account import Account
+from flatbook.sim.venue.block_rfq import BlockRfq, RfqDesk, RfqState
 from flatbook.sim.venue.exchange import Exchange
 from flatbook.sim.venue.listing import Listing
 from flatbook.sim.venue.margin import margin_of, open_profit, requirement
@@ -203,4 +205,27 @@ def frozen_until(frozen_until_ns: int) -> int:
     return 0 if frozen_until_ns == NEVER_NS else ms(frozen_until_ns)
 
 
-__all__ = ["execution", "frozen_until", "mmp_config", "order", "order_id", "portfolio", "position", "trade_id"]
+DIRECTIONS = {1: "buy", -1: "sell"}
+
+
+def block_rfq(rfqs: RfqDesk, account: str, rfq: BlockRfq) -> Json:
+    """As in `private/create_block_rfq`, for the taker with the quotes, for makers without."""
+    shape: Json = {
+        "block_rfq_id": rfq.number,
+        "state": rfq.state.value,
+        "role": "taker" if account == rfq.taker else "maker",
+        "amount": rfq.amount,
+        "legs": [
+            {"instrument_name": leg.instrument, "direction": DIRECTIONS[leg.side], "ratio": leg.ratio}
+            for leg in rfq.legs
+        ],
+        "creation_timestamp": ms(rfq.created_ns),
+        "expiration_timestamp": ms(rfq.expires_ns),
+    }
+    if account == rfq.taker:
+        shape["makers"] = sorted(rfq.makers)
+        for name, side in (("bids", 1), ("asks", -1)):
+            quotes = [each for each in rfq.quotes.values() if each.side == side and each.state is RfqState.OPEN]
+            levels = [{"price": rfqs.price(rfq, each.leg_ticks), "amount": each.amount} for each in quotes]
+            shape[name] = sorted(levels, key=itemgetter("price"), reverse=side > 0)
+    return shape

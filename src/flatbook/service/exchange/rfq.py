@@ -5,11 +5,10 @@ from flatbook.service.exchange import own_shapes
 from flatbook.service.exchange.params import Params
 from flatbook.service.exchange.session import Call, Method
 from flatbook.service.exchange.shapes import Json, ms
-from flatbook.sim.venue.block_rfq import BlockQuote, BlockRfq, Leg, RfqState
+from flatbook.sim.venue.block_rfq import BlockQuote, Leg
 from flatbook.venues.deribit.rpc import Code, RpcError
 
 _SIDES = {"buy": 1, "sell": -1}
-_WORDS = {side: word for word, side in _SIDES.items()}
 
 
 def _side(params: Params) -> int:
@@ -20,28 +19,6 @@ def _items(params: Params) -> list[Params]:
     return [Params({"leg": item}).within("leg") for item in params.items("legs")]
 
 
-def request_shape(call: Call, rfq: BlockRfq) -> Json:
-    """As in `private/create_block_rfq`; makers see no names but their own part."""
-    is_taker = call.account.name == rfq.taker
-    legs = [{"instrument_name": leg.instrument, "direction": _WORDS[leg.side], "ratio": leg.ratio} for leg in rfq.legs]
-    shape: Json = {
-        "block_rfq_id": rfq.number,
-        "state": rfq.state.value,
-        "role": "taker" if is_taker else "maker",
-        "amount": rfq.amount,
-        "legs": legs,
-        "creation_timestamp": ms(rfq.created_ns),
-        "expiration_timestamp": ms(rfq.expires_ns),
-    }
-    if is_taker:
-        shape["makers"] = sorted(rfq.makers)
-        for name, side in (("bids", 1), ("asks", -1)):
-            quotes = [each for each in rfq.quotes.values() if each.side == side and each.state is RfqState.OPEN]
-            prices = [{"price": call.api.rfqs.price(rfq, each.leg_ticks), "amount": each.amount} for each in quotes]
-            shape[name] = sorted(prices, key=lambda level: -side * level["price"])
-    return shape
-
-
 def _quote_shape(call: Call, quote: BlockQuote) -> Json:
     rfq = call.api.rfqs.requests[quote.rfq]
     listings = call.exchange.listings
@@ -49,13 +26,13 @@ def _quote_shape(call: Call, quote: BlockQuote) -> Json:
         "block_rfq_quote_id": quote.number,
         "block_rfq_id": quote.rfq,
         "quote_state": quote.state.value,
-        "direction": _WORDS[quote.side],
+        "direction": own_shapes.DIRECTIONS[quote.side],
         "amount": quote.amount,
         "price": call.api.rfqs.price(rfq, quote.leg_ticks),
         "legs": [
             {
                 "instrument_name": leg.instrument,
-                "direction": _WORDS[leg.side],
+                "direction": own_shapes.DIRECTIONS[leg.side],
                 "ratio": leg.ratio,
                 "price": listings[leg.instrument].price(ticks),
             }
@@ -70,7 +47,11 @@ def _create(call: Call) -> Json:
     amount = call.params.number("amount")
     makers = call.params.items("makers") if call.params.has("makers") else []
     try:
-        return request_shape(call, call.api.rfqs.request(call.account, legs, amount, [f"{name}" for name in makers]))
+        return own_shapes.block_rfq(
+            call.api.rfqs,
+            call.account.name,
+            call.api.rfqs.request(call.account, legs, amount, [f"{name}" for name in makers]),
+        )
     except BadInputError:
         raise RpcError(Code.INVALID_PARAMS, "must be a multiple of contract size", "amount") from None
 
@@ -95,7 +76,9 @@ def _cancel_quote(call: Call) -> Json:
 
 
 def _cancel(call: Call) -> Json:
-    return request_shape(call, call.api.rfqs.cancel(call.account, call.params.integer("block_rfq_id")))
+    return own_shapes.block_rfq(
+        call.api.rfqs, call.account.name, call.api.rfqs.cancel(call.account, call.params.integer("block_rfq_id"))
+    )
 
 
 def _accept(call: Call) -> Json:
@@ -115,7 +98,10 @@ def _requests(call: Call) -> Json:
         for each in call.api.rfqs.requests.values()
         if each.taker == call.account.name or each.asks(call.account.name)
     ]
-    return {"block_rfqs": [request_shape(call, each) for each in reversed(mine)], "continuation": None}
+    return {
+        "block_rfqs": [own_shapes.block_rfq(call.api.rfqs, call.account.name, each) for each in reversed(mine)],
+        "continuation": None,
+    }
 
 
 def _quotes(call: Call) -> list[Json]:

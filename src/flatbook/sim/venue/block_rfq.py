@@ -13,6 +13,7 @@ from typing import NamedTuple
 from flatbook.domain.units import NS_PER_MINUTE
 from flatbook.sim.ticks import is_on_grid
 from flatbook.sim.venue.account import Account
+from flatbook.sim.venue.events import RfqChanged
 from flatbook.sim.venue.exchange import Exchange
 from flatbook.sim.venue.margin import margin_of
 from flatbook.sim.venue.orders import Execution, RefusalError, Refused
@@ -98,6 +99,7 @@ class RfqDesk:
                 raise RefusalError(Refused.AMOUNT, f"{amount} of {leg.instrument}")
         rfq = BlockRfq(self._number(), taker.name, tuple(legs), amount, frozenset(makers), self._exchange.now_ns)
         self.requests[rfq.number] = rfq
+        self._changed(rfq)
         return rfq
 
     def quote(self, maker: Account, number: int, side: int, amount: float, leg_ticks: Sequence[int]) -> BlockQuote:
@@ -115,6 +117,7 @@ class RfqDesk:
             listing.instrument.size_lots(amount * leg.ratio)
         quote = BlockQuote(self._number(), number, maker.name, side, amount, tuple(leg_ticks), self._exchange.now_ns)
         rfq.quotes[quote.number] = quote
+        self._changed(rfq)
         return quote
 
     def cancel_quote(self, maker: Account, number: int) -> BlockQuote:
@@ -123,6 +126,7 @@ class RfqDesk:
             quote = rfq.quotes.get(number)
             if quote is not None and quote.maker == maker.name and quote.state is RfqState.OPEN:
                 quote.state = RfqState.CANCELLED
+                self._changed(rfq)
                 return quote
         raise RefusalError(Refused.RFQ, f"{maker.name} has no open quote {number}")
 
@@ -205,6 +209,10 @@ class RfqDesk:
         for quote in rfq.quotes.values():
             if quote.state is RfqState.OPEN:
                 quote.state = state if state is RfqState.EXPIRED else RfqState.CANCELLED
+        self._changed(rfq)
+
+    def _changed(self, rfq: BlockRfq) -> None:
+        self._exchange.events.append(RfqChanged(rfq.number))
 
     def _number(self) -> int:
         number, self._next_number = self._next_number, self._next_number + 1

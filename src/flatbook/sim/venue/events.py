@@ -57,4 +57,10 @@ class ListingChanged(NamedTuple):
     state: str
 
 
-VenueEvent = Printed | Executed | OrderChanged | MmpTriggered | IndexMoved | CashMoved | ListingChanged
+class RfqChanged(NamedTuple):
+    """A block RFQ, or a quote of it, is not as it was."""
+
+    rfq: int
+
+
+VenueEvent = RfqChanged | Printed | Executed | OrderChanged | MmpTriggered | IndexMoved | CashMoved | ListingChanged

@@ -7,6 +7,7 @@ deribit_price_index.{index}   deribit_volatility_index.{index}   markprice.optio
 estimated_expiration_price.{index}   instrument.state.{kind}.{currency}   chart.trades.{instrument}.{resolution}
 user.orders|trades|changes.{instrument}.{interval}      user.mmp_trigger.{index}
 user.orders|trades|changes.{kind}.{currency}.{interval}  user.portfolio.{currency}
+    block_rfq.maker|taker.{currency}
 """
 
 import re
@@ -35,6 +36,7 @@ _PATTERNS: dict[str, str] = {
     "platform": r"platform_state(?:\.public_methods_state)?",
     "user_mmp": r"user\.mmp_trigger\.(?P<index_name>any|[a-z]+_[a-z]+)",
     "user_portfolio": rf"user\.portfolio\.(?P<currency>(?i:{_CURRENCY}))",
+    "user_rfq": rf"block_rfq\.(?P<topic>maker|taker)\.(?P<currency>{_CURRENCY})",
     "user_of_kind": rf"user\.(?P<topic>orders|trades|changes)\.(?P<kind>{_KIND})\.(?P<currency>{_CURRENCY})"
     rf"\.(?P<interval>{_INTERVAL})",
     "user": rf"user\.(?P<topic>orders|trades|changes)\.(?P<instrument>{_NAME})\.(?P<interval>{_INTERVAL})",
