@@ -45,7 +45,7 @@ def test_markouts_are_what_the_fill_is_worth_at_each_horizon() -> None:
     told = state.recorder.tables.fills.frame().row(0, named=True)
     for column, worth in expected.items():
         assert told[column] == pytest.approx(worth), column
-    assert told["markout_1h_usd"] < told["markout_1m_usd"] < 0
+    assert told["markout_1h_usd"] < told["markout_10m_usd"] < min(told["markout_1m_usd"], 0.0)
 
 
 def test_a_row_of_each_series_is_taken_once_a_minute() -> None:

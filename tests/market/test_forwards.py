@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flatbook.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_SECOND, NS_PER_YEAR, parse_utc
-from flatbook.kernels.black import inverse
-from flatbook.market.forwards import CarryRate, ForwardModel, Forwards, parity_forward
-from flatbook.market.universe import MAX_SLOTS
+from flatbook.market.forwards import CarryRate, ForwardModel, Forwards
+from flatbook.market.universe import FIRST_SLOTS
 from tests.market_analytics.chains import CHAINS, WINTER, needs_chains, snapshots
 
 Floats = NDArray[np.float64]
@@ -22,7 +21,7 @@ ERROR = 2e-5
 
 def forwards(**days_to_expiry: float) -> tuple[Forwards, NDArray[np.int64]]:
     """Slots 0, 1, ... with the given days to expiry; slot 0 open at an index of 80,000."""
-    made, expiry_ns = Forwards(MODEL), np.zeros(MAX_SLOTS, np.int64)
+    made, expiry_ns = Forwards(MODEL), np.zeros(FIRST_SLOTS, np.int64)
     expiry_ns[: len(days_to_expiry)] = [NOW_NS + round(days * NS_PER_DAY) for days in days_to_expiry.values()]
     made.set_index(80_000.0, NOW_NS)
     made.open_slot(0, expiry_ns, NOW_NS)
@@ -207,48 +206,3 @@ def test_the_funding_curve_is_what_forwards_pay_over_the_perpetual() -> None:
     first = 0.05 - 3e-4 * 365 / 10
     assert curve.implied_funding(0.0, 10 / 365) == pytest.approx(first, abs=1e-4)
     assert curve.implied_funding(10 / 365, 100 / 365) == pytest.approx((0.08 * 100 - 0.05 * 10) / 90, abs=1e-4)
-
-
-def chain(strikes: Floats, forward: float, vol: float = 0.6, years: float = 0.1) -> tuple[Floats, Floats]:
-    return (
-        np.asarray(inverse(forward, strikes, vol, years, 1.0).price),
-        np.asarray(inverse(forward, strikes, vol, years, -1.0).price),
-    )
-
-
-STRIKES = np.arange(60_000.0, 105_000.0, 5_000.0)
-
-
-@given(st.floats(70_000.0, 95_000.0))
-def test_parity_gives_back_the_forward_of_a_clean_chain(forward: float) -> None:
-    found = parity_forward(STRIKES, *chain(STRIKES, forward), np.full(len(STRIKES), 0.001))
-    assert found is not None
-    assert found[0] == pytest.approx(forward, rel=1e-12)
-
-
-def test_a_wrong_pair_is_left_out() -> None:
-    call, put = chain(STRIKES, 80_500.0)
-    call[2] += 0.05
-    put[6] = math.nan
-    found = parity_forward(STRIKES, call, put, np.full(len(STRIKES), 0.001))
-    assert found is not None
-    assert found[0] == pytest.approx(80_500.0, rel=1e-12)
-
-
-def test_parity_states_the_error_that_spreads_make() -> None:
-    rng = np.random.default_rng(2)
-    spread = rng.uniform(0.0005, 0.003, len(STRIKES))
-    scores = []
-    for _ in range(300):
-        call, put = chain(STRIKES, 80_500.0)
-        found = parity_forward(STRIKES, call + spread / 2 * rng.normal(size=len(spread)), put, spread)
-        assert found is not None
-        scores.append((found[0] / 80_500.0 - 1) / found[1])
-    assert np.std(scores) == pytest.approx(1.0, abs=0.15)
-    assert abs(np.mean(scores)) < 0.2
-
-
-@pytest.mark.parametrize("spread", [0.0, -0.001, math.nan])
-def test_without_a_pair_whose_spread_is_open_there_is_no_forward(spread: float) -> None:
-    assert parity_forward(STRIKES, *chain(STRIKES, 80_500.0), np.full(len(STRIKES), spread)) is None
-    assert parity_forward(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0)) is None

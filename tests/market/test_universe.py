@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from flatbook.domain.errors import BadInputError, UnknownInstrumentError
+from flatbook.domain.errors import UnknownInstrumentError
 from flatbook.domain.instruments import format_expiry, parse_expiry
 from flatbook.domain.units import NS_PER_DAY, parse_utc
-from flatbook.market.universe import FIRST_ROWS, MAX_SLOTS, Universe
+from flatbook.market.universe import FIRST_ROWS, FIRST_SLOTS, Universe
 from flatbook.venues.deribit import load_reference
 
 REFERENCE = load_reference()
@@ -58,12 +58,14 @@ def test_a_name_that_nobody_knows_is_refused() -> None:
         Universe("BTC", REFERENCE).row("BTC-4APR25-80000-X")
 
 
-def test_too_many_expiries_are_refused_with_the_remedy() -> None:
+def test_expiries_have_no_end() -> None:
     universe = Universe("BTC", REFERENCE)
-    for name in names(MAX_SLOTS, 1):
+    listed = names(3 * FIRST_SLOTS, 1)
+    for name in listed:
         universe.row(name)
-    with pytest.raises(BadInputError, match=f"more than {MAX_SLOTS} expiries in one run; shorten the span"):
-        universe.row("BTC-26DEC31-80000-C")
+    assert universe.slots == 3 * FIRST_SLOTS <= universe.slot_capacity
+    assert len(np.unique(universe.expiry_ns[: universe.slots])) == universe.slots
+    assert [universe.slot[universe.row_of[name]] for name in listed[::2]] == list(range(universe.slots))
 
 
 def test_ladders_are_the_neighbours_that_a_search_finds() -> None:

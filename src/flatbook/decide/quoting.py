@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from flatbook.decide.baselines.chain import FittedModel, Rows, distances_usd
 from flatbook.decide.policy import BASELINES, FlowPolicy, QuotingPolicy
-from flatbook.kernels.caps import cap_bids
+from flatbook.kernels.caps import cap_bids, floor_asks
 from flatbook.kernels.quotes import choose_rows, lower_bids, quote_prices, round_outward
 from flatbook.kernels.requote import requote
 from flatbook.market.market import Market
@@ -232,10 +232,12 @@ def _lean_by_model(
 def _on_the_grid(
     size_coin: float, market: Market, values: ChainValues, fair_coin: Floats, bid: Floats, ask: Floats
 ) -> Ints:
-    """Rounded outward to the tick; a bid that would make an arbitrage against our own asks gives way."""
+    """Rounded outward to the tick, no ask under intrinsic value; a bid that would make an arbitrage against our own
+    asks gives way."""
     ladders = market.universe.ladders()
     _, strike, sign, tick, lot, above, coarse = ladders.columns
     (bid_ticks, ask_ticks), cap = np.empty((2, values.rows), np.int64), np.empty(values.rows)
+    floor_asks(strike, sign, values.forward_usd, ask)
     round_outward(bid, ask, tick, above, coarse, bid_ticks, ask_ticks)
     cap_bids(
         ladders.order,

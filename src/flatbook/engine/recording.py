@@ -10,7 +10,7 @@ from flatbook.domain.events import Fill
 from flatbook.domain.instruments import format_expiry
 from flatbook.domain.units import NS_PER_MINUTE
 from flatbook.kernels.chain import BASIS, LEVELS, PREMIUM, SPOT
-from flatbook.market.surface import SliceStatus
+from flatbook.market.surface_model import REASONS, SliceStatus
 from flatbook.report.facts import LogEntry
 from flatbook.report.tables import (
     MARKOUT_HORIZONS_NS,
@@ -201,7 +201,7 @@ class Recorder:
         if not surface.fitted_ns[slot]:
             return
         smile = smile_row(state, slot)
-        if smile.status != self._status.get(slot) and smile.status.startswith("held"):
+        if smile.status != self._status.get(slot) and SliceStatus(int(surface.status[slot])).is_held:
             name = format_expiry(int(universe.expiry_ns[slot]))
             self.log.append(LogEntry(ts_ns=state.now_ns, kind="surface", text=f"{name}: {smile.status}"))
         self._status[slot] = smile.status
@@ -248,7 +248,7 @@ def smile_row(state: "State", slot: int) -> SmileRow:
         years,
         float(surface.rmse_vol[slot]),
         (state.now_ns - int(surface.fitted_ns[slot])) / 1e9,
-        SliceStatus(int(surface.status[slot])).name.lower(),
+        REASONS[SliceStatus(int(surface.status[slot]))],
     )
 
 

@@ -1,4 +1,4 @@
-"""No arbitrage among our own quotes: how high a bid may be under our own asks."""
+"""No arbitrage in our own quotes: no ask under intrinsic value, and how high a bid may be under our own asks."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,23 @@ from flatbook.kernels.quotes import NO_ASK, NO_BID
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+def floor_asks_plain(strike: Floats, sign: Floats, forward: Floats, ask: Floats) -> None:
+    """Plain twin of `floor_asks`."""
+    ask[:] = np.where(np.isnan(ask), ask, np.fmax(ask, sign * (1.0 - strike / forward)))
+
+
+@kernel(*[Arg.IN] * 3, Arg.OUT, plain=floor_asks_plain)
+def floor_asks(strike: Floats, sign: Floats, forward: Floats, ask: Floats) -> None:
+    """Lift asks to what exercise at the forward is worth: under it, an option and a forward are sure money.
+
+    Shapes      all (n,)
+    Units       asks in coin, strike and forward USD; a NaN ask stays one
+    """
+    for i in range(ask.size):
+        worth = sign[i] * (1.0 - strike[i] / forward[i])
+        ask[i] = worth if ask[i] < worth else ask[i]
 
 
 def cap_bids_plain(

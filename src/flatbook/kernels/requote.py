@@ -6,7 +6,7 @@ The steps are kernels of their own; together they are called once, for a call fr
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.caps import cap_bids, cap_bids_plain
+from flatbook.kernels.caps import cap_bids, cap_bids_plain, floor_asks, floor_asks_plain
 from flatbook.kernels.charges import (
     FOLDED,
     charge_rows,
@@ -71,6 +71,7 @@ def requote_plain(
     quote_prices_plain(
         index, terms, charges_risk, chosen, greeks, forward, error, held, takers, shift, width, parts, bid, ask
     )
+    floor_asks_plain(strike, sign, forward, ask)
     round_outward_plain(bid, ask, tick, above, coarse, bid_ticks, ask_ticks)
     cap_bids_plain(order, later, first, strike, sign, forward, parts[0], tick, bid_ticks, ask_ticks, cap)
     lower_bids_plain(size, cap, tick, lot, above, coarse, bid_ticks, ask_ticks, grid)
@@ -150,6 +151,7 @@ def requote(
         made[2],
         made[3],
     )
+    floor_asks(strike, sign, forward, made[3])
     round_outward(made[2], made[3], tick, above, coarse, ticks[0], ticks[1])
     cap_bids(order, later, first, strike, sign, forward, parts[0], tick, ticks[0], ticks[1], made[4])
     lower_bids(size, made[4], tick, lot, above, coarse, ticks[0], ticks[1], grid)

@@ -23,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.kernels import surface_joint_plain
+from flatbook.kernels.calendar_plain import FINE_GRID
+from flatbook.kernels.crossing import crosses, is_flatter, least_gap
 from flatbook.kernels.jit import Arg, compiled, inlined, kernel
 from flatbook.kernels.surface_joint_plain import (
     A_LITTLE_MORE,
@@ -32,12 +34,11 @@ from flatbook.kernels.surface_joint_plain import (
     CALENDAR_POINTS,
     CALENDAR_WEIGHTS,
     FAR_END,
-    FINE_POINTS,
     MOST_LIFT,
     SURFACE_CODES,
     SURFACE_SIZE,
 )
-from flatbook.kernels.svi import deviation_of, least_durrleman, sinh_grid, total_variance
+from flatbook.kernels.svi import deviation_of, least_durrleman, total_variance
 from flatbook.kernels.svi_columns import append_prior, cold_start, open_wings, pack_quotes, typical_deviation
 from flatbook.kernels.svi_fit_plain import (
     BAD_INPUT,
@@ -50,9 +51,11 @@ from flatbook.kernels.svi_fit_plain import (
     CONVERGED,
     MIN_SLOPE,
     PRIOR_NODES,
+    STEEPEST_WINGS,
     TOO_FEW_POINTS,
+    WING_SHARE,
 )
-from flatbook.kernels.svi_plain import CHECK_END, GRID_END
+from flatbook.kernels.svi_plain import GRID_END, sinh_grid
 from flatbook.kernels.svi_search import (
     COLD,
     HI,
@@ -62,7 +65,7 @@ from flatbook.kernels.svi_search import (
     W2,
     WARM,
     K,
-    Wings,
+    Slopes,
     frame_of,
     rms_outside,
     search,
@@ -81,11 +84,12 @@ Codes = NDArray[np.int8]
 
 # What is kept of each expiry between sweeps: columns of quotes and of the prior, quotes, quoted range, typical standard
 # deviation, sum of squared weights, slopes that open wings are drawn to.
-_COLUMNS, _USED, _K_LO, _K_HI, _DEVIATION, _WEIGHT2, _OPEN_P, _OPEN_C = range(8)
-_KEPT: Final = 8
+COLUMNS, USED, K_LO, K_HI, DEVIATION, WEIGHT2, OPEN_P, OPEN_C = range(8)
+KEPT: Final = 8
 
-_CLOSE: Final = 0.05  # of total variance: neighbours nearer than this are compared between grid points, too
-_POLISH_STEPS: Final = 6
+NEAR_GRID: Final = sinh_grid(CALENDAR_POINTS, GRID_END)
+FAR_GRID: Final = sinh_grid(CALENDAR_POINTS, FAR_END)
+BUTTERFLY_GRID: Final = sinh_grid(4 * BUTTERFLY_POINTS, GRID_END)
 
 
 @kernel(
@@ -128,16 +132,14 @@ def fit_surface(
         widest = max(widest, first[i + 1] - first[i])
     table, work = workspace(widest + len(PRIOR_NODES) + 2 * CALENDAR_POINTS)
     tables = np.empty((n, table.shape[0], table.shape[1]))
-    kept = np.zeros((n, _KEPT))
+    kept = np.zeros((n, KEPT))
     live = np.empty(n, dtype=np.int64)
-    coarse, middle = sinh_grid(CALENDAR_POINTS, GRID_END), sinh_grid(4 * BUTTERFLY_POINTS, GRID_END)
-    far, fine = sinh_grid(CALENDAR_POINTS, FAR_END), sinh_grid(FINE_POINTS, CHECK_END)
     alive = 0
     for i in range(n):
         part = slice(first[i], first[i + 1])
         out[i, :] = np.nan
         out[i, 6] = 0.0
-        code[i] = _prepare(
+        code[i] = prepare(
             k[part],
             vol_lo[part],
             vol_hi[part],
@@ -159,18 +161,19 @@ def fit_surface(
             live[alive] = i
             alive += 1
             begin = WARM if math.isfinite(start[i, 0]) else COLD
-            code[i] = _refit(tables[i], kept[i], 0, years[i], (MIN_SLOPE, MIN_SLOPE), begin, middle, work, out[i])
+            slopes = any_slopes(kept[i])
+            code[i] = refit(tables[i], kept[i], 0, years[i], slopes, begin, work, out[i])
     live = live[:alive]
     for sweep in range(len(CALENDAR_WEIGHTS)):
         last = sweep == len(CALENDAR_WEIGHTS) - 1
         weight_ = CALENDAR_WEIGHTS[sweep]
-        if not _sweep(live, tables, kept, years, coarse, far, middle, fine, weight_, last, work, out, code):
+        if not _sweep(live, tables, kept, years, weight_, last, work, out, code):
             break
-    _settle(live, tables, kept, years, fine, out, code)
+    _settle(live, tables, kept, years, out, code)
 
 
 @compiled
-def _prepare(
+def prepare(
     k: Floats,
     vol_lo: Floats,
     vol_hi: Floats,
@@ -198,40 +201,44 @@ def _prepare(
     if columns < 5 or used == 0:
         return TOO_FEW_POINTS
     to_raw(to_box(start) if math.isfinite(start[0]) else cold_start(table, columns, years), out)
-    kept[_COLUMNS], kept[_USED], kept[_K_LO], kept[_K_HI] = columns, used, k_lo, k_hi
-    kept[_DEVIATION], kept[_WEIGHT2] = typical_deviation(table, columns), squared_weight(table, used)
-    kept[_OPEN_P], kept[_OPEN_C] = open_wings(prior, prior_weight, kept[_DEVIATION])
+    kept[COLUMNS], kept[USED], kept[K_LO], kept[K_HI] = columns, used, k_lo, k_hi
+    kept[DEVIATION], kept[WEIGHT2] = typical_deviation(table, columns), squared_weight(table, used)
+    kept[OPEN_P], kept[OPEN_C] = open_wings(prior, prior_weight, kept[DEVIATION])
     return 0
 
 
 @compiled
-def _refit(
+def refit(
     table: Floats,
     kept: Floats,
     extra: int,
     years: float,
-    least: Wings,
+    slopes: Slopes,
     damping: float,
-    grid: Floats,
     work: Floats,
     out: Floats,
 ) -> int:
     """Search from `out[:5]` with `extra` columns beside the quotes, until the density is positive: the result code."""
-    x, columns = to_box(out), int(kept[_COLUMNS]) + extra
-    drawn_to = (kept[_OPEN_P], kept[_OPEN_C])
-    butterfly, margin, code = BUTTERFLY_SHARE * math.sqrt(kept[_WEIGHT2]), BUTTERFLY_MARGIN, 0
-    k_lo, k_hi, deviation = kept[_K_LO], kept[_K_HI], kept[_DEVIATION]
+    x, columns = to_box(out), int(kept[COLUMNS]) + extra
+    butterfly, margin, code = BUTTERFLY_SHARE * math.sqrt(kept[WEIGHT2]), BUTTERFLY_MARGIN, 0
+    k_lo, k_hi, deviation = kept[K_LO], kept[K_HI], kept[DEVIATION]
     for _ in range(BUTTERFLY_ROUNDS):
-        frame = frame_of(kept[_WEIGHT2], k_lo, k_hi, deviation, years, least, drawn_to, butterfly, margin)
+        frame = frame_of(kept[WEIGHT2], k_lo, k_hi, deviation, years, slopes, butterfly, margin)
         x, steps, code = search(x, table, columns, years, frame, damping, work)
         damping = WARM
         to_raw(x, out)
         out[6] += steps
-        if least_durrleman(out, deviation, grid) >= BUTTERFLY_RESERVE:
+        if least_durrleman(out, deviation, BUTTERFLY_GRID) >= BUTTERFLY_RESERVE:
             break
         butterfly *= 10.0
         margin *= BUTTERFLY_RAISE
     return code
+
+
+@inlined
+def any_slopes(kept: Floats) -> Slopes:
+    """No bounds on wings but Lee's."""
+    return Slopes((MIN_SLOPE, MIN_SLOPE), STEEPEST_WINGS, (kept[OPEN_P], kept[OPEN_C]), WING_SHARE)
 
 
 @compiled
@@ -240,10 +247,6 @@ def _sweep(
     tables: Floats,
     kept: Floats,
     years: Floats,
-    grid: Floats,
-    far_grid: Floats,
-    middle: Floats,
-    fine: Floats,
     calendar_weight: float,
     last: bool,
     work: Floats,
@@ -260,50 +263,50 @@ def _sweep(
         i = live[at]
         near = live[at - 1] if at > 0 else -1
         far = live[at + 1] if at + 1 < live.size else -1
-        below = near >= 0 and _crosses(out[near], out[i], fine)
-        above = far >= 0 and _crosses(out[i], out[far], fine)
+        below = near >= 0 and crosses(out[near], out[i])
+        above = far >= 0 and crosses(out[i], out[far])
         if below or above:
             crossed = True
             extra = 0
             for other, is_near in ((near, True), (far, False)):
                 if other >= 0:
                     # The heavier of two neighbours is heard first.
-                    share = 2.0 * kept[other, _WEIGHT2] / (kept[i, _WEIGHT2] + kept[other, _WEIGHT2])
-                    weight2 = calendar_weight * calendar_weight * kept[i, _WEIGHT2] * share / CALENDAR_POINTS
-                    columns = int(kept[i, _COLUMNS]) + extra
+                    share = 2.0 * kept[other, WEIGHT2] / (kept[i, WEIGHT2] + kept[other, WEIGHT2])
+                    weight2 = calendar_weight * calendar_weight * kept[i, WEIGHT2] * share / CALENDAR_POINTS
+                    columns = int(kept[i, COLUMNS]) + extra
                     to_the_end = last and is_near
-                    points = far_grid if to_the_end else grid
-                    _ask_for_order(
-                        tables[i], columns, out[other], out[i], is_near, to_the_end, years[i], weight2, points
+                    ask_for_order(
+                        tables[i], columns, out[other], out[i], is_near, to_the_end, CALENDAR_MARGIN, years[i], weight2
                     )
                     extra += CALENDAR_POINTS
-            least = (MIN_SLOPE, MIN_SLOPE)
+            slopes = any_slopes(kept[i])
             if last and near >= 0:
                 p, c = wings_of(out[near])
-                least = (p * A_LITTLE_MORE, c * A_LITTLE_MORE)
-            code[i] = _refit(tables[i], kept[i], extra, years[i], least, WARM, middle, work, out[i])
+                slopes = Slopes((p * A_LITTLE_MORE, c * A_LITTLE_MORE), slopes.most, slopes.drawn_to, slopes.pull)
+            code[i] = refit(tables[i], kept[i], extra, years[i], slopes, WARM, work, out[i])
     return crossed
 
 
 @compiled
-def _ask_for_order(
+def ask_for_order(
     table: Floats,
     columns: int,
     other: Floats,
     own: Floats,
     is_near: bool,
     as_lift: bool,
+    apart: float,
     years: float,
     weight2: float,
-    grid: Floats,
 ) -> None:
     """Append columns that keep a slice's vols on their side of a neighbour's total variance.
 
     Vols of far wings differ by more than any near the money as long as slopes are out of order: they weigh the less the
     farther out. `as_lift`, once slopes are bounded, weighs a gap anywhere as the vol at the money that would close it.
+    `apart` is a share of total variance.
     """
-    unit = deviation_of(own)
-    margin = 1.0 + CALENDAR_MARGIN if is_near else 1.0 - CALENDAR_MARGIN
+    unit, grid = deviation_of(own), FAR_GRID if as_lift else NEAR_GRID
+    margin = 1.0 + apart if is_near else 1.0 - apart
     for j in range(CALENDAR_POINTS):
         k = unit * grid[j]
         at = columns + j
@@ -318,7 +321,7 @@ def _ask_for_order(
 
 
 @compiled
-def _settle(live: Ints, tables: Floats, kept: Floats, years: Floats, grid: Floats, out: Floats, code: Codes) -> None:
+def _settle(live: Ints, tables: Floats, kept: Floats, years: Floats, out: Floats, code: Codes) -> None:
     """Remove what order is still missing, from the nearest expiry outwards, and say what is not free of arbitrage.
 
     Where that would lift a slice by more than MOST_LIFT, the one of the two with less weight is left out instead.
@@ -327,19 +330,19 @@ def _settle(live: Ints, tables: Floats, kept: Floats, years: Floats, grid: Float
     stands = 0
     for at in range(live.size):
         i = live[at]
-        code[i] = _join(i, standing, stands, kept, years, grid, out)
-        while code[i] == CALENDAR_LEFT and kept[standing[stands - 1], _WEIGHT2] < kept[i, _WEIGHT2]:
+        code[i] = _join(i, standing, stands, kept, years, out)
+        while code[i] == CALENDAR_LEFT and kept[standing[stands - 1], WEIGHT2] < kept[i, WEIGHT2]:
             stands -= 1
             code[standing[stands]] = CALENDAR_LEFT
-            code[i] = _join(i, standing, stands, kept, years, grid, out)
+            code[i] = _join(i, standing, stands, kept, years, out)
         if code[i] == CONVERGED:
             standing[stands] = i
             stands += 1
-        out[i, 5] = rms_outside(to_box(out[i]), tables[i], int(kept[i, _USED]), years[i])
+        out[i, 5] = rms_outside(to_box(out[i]), tables[i], int(kept[i, USED]), years[i])
 
 
 @compiled
-def _join(i: int, standing: Ints, stands: int, kept: Floats, years: Floats, grid: Floats, out: Floats) -> int:
+def _join(i: int, standing: Ints, stands: int, kept: Floats, years: Floats, out: Floats) -> int:
     """Put slice i above those that stand, if it takes no more than MOST_LIFT; the code it then has."""
     a, b, rho = out[i, 0], out[i, 1], out[i, 2]
     before = total_variance(out[i], 0.0)
@@ -347,17 +350,17 @@ def _join(i: int, standing: Ints, stands: int, kept: Floats, years: Floats, grid
     if stands > 0:
         near = standing[stands - 1]
         _steepen(out[near], out[i])
-        gap = least_gap(out[near], out[i], grid)
+        gap = least_gap(out[near], out[i])
         if gap < 0.0:
             out[i, 0] += -gap * (1.0 + 1e-9) + 1e-15
-        if least_gap(out[near], out[i], grid) < 0.0:
+        if least_gap(out[near], out[i]) < 0.0:
             code = CALENDAR_LEFT
     out[i, 8] = math.sqrt(total_variance(out[i], 0.0) / years[i]) - math.sqrt(before / years[i])
     if out[i, 8] > MOST_LIFT:
         code = CALENDAR_LEFT
     if code == CALENDAR_LEFT:
         out[i, 0], out[i, 1], out[i, 2], out[i, 8] = a, b, rho, 0.0
-    elif least_durrleman(out[i], deviation_of(out[i]), grid) < 0.0:
+    elif least_durrleman(out[i], deviation_of(out[i]), FINE_GRID) < 0.0:
         code = BUTTERFLY_LEFT
     return code
 
@@ -365,85 +368,11 @@ def _join(i: int, standing: Ints, stands: int, kept: Floats, years: Floats, grid
 @compiled
 def _steepen(near: Floats, far: Floats) -> None:
     """Undo what rounding did to the order of wing slopes."""
-    if _is_flatter(near, far):
+    if is_flatter(near, far):
         p = max(far[1] * (1.0 - far[2]), near[1] * (1.0 - near[2]) * A_LITTLE_MORE)
         c = max(far[1] * (1.0 + far[2]), near[1] * (1.0 + near[2]) * A_LITTLE_MORE)
         far[1] = 0.5 * (p + c)
         far[2] = (c - p) / (c + p)
-
-
-@compiled
-def _crosses(near: Floats, far: Floats, grid: Floats) -> bool:
-    """Whether total variance falls from `near` to `far` at a point of the grid, or in a wing's slope."""
-    unit = deviation_of(near)
-    below = 0
-    for j in range(grid.size):
-        k = unit * grid[j]
-        below += 1 if total_variance(far, k) < total_variance(near, k) else 0
-    return below > 0 or _is_flatter(near, far)
-
-
-@compiled
-def _is_flatter(near: Floats, far: Floats) -> bool:
-    left = far[1] * (1.0 - far[2]) < near[1] * (1.0 - near[2])
-    return bool(left or far[1] * (1.0 + far[2]) < near[1] * (1.0 + near[2]))
-
-
-@compiled
-def least_gap(near: Floats, far: Floats, grid: Floats) -> float:
-    """A lower bound of w_far - w_near over all k if it is not negative, given wings no less steep in `far`."""
-    unit = deviation_of(near)
-    least, close = math.inf, 0
-    for j in range(grid.size):
-        k = unit * grid[j]
-        w = total_variance(near, k)
-        gap = total_variance(far, k) - w
-        least = min(least, gap)
-        close += 1 if gap < _CLOSE * w else 0
-    if close > 0:
-        # Neighbours that touch may cross between two points.
-        for j in range(1, grid.size - 1):
-            least = min(least, _gap_between(near, far, unit * grid[j - 1], unit * grid[j], unit * grid[j + 1]))
-    for side in (-1.0, 1.0):
-        k = side * unit * CHECK_END
-        slope = far[1] * (side + far[2])
-        asymptote = far[0] + slope * (k - far[3])
-        least = min(least, asymptote - total_variance(near, k))
-    return least
-
-
-@compiled
-def _gap_between(near: Floats, far: Floats, before: float, k: float, after: float) -> float:
-    """w_far - w_near at its least in [before, after] where that is a local minimum around `k`; else at k."""
-    at, rise_before, _ = _gap(near, far, before)
-    gap, _, _ = _gap(near, far, k)
-    end, rise_after, _ = _gap(near, far, after)
-    if not (rise_before < 0.0 < rise_after) or min(at, end) < gap:
-        return gap
-    lo, hi = before, after
-    for _ in range(_POLISH_STEPS):
-        value, rise, bow = _gap(near, far, k)
-        gap = min(gap, value)
-        lo, hi = (k, hi) if rise < 0.0 else (lo, k)
-        newton = k - rise / bow if bow > 0.0 else lo
-        k = newton if lo < newton < hi else 0.5 * (lo + hi)
-    return min(gap, _gap(near, far, k)[0])
-
-
-@inlined
-def _gap(near: Floats, far: Floats, k: float) -> tuple[float, float, float]:
-    """w_far - w_near and its first two derivatives."""
-    one, rise_one, bow_one = _curve(near, k)
-    two, rise_two, bow_two = _curve(far, k)
-    return two - one, rise_two - rise_one, bow_two - bow_one
-
-
-@inlined
-def _curve(params: Floats, k: float) -> tuple[float, float, float]:
-    a, b, rho, m, s = params[0], params[1], params[2], params[3], params[4]
-    y = k - m
-    radius = math.sqrt(y * y + s * s)
-    return a + b * (rho * y + radius), b * (rho + y / radius), b * s * s / (radius * radius * radius)
 
 
 @kernel(Arg.IN_2D, Arg.OUT, Arg.OUT, plain=surface_joint_plain.check_surface)
@@ -454,14 +383,13 @@ def check_surface(params: Floats, least_g: Floats, least_calendar_gap: Floats) -
     spreads (-inf where a wing is flatter than the nearer slice's), out to a million standard deviations for
     butterflies. NaN where there is nothing to compare.
     """
-    grid = sinh_grid(FINE_POINTS, CHECK_END)
     near = -1
     for i in range(least_g.size):
         least_g[i] = least_calendar_gap[i] = np.nan
         if not math.isfinite(params[i, 0]):
             continue
-        least_g[i] = least_durrleman(params[i], deviation_of(params[i]), grid)
+        least_g[i] = least_durrleman(params[i], deviation_of(params[i]), FINE_GRID)
         if near >= 0:
-            flatter = _is_flatter(params[near], params[i])
-            least_calendar_gap[i] = -math.inf if flatter else least_gap(params[near], params[i], grid)
+            flatter = is_flatter(params[near], params[i])
+            least_calendar_gap[i] = -math.inf if flatter else least_gap(params[near], params[i])
         near = i

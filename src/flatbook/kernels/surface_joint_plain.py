@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.kernels import svi_fit_plain
+from flatbook.kernels.calendar_plain import FINE_GRID, crosses, deviation, is_flatter, least_gap, variance
 from flatbook.kernels.svi_fit_plain import (
     BAD_INPUT,
     BUTTERFLY_LEFT,
@@ -23,7 +24,7 @@ from flatbook.kernels.svi_fit_plain import (
     raw,
     solve,
 )
-from flatbook.kernels.svi_plain import CHECK_END, GRID_END, MIN_VARIANCE, least_durrleman, sinh_grid
+from flatbook.kernels.svi_plain import GRID_END, least_durrleman, sinh_grid
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -41,7 +42,6 @@ CALENDAR_WEIGHTS: Final = (1.0, 3.0, 10.0, 30.0, 100.0)  # of the bands by neigh
 CALENDAR_MARGIN: Final = 4e-4  # of total variance: what sweeps keep neighbours apart by
 BUTTERFLY_SHARE: Final = 0.1  # weight of the density condition, against all quotes of a slice
 FAR_END: Final = 1e4
-FINE_POINTS: Final = 512
 A_LITTLE_MORE: Final = 1.0 + 1e-12  # outlasts the rounding of b and rho
 MOST_LIFT: Final = 0.005  # vol: more than this is not rounding off but fitting
 
@@ -108,20 +108,26 @@ def check_surface(params: Floats, least_g: Floats, least_calendar_gap: Floats) -
     for near, i in zip([-1, *known], known, strict=False):
         least_g[i] = _least_g(params[i])
         if near >= 0:
-            flatter = _is_flatter(params[near], params[i])
-            least_calendar_gap[i] = -np.inf if flatter else _least_gap(params[near], params[i])
+            flatter = is_flatter(params[near], params[i])
+            least_calendar_gap[i] = -np.inf if flatter else least_gap(params[near], params[i])
 
 
-def _refit(one: _Slice, quotes: Quotes) -> None:
-    at = box(one.params)
+def refit(params: Floats, quotes: Quotes) -> tuple[Floats, int]:
+    """The slice that quotes ask for, from `params` on and until its density is positive; and the steps."""
+    at, steps = box(params), 0
     for _ in range(BUTTERFLY_ROUNDS):
         solution = solve(quotes, at)
         at = np.asarray(solution.x, dtype=np.float64)
-        one.steps += int(solution.nfev)
+        steps += int(solution.nfev)
         if quotes.least_g(at) >= BUTTERFLY_RESERVE:
             break
         quotes = quotes.sterner()
-    one.params = raw(at)
+    return raw(at), steps
+
+
+def _refit(one: _Slice, quotes: Quotes) -> None:
+    one.params, steps = refit(one.params, quotes)
+    one.steps += steps
 
 
 def _sweep(slices: list[_Slice], calendar_weight: float, *, last: bool) -> bool:
@@ -129,8 +135,8 @@ def _sweep(slices: list[_Slice], calendar_weight: float, *, last: bool) -> bool:
     for at, one in enumerate(slices):
         near = slices[at - 1] if at > 0 else None
         far = slices[at + 1] if at + 1 < len(slices) else None
-        below = near is not None and _crosses(near.params, one.params)
-        above = far is not None and _crosses(one.params, far.params)
+        below = near is not None and crosses(near.params, one.params)
+        above = far is not None and crosses(one.params, far.params)
         if below or above:
             crossed = True
             quotes = one.quotes
@@ -148,15 +154,23 @@ def _sweep(slices: list[_Slice], calendar_weight: float, *, last: bool) -> bool:
 def _with_order(
     quotes: Quotes, one: _Slice, other: _Slice, calendar_weight: float, *, is_near: bool, as_lift: bool
 ) -> Quotes:
+    share = 2.0 * other.weight2 / (one.weight2 + other.weight2)
+    weight2 = calendar_weight**2 * share * one.weight2 / CALENDAR_POINTS
+    order = {"is_near": is_near, "as_lift": as_lift}
+    return kept_in_order(quotes, one.params, other.params, CALENDAR_MARGIN, weight2, **order)
+
+
+def kept_in_order(
+    quotes: Quotes, own: Floats, other: Floats, apart: float, weight2: float, *, is_near: bool, as_lift: bool
+) -> Quotes:
+    """Quotes with bands that keep a slice on its side of another; see `surface_joint.ask_for_order`."""
     z = sinh_grid(CALENDAR_POINTS, FAR_END if as_lift else GRID_END)
-    unit = _deviation(one.params)
+    unit = deviation(own)
     k = unit * z
-    margin = 1.0 + CALENDAR_MARGIN if is_near else 1.0 - CALENDAR_MARGIN
-    variance = _variance(other.params, k) * margin
-    vol, nothing = np.sqrt(variance / quotes.years), np.full(k.size, np.inf)
-    share = 2.0 * other.weight2 / (one.weight2 + other.weight2) * one.weight2 / CALENDAR_POINTS
-    weight2 = calendar_weight**2 * share * (variance / unit**2 if as_lift else 1.0 / (1.0 + z * z))
-    return quotes.with_bands(k, vol if is_near else -nothing, nothing if is_near else vol, np.sqrt(weight2))
+    asked = variance(other, k) * (1.0 + apart if is_near else 1.0 - apart)
+    vol, nothing = np.sqrt(asked / quotes.years), np.full(k.size, np.inf)
+    share = asked / unit**2 if as_lift else 1.0 / (1.0 + z * z)
+    return quotes.with_bands(k, vol if is_near else -nothing, nothing if is_near else vol, np.sqrt(weight2 * share))
 
 
 def _settle(slices: list[_Slice]) -> None:
@@ -174,53 +188,19 @@ def _join(one: _Slice, standing: list[_Slice]) -> int:
     params, code = one.params.copy(), CONVERGED
     if standing:
         near = standing[-1].params
-        if _is_flatter(near, params):
+        if is_flatter(near, params):
             p, c = np.maximum(box(params)[:2], box(near)[:2] * A_LITTLE_MORE)
             params[1], params[2] = 0.5 * (p + c), (c - p) / (c + p)
-        gap = _least_gap(near, params)
+        gap = least_gap(near, params)
         if gap < 0.0:
             params[0] += -gap * (1.0 + 1e-9) + 1e-15
-        code = CALENDAR_LEFT if _least_gap(near, params) < 0.0 else CONVERGED
-    lift = (_deviation(params) - _deviation(one.params)) / float(np.sqrt(one.quotes.years))
+        code = CALENDAR_LEFT if least_gap(near, params) < 0.0 else CONVERGED
+    lift = (deviation(params) - deviation(one.params)) / float(np.sqrt(one.quotes.years))
     if code == CALENDAR_LEFT or lift > MOST_LIFT:
         return CALENDAR_LEFT
     one.params, one.lift = params, lift
     return BUTTERFLY_LEFT if _least_g(params) < 0.0 else code
 
 
-def _variance(raw: Floats, k: Floats) -> Floats:
-    a, b, rho, m, s = raw
-    return np.asarray(a + b * (rho * (k - m) + np.hypot(k - m, s)))
-
-
-def _deviation(raw: Floats) -> float:
-    return float(np.sqrt(max(float(_variance(raw, np.zeros(1))[0]), MIN_VARIANCE)))
-
-
-def _is_flatter(near: Floats, far: Floats) -> bool:
-    sides = np.array([-1.0, 1.0])
-    return bool(np.any(far[1] * (1.0 + sides * far[2]) < near[1] * (1.0 + sides * near[2])))
-
-
-def _crosses(near: Floats, far: Floats) -> bool:
-    k = _deviation(near) * sinh_grid(FINE_POINTS, CHECK_END)
-    return bool(np.any(_variance(far, k) < _variance(near, k))) or _is_flatter(near, far)
-
-
-def _least_gap(near: Floats, far: Floats) -> float:
-    unit = _deviation(near)
-    k = unit * sinh_grid(FINE_POINTS, CHECK_END)
-    for _ in range(3):
-        # Neighbours may touch between two points: look closer around the least of them.
-        gap = _variance(far, k) - _variance(near, k)
-        at = int(np.clip(np.argmin(gap), 1, k.size - 2))
-        least, k = float(gap.min()), np.append(k, np.linspace(k[at - 1], k[at + 1], 65))
-        k.sort()
-    ends = np.array([-1.0, 1.0])
-    at_ends = ends * unit * CHECK_END
-    asymptotes = far[0] + far[1] * (ends + far[2]) * (at_ends - far[3])
-    return min(least, float(np.min(asymptotes - _variance(near, at_ends))))
-
-
-def _least_g(raw: Floats) -> float:
-    return least_durrleman(raw, _deviation(raw), sinh_grid(FINE_POINTS, CHECK_END))
+def _least_g(params: Floats) -> float:
+    return least_durrleman(params, deviation(params), FINE_GRID)

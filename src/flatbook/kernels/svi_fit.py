@@ -31,12 +31,15 @@ from flatbook.kernels.svi_fit_plain import (
     MIN_SLOPE,
     OUT_OF_ITERATIONS,
     PRIOR_NODES,
+    STEEPEST_WINGS,
     TOO_FEW_POINTS,
+    WING_SHARE,
 )
 from flatbook.kernels.svi_plain import GRID_END
 from flatbook.kernels.svi_search import (
     COLD,
     WARM,
+    Slopes,
     frame_of,
     rms_outside,
     search,
@@ -207,8 +210,8 @@ def _fit(
     x = to_box(start) if is_warm else cold_start(table, columns, years)
     deviation = typical_deviation(table, columns)
     weight2, wings, margin = squared_weight(table, used), open_wings(prior, prior_weight, deviation), BUTTERFLY_MARGIN
-    flat = (MIN_SLOPE, MIN_SLOPE)
-    frame = frame_of(weight2, k_lo, k_hi, deviation, years, flat, wings, butterfly_weight, margin)
+    slopes = Slopes((MIN_SLOPE, MIN_SLOPE), STEEPEST_WINGS, wings, WING_SHARE)
+    frame = frame_of(weight2, k_lo, k_hi, deviation, years, slopes, butterfly_weight, margin)
     x, steps, code = search(x, table, columns, years, frame, WARM if is_warm else COLD, work)
     to_raw(x, out)
     if butterfly_weight > 0.0:
@@ -219,7 +222,7 @@ def _fit(
                 break
             butterfly_weight *= 10.0
             margin *= BUTTERFLY_RAISE
-            frame = frame_of(weight2, k_lo, k_hi, deviation, years, flat, wings, butterfly_weight, margin)
+            frame = frame_of(weight2, k_lo, k_hi, deviation, years, slopes, butterfly_weight, margin)
             x, more, code = search(x, table, columns, years, frame, WARM, work)
             steps += more
             to_raw(x, out)

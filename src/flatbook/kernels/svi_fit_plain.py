@@ -42,6 +42,9 @@ BUTTERFLY_RESERVE: Final = 1e-4
 STEEPEST: Final = 4.0
 """Slope of the steepest wing, in standard deviations: far strikes without quotes say nothing against a steeper one."""
 
+STEEPEST_WINGS: Final = (2.0, 2.0)
+"""Slopes of both wings that Lee's bound allows."""
+
 TYPICAL_WING: Final = 1.0
 """Slope that a wing without quotes and without a prior is drawn to, in standard deviations."""
 
@@ -70,6 +73,7 @@ class Quotes:
     butterfly_weight: float = 0.0
     butterfly_margin: float = BUTTERFLY_MARGIN
     least_slopes: tuple[float, float] = (0.0, 0.0)
+    most_slopes: tuple[float, float] = STEEPEST_WINGS
 
     def with_bands(self, k: Floats, lo: Floats, hi: Floats, weight: Floats) -> Quotes:
         """The same and more bands."""
@@ -235,7 +239,8 @@ def solve(quotes: Quotes, at: Floats) -> OptimizeResult:
     least_p, least_c = (max(slope, MIN_SLOPE) for slope in quotes.least_slopes)
     lowest = np.array([least_p, least_c, MIN_VARIANCE, k_lo - width, MIN_S])
     steepest = min(STEEPEST * quotes.deviation, 2.0)
-    most_p, most_c = (max(steepest, least + 1e-9) for least in (least_p, least_c))
+    bounds = zip((least_p, least_c), quotes.most_slopes, strict=True)
+    most_p, most_c = (max(min(steepest, most), least + 1e-9) for least, most in bounds)
     highest = np.array([most_p, most_c, np.inf, k_hi + width, 10.0 * (width + MIN_S)])
     inside = np.clip(at, lowest + 1e-12, highest - 1e-12)
     from scipy.optimize import least_squares  # half a start's time, and only the plain twin needs it

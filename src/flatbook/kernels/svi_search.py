@@ -28,7 +28,6 @@ from flatbook.kernels.svi_fit_plain import (
     MIN_SLOPE,
     OUT_OF_ITERATIONS,
     STEEPEST,
-    WING_SHARE,
 )
 from flatbook.kernels.svi_plain import GRID_END, MIN_VARIANCE
 
@@ -37,13 +36,23 @@ Box = tuple[float, float, float, float, float]
 Wings = tuple[float, float]
 
 
+class Slopes(NamedTuple):
+    """Of a slice's wings: the least and the greatest they may have; what they are drawn to where quotes leave them
+    open, and on what share of all quotes' weight."""
+
+    least: Wings
+    most: Wings
+    drawn_to: Wings
+    pull: float
+
+
 class Frame(NamedTuple):
     """What bounds and shapes a slice beside its columns.
 
     The quoted range of k: the centre m stays within its width of it. The standard deviation of the log forward by the
     quotes near the money: the slice's scale. The least and the greatest slope of each wing. The slopes that wings are
-    drawn to where quotes leave them open, and the weight of that; and the weight of the condition on Durrleman's g out
-    to GRID_END deviations, 0 for none, and the least g that it asks for.
+    drawn to where quotes leave them open, and the weight of that; the weight of all quotes together; and the weight of
+    the condition on Durrleman's g out to GRID_END deviations, 0 for none, and the least g that it asks for.
     """
 
     k_lo: float
@@ -56,6 +65,7 @@ class Frame(NamedTuple):
     drawn_to_p: float
     drawn_to_c: float
     wing_weight: float
+    total_weight: float
     butterfly_weight: float
     butterfly_margin: float
 
@@ -131,24 +141,25 @@ def frame_of(
     k_hi: float,
     deviation: float,
     years: float,
-    least: Wings,
-    drawn_to: Wings,
+    slopes: Slopes,
     butterfly_weight: float,
     butterfly_margin: float,
 ) -> Frame:
     """The frame of quotes whose squared weights sum to `weight2`: no wing steeper than STEEPEST deviations."""
-    steepest = min(STEEPEST * deviation, 2.0)
+    least, most, drawn_to, pull = slopes
+    steepest, total_weight = min(STEEPEST * deviation, 2.0), deviation * math.sqrt(weight2 / years)
     return Frame(
         k_lo,
         k_hi,
         deviation,
         least[0],
-        max(steepest, least[0]),
+        max(min(steepest, most[0]), least[0]),
         least[1],
-        max(steepest, least[1]),
+        max(min(steepest, most[1]), least[1]),
         drawn_to[0],
         drawn_to[1],
-        WING_SHARE * deviation * math.sqrt(weight2 / years),
+        pull * total_weight,
+        total_weight,
         butterfly_weight,
         butterfly_margin,
     )
@@ -169,7 +180,7 @@ def search(
     `damping` of the first step: COLD or WARM, as far as `x` is from where it will end.
     """
     columns = _ask_for_shape(table, quotes, frame)
-    unit = frame.wing_weight * (_VOL_TOLERANCE / WING_SHARE)
+    unit = frame.total_weight * _VOL_TOLERANCE
     negligible = unit * unit
     steps = 0
     x = _between(x, frame)

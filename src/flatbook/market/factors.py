@@ -172,6 +172,6 @@ class FactorMeter:
 def _shape(surface: Surface, slot: int) -> tuple[float, float, float]:
     """Vol at the money, per unit of standardised moneyness, and per its square."""
     middle = surface.vol(slot, 0.0)
-    width = middle * math.sqrt(float(surface.fitted_years[slot]))
+    width = middle * math.sqrt(float(surface.slices.fitted_years[slot]))
     low, high = surface.vol(slot, -width), surface.vol(slot, width)
     return middle, 0.5 * (high - low), 0.5 * (high + low) - middle

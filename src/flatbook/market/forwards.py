@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from flatbook.domain.units import NS_PER_YEAR, years_between
 from flatbook.market.analytics.funding import CarryCurve, carry_curve
 from flatbook.market.filtering import Gate, observe
-from flatbook.market.universe import MAX_SLOTS
+from flatbook.market.universe import FIRST_SLOTS
 
 _LEAST_VARIANCE = 1e-8
 """Of a log basis inferred and never observed."""
@@ -61,10 +61,18 @@ class Forwards:
         self._model = model
         self.index_usd = np.nan
         self.index_ns = 0
-        self.basis: NDArray[np.float64] = np.zeros(MAX_SLOTS)
-        self.variance: NDArray[np.float64] = np.full(MAX_SLOTS, np.inf)
-        self.seen_ns: NDArray[np.int64] = np.zeros(MAX_SLOTS, np.int64)
-        self.refused: NDArray[np.int64] = np.zeros(MAX_SLOTS, np.int64)
+        self.basis: NDArray[np.float64] = np.zeros(FIRST_SLOTS)
+        self.variance: NDArray[np.float64] = np.full(FIRST_SLOTS, np.inf)
+        self.seen_ns: NDArray[np.int64] = np.zeros(FIRST_SLOTS, np.int64)
+        self.refused: NDArray[np.int64] = np.zeros(FIRST_SLOTS, np.int64)
+
+    def grow(self, slots: int) -> None:
+        """Makes room for as many expiries."""
+        more = slots - len(self.basis)
+        self.basis = np.concatenate([self.basis, np.zeros(more)])
+        self.variance = np.concatenate([self.variance, np.full(more, np.inf)])
+        self.seen_ns = np.concatenate([self.seen_ns, np.zeros(more, np.int64)])
+        self.refused = np.concatenate([self.refused, np.zeros(more, np.int64)])
 
     def set_index(self, index_usd: float, now_ns: int) -> None:
         """Takes a new index level."""
@@ -141,28 +149,3 @@ class Forwards:
     def _aged_variance(self, slot: int, now_ns: int) -> float:
         age_years = (now_ns - int(self.seen_ns[slot])) / NS_PER_YEAR if self.seen_ns[slot] else 0.0
         return float(self.variance[slot] + self._model.basis_vol**2 * age_years)
-
-
-def parity_forward(
-    strike_usd: NDArray[np.float64],
-    call_coin: NDArray[np.float64],
-    put_coin: NDArray[np.float64],
-    spread_coin: NDArray[np.float64],
-) -> tuple[float, float] | None:
-    """Forward and its relative standard error from coin parity, C - P = 1 - K/F, by weighted least squares.
-
-    Shapes      all (n,): one pair of mids a strike; `spread_coin` is the pair's summed bid-ask spread
-    Returns     None where no pair is left; strikes farther than four weighted deviations from the median are left out
-    Source      pricing_surface: coin parity without discounting
-    """
-    usable = np.isfinite(call_coin) & np.isfinite(put_coin) & (spread_coin > 0)
-    implied = strike_usd[usable] / (1.0 - (call_coin[usable] - put_coin[usable]))
-    error = implied * implied / strike_usd[usable] * spread_coin[usable] / 2
-    if not len(implied):
-        return None
-    inside = np.abs(implied - np.median(implied)) <= 4 * np.maximum(error, 1e-12)
-    if not inside.any():
-        return None
-    weight = 1.0 / np.square(error[inside])
-    forward = float(np.sum(weight * implied[inside]) / np.sum(weight))
-    return forward, float(1.0 / np.sqrt(np.sum(weight)) / forward)

@@ -17,20 +17,19 @@ from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_YEAR
 from flatbook.kernels.implied import OK, implied_vol
 from flatbook.kernels.implied_forward import implied_forward
 from flatbook.market.covariance import CovarianceModel, FactorCovariance
+from flatbook.market.expiry_quotes import LEAST_VOL, MOST_VOL, Bands, ExpiryQuotes
 from flatbook.market.factors import FactorMeter, MeterModel
-from flatbook.market.forwards import ForwardModel, Forwards, parity_forward
+from flatbook.market.forwards import ForwardModel, Forwards
 from flatbook.market.perpetual import Perpetual, PerpetualModel, top_error
 from flatbook.market.settling import Settling, WindowAverage, is_quiet, settling
-from flatbook.market.surface import Surface, SurfaceModel
+from flatbook.market.surface import Surface
+from flatbook.market.surface_model import SurfaceModel
 from flatbook.market.touches import Touches
 from flatbook.market.universe import Universe
 
 Floats = NDArray[np.float64]
 
 _SQRT_TWO_PI = math.sqrt(2 * math.pi)
-_LEAST_VOL, _MOST_VOL = 0.02, 5.0
-"""A vol beyond these is taken for an error of its source."""
-
 
 _SETTLED_NS = 15 * NS_PER_MINUTE
 """An expiry is kept at its delivery price for this long; by then the venue has delivered it."""
@@ -108,7 +107,7 @@ class Market:
             settling(
                 slot,
                 float(years[slot]),
-                float(self.surface.fitted_years[slot]),
+                float(self.surface.slices.fitted_years[slot]),
                 self._average.average_usd(int(self.universe.expiry_ns[slot]), now_ns),
             )
             for slot in near.tolist()
@@ -173,11 +172,11 @@ class Market:
             vol, error = self._vol_of(slot, event.mark_price, strike, years, sign, now_ns)
         else:
             vol, error = event.iv, self.model.surface.quote_error
-        if not _LEAST_VOL < vol < _MOST_VOL:
+        if not LEAST_VOL < vol < MOST_VOL:
             self.set_aside += 1
             return None
         k = math.log(strike / self.forwards.forward_usd(slot))
-        self._see(slot, k, vol, math.hypot(error, self.model.surface.quote_error), years, now_ns)
+        self._see(slot, k, vol, math.hypot(error, self.model.surface.quote_error), now_ns)
         return slot
 
     def take_chain(self, event: ChainQuotes) -> None:
@@ -190,55 +189,27 @@ class Market:
         self.touches.see_options(known, self.universe.capacity, now_ns)
         for row, quote in known:
             by_slot.setdefault(int(self.universe.slot[row]), []).append((row, quote))
+        years, chain = self.years(now_ns), dict[int, Bands]()
         for slot, quotes in by_slot.items():
-            years = (int(self.universe.expiry_ns[slot]) - now_ns) / NS_PER_YEAR
-            if years * 8760 >= self.model.min_hours:
-                self._take_slice(slot, quotes, years, now_ns)
+            if years[slot] * 8760 >= self.model.min_hours:
+                bands = self._learn_from_expiry(slot, quotes, float(years[slot]), now_ns)
+                if len(bands.k):
+                    chain[slot] = bands
+        if chain:
+            self.surface.age(years, now_ns)
+            self.surface.see_chain(chain)
 
-    def _take_slice(self, slot: int, quotes: list[tuple[int, QuoteRow]], years: float, now_ns: int) -> None:
+    def _learn_from_expiry(self, slot: int, quotes: list[tuple[int, QuoteRow]], years: float, now_ns: int) -> Bands:
+        """Takes the forward that a chain's rows tell; what they say of the smile about it."""
+        rows = np.array([row for row, _ in quotes])
+        of_expiry = ExpiryQuotes(self.universe.strike_usd[rows], self.universe.sign[rows], [one for _, one in quotes])
         self._open(slot, now_ns)
-        self._learn_forward_from_chain(slot, quotes, now_ns)
-        forward = self.forwards.forward_usd(slot)
-        has_news = False
-        for row, quote in quotes:
-            low = quote.bid_iv if quote.bid_iv > 0 else math.nan
-            high = quote.ask_iv if quote.ask_iv > 0 else math.nan
-            if low > high:
-                self.set_aside += 1
-                continue
-            k = math.log(self.universe.strike_usd[row] / forward)
-            if self.universe.sign[row] * k < -0.02 or math.isnan(low) or math.isnan(high) or high - low > 0.2 * high:
-                continue
-            if not self.surface.is_known(slot):
-                self._seed(slot, years, 0.5 * (low + high), now_ns)
-            if abs(k) < 0.5 * self.surface.vol(slot, 0.0) * math.sqrt(years):
-                error = math.hypot(self.model.surface.quote_error, 0.25 * (high - low))
-                self._see(slot, k, 0.5 * (low + high), error, years, now_ns)
-            self.surface.see_band(slot, k, low, high, now_ns)
-            has_news = True
-        if has_news:
-            left = self.years(now_ns)
-            self.surface.age(left, now_ns)
-            self.surface.refit(slot, years, now_ns)
-            self.surface.keep_calendar_order(left)
-
-    def _learn_forward_from_chain(self, slot: int, quotes: list[tuple[int, QuoteRow]], now_ns: int) -> None:
-        stated = [quote.forward_usd for _, quote in quotes if quote.forward_usd > 0]
-        if stated:
-            self.forwards.observe(slot, float(np.median(stated)), 2e-5, now_ns)
-            return
-        pairs: dict[float, dict[float, QuoteRow]] = {}
-        for row, quote in quotes:
-            pairs.setdefault(float(self.universe.strike_usd[row]), {})[float(self.universe.sign[row])] = quote
-        both = [(strike, pair[1.0], pair[-1.0]) for strike, pair in pairs.items() if len(pair) == 2]
-        if not both:
-            return
-        strikes = np.array([strike for strike, _, _ in both])
-        calls = np.array([_mid_and_spread(call) for _, call, _ in both])
-        puts = np.array([_mid_and_spread(put) for _, _, put in both])
-        found = parity_forward(strikes, calls[:, 0], puts[:, 0], calls[:, 1] + puts[:, 1])
+        found = of_expiry.forward()
         if found is not None:
             self.forwards.observe(slot, *found, now_ns)
+        bands, crossed = of_expiry.bands(self.forwards.forward_usd(slot), years)
+        self.set_aside += crossed
+        return bands
 
     def _row(self, name: str) -> int | None:
         row = self.universe.row(name)
@@ -246,6 +217,10 @@ class Market:
             more = self.universe.capacity - len(self.mark_coin)
             self.mark_coin = np.concatenate([self.mark_coin, np.full(more, np.nan)])
             self.mark_ns = np.concatenate([self.mark_ns, np.zeros(more, np.int64)])
+        slots = self.universe.slot_capacity
+        if slots > len(self.forwards.basis):
+            self.forwards.grow(slots)
+            self.surface.grow(slots)
         return row
 
     def _open(self, slot: int, now_ns: int) -> None:
@@ -280,7 +255,7 @@ class Market:
         price_[0], forward_[0], strike_[0], years_[0], sign_[0] = price * forward, forward, strike, years, sign
         implied_vol(price_, forward_, strike_, years_, sign_, vol_, self._code)
         vol = float(vol_[0])
-        if self._code[0] != OK or not _LEAST_VOL < vol < _MOST_VOL:
+        if self._code[0] != OK or not LEAST_VOL < vol < MOST_VOL:
             return math.nan, math.nan
         width = vol * math.sqrt(years)
         d1 = math.log(forward / strike) / width + 0.5 * width
@@ -288,30 +263,15 @@ class Market:
         error = (self.model.mark_resolution + 0.5 * self.forwards.deviation(slot, now_ns)) / max(vega, 1e-9)
         return (vol, error) if error < 0.1 else (math.nan, math.nan)
 
-    def _see(self, slot: int, k: float, vol: float, error: float, years: float, now_ns: int) -> None:
+    def _see(self, slot: int, k: float, vol: float, error: float, now_ns: int) -> None:
         """Moves the levels by a seen vol, and refits the slot's shape where that is due."""
         surface = self.surface
+        surface.age(self.years(now_ns), now_ns)
         if not surface.is_known(slot):
-            self._seed(slot, years, vol, now_ns)
-        left = self.years(now_ns)
-        live = surface.age(left, now_ns)
-        if not surface.see(slot, k, vol, error, live, now_ns):
+            surface.seed(slot, vol)
+        if not surface.see(slot, k, vol, error):
             return
         off = abs(surface.vol(slot, k) - vol)
         stale = now_ns - int(surface.fitted_ns[slot]) > self.model.refit_after_s * 1e9
         if off > self.model.refit_after_vol or stale:
-            surface.refit(slot, years, now_ns)
-        surface.keep_calendar_order(left)
-
-    def _seed(self, slot: int, years: float, vol: float, now_ns: int) -> None:
-        left = self.years(now_ns)
-        alive = [slot for slot in range(self.universe.slots) if self.surface.is_known(slot) and left[slot] > 0]
-        nearest = min(alive, key=lambda other: abs(math.log(left[other] / years)), default=None)
-        self.surface.seed(slot, years, vol, nearest, now_ns)
-
-
-def _mid_and_spread(quote: QuoteRow) -> tuple[float, float]:
-    """Mid and spread in coin; NaN where there are not two sides in order."""
-    if not 0.0 < quote.bid <= quote.ask:
-        return math.nan, math.nan
-    return 0.5 * (quote.bid + quote.ask), quote.ask - quote.bid
+            surface.refit(slot)

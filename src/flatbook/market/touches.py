@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flatbook.domain.events import QuoteRow, TopOfBook
 from flatbook.domain.reference import Instrument
-from flatbook.market.universe import MAX_SLOTS
+from flatbook.market.universe import FIRST_SLOTS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -23,8 +23,8 @@ class Touches:
     bid_vol, ask_vol        (capacity,) decimal; both NaN unless both sides were shown
     seen_ns                 (capacity,) when a row was last shown, with sides or without
     future                  the dated future of each slot that showed one
-    future_half_spread      (MAX_SLOTS,) of its mid; NaN where it showed less than two sides
-    future_ns               (MAX_SLOTS,) when
+    future_half_spread      (slots,) of its mid; NaN where it showed less than two sides
+    future_ns               (slots,) when
     """
 
     def __init__(self, capacity: int) -> None:
@@ -32,8 +32,8 @@ class Touches:
         self.ask_vol: Floats = np.full(capacity, np.nan)
         self.seen_ns: Ints = np.zeros(capacity, np.int64)
         self.future: dict[int, Instrument] = {}
-        self.future_half_spread: Floats = np.full(MAX_SLOTS, np.nan)
-        self.future_ns: Ints = np.zeros(MAX_SLOTS, np.int64)
+        self.future_half_spread: Floats = np.full(FIRST_SLOTS, np.nan)
+        self.future_ns: Ints = np.zeros(FIRST_SLOTS, np.int64)
 
     def see_options(self, shown: Sequence[tuple[int, QuoteRow]], capacity: int, now_ns: int) -> None:
         """Some rows are shown so from now on."""
@@ -49,6 +49,8 @@ class Touches:
 
     def see_future(self, slot: int, instrument: Instrument, event: TopOfBook) -> None:
         """The dated future of a slot is shown so from now on."""
+        if slot >= len(self.future_ns):
+            self._grow_slots(2 * slot)
         self.future[slot] = instrument
         self.future_half_spread[slot] = 0.5 * (event.ask - event.bid) / event.mid
         self.future_ns[slot] = event.local_ts_ns
@@ -58,3 +60,8 @@ class Touches:
         self.bid_vol = np.concatenate([self.bid_vol, np.full(more, np.nan)])
         self.ask_vol = np.concatenate([self.ask_vol, np.full(more, np.nan)])
         self.seen_ns = np.concatenate([self.seen_ns, np.zeros(more, np.int64)])
+
+    def _grow_slots(self, slots: int) -> None:
+        more = slots - len(self.future_ns)
+        self.future_half_spread = np.concatenate([self.future_half_spread, np.full(more, np.nan)])
+        self.future_ns = np.concatenate([self.future_ns, np.zeros(more, np.int64)])

@@ -10,14 +10,13 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.domain.errors import BadInputError
 from flatbook.domain.instruments import Kind, Right
 from flatbook.domain.reference import Instrument, ReferenceData
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 FIRST_ROWS = 1024
-MAX_SLOTS = 128
+FIRST_SLOTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Columns(NamedTuple):
 class Universe:
     """Columns of what does not change about an option.
 
-    Invariant   every array holds `capacity` entries of which the first `count` (rows) or `slots` (expiries) are in use;
+    Invariant   arrays hold `capacity` rows or `slot_capacity` expiries, the first `count` or `slots` of them in use;
                 `row_of[instrument.name]` is that instrument's row
     """
 
@@ -72,7 +71,7 @@ class Universe:
         self.slot_of: dict[int, int] = {}
         self.count = 0
         self.slots = 0
-        self.expiry_ns: NDArray[np.int64] = np.zeros(MAX_SLOTS, np.int64)
+        self.expiry_ns: NDArray[np.int64] = np.zeros(FIRST_SLOTS, np.int64)
         self.slot: NDArray[np.int64] = np.zeros(FIRST_ROWS, np.int64)
         self.strike_usd: NDArray[np.float64] = np.zeros(FIRST_ROWS)
         self.sign: NDArray[np.float64] = np.zeros(FIRST_ROWS)
@@ -87,6 +86,11 @@ class Universe:
     def capacity(self) -> int:
         """How many rows the columns hold before they grow."""
         return len(self.slot)
+
+    @property
+    def slot_capacity(self) -> int:
+        """How many expiries they hold before they grow."""
+        return len(self.expiry_ns)
 
     def row(self, name: str) -> int | None:
         """The row of option `name`, listing it when it is new; None for what is not an option of this chain."""
@@ -124,9 +128,9 @@ class Universe:
         known = self.slot_of.get(expiry_ns)
         if known is not None:
             return known
-        if self.slots == MAX_SLOTS:
-            raise BadInputError(f"{self.underlying}: more than {MAX_SLOTS} expiries in one run; shorten the span")
         slot = self.slots
+        if slot == self.slot_capacity:
+            self.expiry_ns = np.concatenate([self.expiry_ns, np.zeros_like(self.expiry_ns)])
         self.expiry_ns[slot] = expiry_ns
         self.slot_of[expiry_ns] = slot
         self.slots += 1

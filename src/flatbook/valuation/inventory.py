@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from flatbook.kernels.chain import BASIS, FACTORS, PREMIUM, SPOT
 from flatbook.kernels.explain import HEDGING, MAKING, STRATEGIES
 from flatbook.kernels.factors import TOTALS, expose_book
-from flatbook.market.universe import MAX_SLOTS
 from flatbook.valuation.chain import ChainValues
 
 Floats = NDArray[np.float64]
@@ -32,7 +31,7 @@ class Inventory:
     fresh_coin      (capacity,) of those, what was traded within the markout horizon
     hedged_coin     (capacity,) of those, what is held as a hedge
     perp_usd        USD notional of the inverse perpetual, signed; it is worth -perp_usd / price in coin
-    future_usd      (MAX_SLOTS,) the same of the dated future of each expiry
+    future_usd      (capacity,) the same of the dated future of each expiry, by slot: there are no more than rows
     carried_coin    coin beyond the deposits, less what open perpetuals and futures were entered at
     cells_coin      (CELLS,) the same coin by whose positions earned or spent it
     fees_coin       (CELLS,) fees paid so far, which are part of that
@@ -46,7 +45,7 @@ class Inventory:
         self.cells_coin: Floats = np.zeros(CELLS)
         self.fees_coin: Floats = np.zeros(CELLS)
         self.perp_usd = 0.0
-        self.future_usd: Floats = np.zeros(MAX_SLOTS)
+        self.future_usd: Floats = np.zeros(capacity)
         self.carried_coin = 0.0
         self._fresh: deque[tuple[int, int, float]] = deque()
 
@@ -56,6 +55,7 @@ class Inventory:
         self.size_coin = np.concatenate([self.size_coin, more])
         self.fresh_coin = np.concatenate([self.fresh_coin, more])
         self.hedged_coin = np.concatenate([self.hedged_coin, more])
+        self.future_usd = np.concatenate([self.future_usd, more])
 
     def add_fresh(self, row: int, size_coin: float, until_ns: int) -> None:
         """A fill is fresh until the markout horizon has passed."""

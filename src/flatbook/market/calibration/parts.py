@@ -16,7 +16,7 @@ from flatbook.kernels.svi_fit import FIT_SIZE, fit_slice
 from flatbook.market.calibration.forwards import ForwardErrors
 from flatbook.market.calibration.quotes import QuoteBands
 from flatbook.market.calibration.slices import CalibratedSlice
-from flatbook.market.surface import SurfaceModel
+from flatbook.market.surface_model import SurfaceModel
 
 Floats = NDArray[np.float64]
 

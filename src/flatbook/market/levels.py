@@ -1,0 +1,113 @@
+"""The vol levels of all expiries: one Kalman filter over their logs, correlated by distance in log tenor."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.domain.units import NS_PER_MINUTE, NS_PER_YEAR
+from flatbook.kernels.levels import age_levels, level_errors, see_level
+from flatbook.market.slices import Slices
+from flatbook.market.surface_model import SurfaceModel
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_SEED_ERROR = 0.1
+"""Standard deviation of the log level of a slice that is read and not fitted."""
+
+
+class Levels:
+    """What is not known of the levels that slices have.
+
+    covariance      (slots, slots) of the log levels, as of `aged_ns`
+
+    Invariant   that of the live slots is symmetric positive definite
+    """
+
+    def __init__(self, model: SurfaceModel, slices: Slices) -> None:
+        slots = len(slices.drift)
+        self._model = model
+        self._slices = slices
+        self.covariance: Floats = np.zeros((slots, slots))
+        self.aged_ns = 0
+        self._jumps: Ints = np.zeros(slots, np.int64)
+        self._tenors_ns = 0
+        self._wander: Floats = np.zeros(slots)
+        self._log_tenor: Floats = np.zeros(0)
+
+    def age(self, now_ns: int) -> None:
+        """What is not known grows until now. How fast may be a minute old: tenors move slowly."""
+        years = self._slices.years
+        if now_ns - self._tenors_ns >= NS_PER_MINUTE or len(years) != len(self._log_tenor):
+            self._tenors_ns = now_ns
+            self._wander[: len(years)] = self._model.wander(years)
+            self._log_tenor = np.log(np.maximum(years, 1 / 365))
+        elapsed = (now_ns - self.aged_ns) / NS_PER_YEAR if self.aged_ns else 0.0
+        if elapsed > 0.0:
+            correlation = self._model.tenor_correlation
+            age_levels(self._slices.live, self._wander, self._log_tenor, correlation, elapsed, self.covariance)
+        self.aged_ns = now_ns
+
+    def learn(self, slot: int, k: float, vol: float, error_vol: float) -> bool:
+        """Moves every live slice by what a vol seen now says of its level; whether it was believed.
+
+        A jump is believed once as many in a row on one side ask for it as `SurfaceModel.jump_confirmations`.
+        """
+        slices = self._slices
+        fair = slices.vol(slot, k)
+        surprise = math.log(vol / fair)
+        width = slices.vol(slot, 0.0) * math.sqrt(slices.fitted_years[slot])
+        off_shape = float(slices.rmse_vol[slot]) + self._model.shape_error * abs(k) / width
+        noise = (error_vol * error_vol + off_shape * off_shape) / (fair * fair)
+        expected = float(self.covariance[slot, slot]) + noise
+        if surprise * surprise > self._model.jump_deviations**2 * expected:
+            side = 1 if surprise > 0 else -1
+            self._jumps[slot] = self._jumps[slot] + side if self._jumps[slot] * side > 0 else side
+            if abs(int(self._jumps[slot])) < self._model.jump_confirmations:
+                return False
+            self.covariance[slot, slot] += surprise * surprise
+        self._jumps[slot] = 0
+        see_level(slices.live, slot, surprise, noise, self.covariance, slices.params, slices.drift)
+        return True
+
+    def take_back(self, slots: Ints, drift: Floats) -> None:
+        """Moves slices back to the levels they had at these drifts, and doubts each by as much."""
+        withheld = self._slices.move_back(slots, drift)
+        self.covariance[slots, slots] += withheld * withheld
+
+    def begin(self, slot: int) -> None:
+        """A slice was read: its level is known badly, and by itself."""
+        self.covariance[slot, :] = self.covariance[:, slot] = 0.0
+        self.covariance[slot, slot] = _SEED_ERROR**2
+
+    def may_become(self, slot: int, fitted_level: float) -> bool:
+        """Whether a fit leaves the level about where it is: points in a wing say little of the money."""
+        level = self._slices.vol(slot, 0.0)
+        of_fit = (float(self._slices.rmse_vol[slot]) + self._model.prior_error) / level
+        known = math.sqrt(float(self.covariance[slot, slot]) + of_fit * of_fit)
+        return abs(math.log(fitted_level / level)) <= self._model.jump_deviations * known
+
+    def levels_and_errors(self, slots: int, now_ns: int) -> tuple[Floats, Floats]:
+        """As `Surface.levels_and_errors`."""
+        level, error = np.empty(slots), np.empty(slots)
+        n = slice(slots)
+        level_errors(
+            self._slices.params[n],
+            self._slices.fitted_years[n],
+            self._slices.rmse_vol[n],
+            self.covariance,
+            self._wander[n],
+            max(now_ns - self.aged_ns, 0) / NS_PER_YEAR,
+            self._model.quote_error,
+            level,
+            error,
+        )
+        return level, error
+
+    def grow(self, slots: int) -> None:
+        """Makes room for as many slots."""
+        more = slots - len(self._jumps)
+        self._jumps = np.concatenate([self._jumps, np.zeros(more, np.int64)])
+        self._wander = np.concatenate([self._wander, np.zeros(more)])
+        self.covariance = np.pad(self.covariance, (0, more))
