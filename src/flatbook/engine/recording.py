@@ -200,10 +200,10 @@ class Recorder:
         surface, universe = state.market.surface, state.market.universe
         if not surface.fitted_ns[slot]:
             return
-        smile = smile_row(state, slot)
-        if smile.status != self._status.get(slot) and SliceStatus(int(surface.status[slot])).is_held:
+        smile, status = smile_row(state, slot), SliceStatus(int(surface.status[slot]))
+        if smile.status != self._status.get(slot) and status.is_held:
             name = format_expiry(int(universe.expiry_ns[slot]))
-            self.log.append(LogEntry(ts_ns=state.now_ns, kind="surface", text=f"{name}: {smile.status}"))
+            self.log.append(LogEntry(ts_ns=state.now_ns, kind="surface", text=f"{name}: {REASONS[status]}"))
         self._status[slot] = smile.status
         self.tables.smiles.append(smile)
         for point in smile_points(state, slot):
@@ -248,7 +248,7 @@ def smile_row(state: "State", slot: int) -> SmileRow:
         years,
         float(surface.rmse_vol[slot]),
         (state.now_ns - int(surface.fitted_ns[slot])) / 1e9,
-        REASONS[SliceStatus(int(surface.status[slot]))],
+        SliceStatus(int(surface.status[slot])).name.lower(),
     )
 
 
