@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from flatbook.domain.errors import UnknownInstrumentError
+from flatbook.domain.errors import BadInputError, UnknownInstrumentError
 from flatbook.domain.instruments import format_expiry, parse_expiry
 from flatbook.domain.units import NS_PER_DAY, parse_utc
-from flatbook.market.universe import FIRST_ROWS, FIRST_SLOTS, Universe
+from flatbook.market.universe import FIRST_ROWS, FIRST_SLOTS, MOST_SLOTS, Universe
 from flatbook.venues.deribit import load_reference
 
 REFERENCE = load_reference()
@@ -58,14 +58,16 @@ def test_a_name_that_nobody_knows_is_refused() -> None:
         Universe("BTC", REFERENCE).row("BTC-4APR25-80000-X")
 
 
-def test_expiries_have_no_end() -> None:
+def test_expiries_grow_to_their_bound_and_more_are_refused_with_the_remedy() -> None:
     universe = Universe("BTC", REFERENCE)
-    listed = names(3 * FIRST_SLOTS, 1)
+    listed = names(MOST_SLOTS, 1)
     for name in listed:
         universe.row(name)
-    assert universe.slots == 3 * FIRST_SLOTS <= universe.slot_capacity
-    assert len(np.unique(universe.expiry_ns[: universe.slots])) == universe.slots
+    assert universe.slots == MOST_SLOTS == universe.slot_capacity > FIRST_SLOTS
+    assert len(np.unique(universe.expiry_ns)) == MOST_SLOTS
     assert [universe.slot[universe.row_of[name]] for name in listed[::2]] == list(range(universe.slots))
+    with pytest.raises(BadInputError, match=f"more than {MOST_SLOTS} expiries in one run; shorten the span"):
+        universe.row("BTC-26DEC31-80000-C")
 
 
 def test_ladders_are_the_neighbours_that_a_search_finds() -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flatbook.domain.errors import BadInputError
 from flatbook.domain.instruments import Kind, Right
 from flatbook.domain.reference import Instrument, ReferenceData
 
@@ -17,6 +18,8 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 FIRST_ROWS = 1024
 FIRST_SLOTS = 64
+MOST_SLOTS = 512
+"""Columns of expiries grow up to here: a run's P&L has its cells laid out for as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,8 @@ class Universe:
         if known is not None:
             return known
         slot = self.slots
+        if slot == MOST_SLOTS:
+            raise BadInputError(f"{self.underlying}: more than {MOST_SLOTS} expiries in one run; shorten the span")
         if slot == self.slot_capacity:
             self.expiry_ns = np.concatenate([self.expiry_ns, np.zeros_like(self.expiry_ns)])
         self.expiry_ns[slot] = expiry_ns

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from flatbook.kernels.chain import BASIS, FACTORS, PREMIUM, SPOT
 from flatbook.kernels.explain import HEDGING, MAKING, STRATEGIES
 from flatbook.kernels.factors import TOTALS, expose_book
+from flatbook.market.universe import MOST_SLOTS
 from flatbook.valuation.chain import ChainValues
 
 Floats = NDArray[np.float64]
@@ -20,7 +21,7 @@ Ints = NDArray[np.intp]
 STRATEGY_NAMES = ("making", "hedging")
 """Whose a position is, in the order of `kernels.explain`'s cells."""
 
-CELLS = STRATEGIES * (MAX_SLOTS + 1)
+CELLS = STRATEGIES * (MOST_SLOTS + 1)
 """How many cells a book can have: strategies times expiries and none (see `kernels.explain`)."""
 
 
