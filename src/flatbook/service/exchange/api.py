@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
+from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.service.exchange import connection, private, public, rfq, trading
 from flatbook.service.exchange.auth import Auth
@@ -178,6 +179,8 @@ class Api:
             return method(Call(self, session, request.method, params))
         except RefusalError as error:
             raise trading.refusal(error) from None
+        except BadInputError as error:
+            raise RpcError(Code.INVALID_ARGUMENTS, f"{error}") from None
 
     def _tell(self) -> None:
         exchange = self.exchange

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flatbook.domain.units import NS_PER_SECOND
+from flatbook.domain.units import DECIMALS, NS_PER_SECOND
 from flatbook.service.exchange.session import Call, Method
 from flatbook.service.exchange.shapes import Json
 from flatbook.sim.venue.orders import RefusalError
@@ -72,6 +72,8 @@ def _channel(call: Call, name: str) -> Channel | None:
             call.exchange.listing(channel.instrument)
         except RefusalError:
             return None
+    if channel.currency and channel.currency.upper() not in ("ANY", *DECIMALS):
+        return None
     if channel.is_private and (call.session.account is None or call.method == "public/subscribe"):
         return None
     if channel.interval == "raw" and call.session.account is None:

@@ -19,7 +19,7 @@ _KIND = r"any|option|future|spot|combo|option_combo|future_combo"
 _CURRENCY = r"any|[A-Z]{3,5}"
 
 _PATTERNS: dict[str, str] = {
-    "grouped_book": rf"book\.(?P<instrument>{_NAME})\.(?P<group>none|[0-9.]+)\.(?P<depth>1|10|20)"
+    "grouped_book": rf"book\.(?P<instrument>{_NAME})\.(?P<group>none|[0-9]+(?:\.[0-9]+)?)\.(?P<depth>1|10|20)"
     r"\.(?P<interval>100ms|agg2)",
     "book": rf"book\.(?P<instrument>{_NAME})\.(?P<interval>{_INTERVAL})",
     "ticker": rf"(?:incremental_)?ticker\.(?P<instrument>{_NAME})(?:\.(?P<interval>{_INTERVAL}))?",
@@ -27,7 +27,7 @@ _PATTERNS: dict[str, str] = {
     "trades": rf"trades\.(?P<instrument>{_NAME})\.(?P<interval>{_INTERVAL})",
     "quote": rf"quote\.(?P<instrument>{_NAME})",
     "perpetual": rf"perpetual\.(?P<instrument>{_NAME})\.(?P<interval>{_INTERVAL})",
-    "chart": rf"chart\.trades\.(?P<instrument>{_NAME})\.(?P<resolution>[0-9]+|1D)",
+    "chart": rf"chart\.trades\.(?P<instrument>{_NAME})\.(?P<resolution>[1-9][0-9]{0, 5}|1D)",
     "index": r"deribit_price_index\.(?P<index_name>[a-z]+_[a-z]+)",
     "volatility": r"deribit_volatility_index\.(?P<index_name>[a-z]+_[a-z]+)",
     "marks": r"markprice\.options\.(?P<index_name>[a-z]+_[a-z]+)",
