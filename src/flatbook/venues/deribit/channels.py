@@ -27,7 +27,7 @@ _PATTERNS: dict[str, str] = {
     "trades": rf"trades\.(?P<instrument>{_NAME})\.(?P<interval>{_INTERVAL})",
     "quote": rf"quote\.(?P<instrument>{_NAME})",
     "perpetual": rf"perpetual\.(?P<instrument>{_NAME})\.(?P<interval>{_INTERVAL})",
-    "chart": rf"chart\.trades\.(?P<instrument>{_NAME})\.(?P<resolution>[1-9][0-9]{0, 5}|1D)",
+    "chart": rf"chart\.trades\.(?P<instrument>{_NAME})\.(?P<resolution>[1-9][0-9]*|1D)",
     "index": r"deribit_price_index\.(?P<index_name>[a-z]+_[a-z]+)",
     "volatility": r"deribit_volatility_index\.(?P<index_name>[a-z]+_[a-z]+)",
     "marks": r"markprice\.options\.(?P<index_name>[a-z]+_[a-z]+)",
