@@ -1,0 +1,444 @@
+"""Room for the worst that our quotes may do: what all of them could fill at once stays inside every bound.
+
+A quote that was replaced may still fill until the venue acknowledges what replaced it, and so may the one on its way; so
+what may fill on a side is every version that is not yet known to be gone. On each axis the worst is the sum of all fills
+that push it one way and none that push it back; or, where the venue itself stops our quotes after so many contracts,
+that many of the heaviest.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.kernels.jit import Arg, compiled, inlined, kernel
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Codes = NDArray[np.int8]
+
+LINEAR = ("delta", "gamma", "vega", "vega_short", "vega_mid", "vega_long", "vanna", "volga")
+"""The axes that `fill_units` fills, in order; the first SLOT_AXES are bounded by expiry, too."""
+
+SLOT_AXES = 3
+
+
+def fill_units_plain(
+    index: float, slot: Ints, shares: Floats, forward: Floats, greeks: Floats, unit: Floats, reach: Floats
+) -> None:
+    """Plain twin of `fill_units`."""
+    scale = index / forward
+    vega = np.where(np.isfinite(greeks[3] * scale), greeks[3] * scale / 100, unit[2])
+    fresh = np.stack(
+        [
+            greeks[1] - greeks[0] / forward,
+            greeks[2] * forward * index / 100,
+            vega,
+            *(vega * shares[:, slot]),
+            greeks[5] * index / 1e4,
+            greeks[6] * scale / 1e4,
+        ]
+    )
+    rows = len(LINEAR)
+    unit[:rows] = np.where(np.isfinite(fresh), fresh, unit[:rows])
+    reach[:rows] = np.abs(unit[:rows]).max(axis=1, initial=0.0)
+
+
+@inlined
+def _known(fresh: float, last: float) -> float:
+    return fresh if abs(fresh) < np.inf else last
+
+
+@inlined
+def _largest(values: Floats, folded: Floats) -> float:
+    """The largest magnitude: halves are laid upon each other, for a running maximum does not vectorise."""
+    left = values.size
+    if left == 0:
+        return 0.0
+    for i in range(left):
+        folded[i] = abs(values[i])
+    while left > 1:
+        half = (left + 1) // 2
+        for i in range(left - half):
+            folded[i] = folded[i] if folded[i] > folded[half + i] else folded[half + i]
+        left = half
+    return float(folded[0])
+
+
+@kernel(Arg.FLOAT, Arg.IN_INT, Arg.IN_2D, Arg.IN, Arg.IN_2D, Arg.OUT_2D, Arg.OUT, plain=fill_units_plain)
+def fill_units(
+    index: float, slot: Ints, shares: Floats, forward: Floats, greeks: Floats, unit: Floats, reach: Floats
+) -> None:
+    """Fill what buying one contract at fair value adds to each of LINEAR, and the largest of any row in `reach`.
+
+    Shapes      shares (TENORS, slots) of an expiry's vega by tenor; greeks (>= 7, n) as `kernels.black.FULL_ROWS`;
+                unit (>= len(LINEAR), n) and reach, of which the first are filled; else (n,)
+    Units       delta in coin, the coin paid counted; gamma USD of delta per 1 %; vega USD per vol point; vanna USD of
+                vega per 1 % of spot; volga USD of vega per vol point
+    Domain      what is not finite stays as it was last known: a quote on its way may fill whatever we know of it now
+    """
+    for i in range(forward.size):
+        scale = index / forward[i]
+        unit[0, i] = _known(greeks[1, i] - greeks[0, i] / forward[i], unit[0, i])
+        unit[1, i] = _known(greeks[2, i] * forward[i] * index / 100, unit[1, i])
+        unit[2, i] = _known(greeks[3, i] * scale / 100, unit[2, i])
+        unit[6, i] = _known(greeks[5, i] * index / 1e4, unit[6, i])
+        unit[7, i] = _known(greeks[6, i] * scale / 1e4, unit[7, i])
+    for i in range(forward.size):
+        j = slot[i]
+        for tenor in range(3):
+            unit[3 + tenor, i] = _known(unit[2, i] * shares[tenor, j], unit[3 + tenor, i])
+    folded = np.empty(forward.size)
+    for a in range(8):
+        reach[a] = _largest(unit[a, : forward.size], folded)
+
+
+def reserve_plain(
+    unit: Floats,
+    reach: Floats,
+    room: Floats,
+    slot: Ints,
+    slot_limit: Floats,
+    lot: Floats,
+    held: Floats,
+    position: float,
+    reduce_only: bool,
+    through: float,
+    worth: Floats,
+    told: Ints,
+    loose: Ints,
+    unsure: Codes,
+    grid: Ints,
+    worst: Floats,
+    refused: Ints,
+) -> None:
+    """Plain twin of `reserve`: lots are dropped one by one, and everything is summed anew after each."""
+    n, axes, wanted = len(held), len(unit), grid[1::2]
+    standing = (told[1::2, :n] + loose[:, :n]) * lot
+    changed = (told[:, :n] != grid).any(axis=0) | (unsure[:n] != 0)
+    for s, side in enumerate((1.0, -1.0)):
+        space = np.where(side * held < 0, np.abs(held), 0.0) if reduce_only else position - side * held
+        space = np.maximum(np.floor((space - np.minimum(standing[s], through)) / lot + 1e-9), 0)
+        cut = changed & (wanted[s] > space)
+        refused[axes] += int(cut.sum())
+        wanted[s] = np.where(cut, space, wanted[s])
+    slots = slot_limit.shape[1]
+    bounds = [(a, sign, np.ones(n, np.bool_), room[d, a]) for a in range(axes) for d, sign in enumerate((1.0, -1.0))]
+    for a in range(SLOT_AXES):
+        for here in (slot == j for j in range(slots)):
+            book = float(np.sum(np.where(here, unit[a, :n] * held, 0.0)))
+            limit = slot_limit[a, slot[here][0]] if here.any() else np.inf
+            bounds += [(a, sign, here, limit - sign * book) for sign in (1.0, -1.0)]
+    for number, (a, sign, here, left) in enumerate(bounds):
+        push = np.where(here, np.maximum(sign * np.stack([unit[a, :n], -unit[a, :n]]), 0.0), 0.0)
+        reason = a if number < 2 * axes else axes + 1
+        refused[reason] += _fit_plain(push, standing, changed, left, through, worth, lot, wanted)
+    grid[0], grid[2] = np.where(wanted[0] > 0, grid[0], 0), np.where(wanted[1] > 0, grid[2], 0)
+    coin = standing + changed * wanted * lot
+    for a in range(axes):
+        for d, sign in enumerate((1.0, -1.0)):
+            push = np.maximum(sign * np.stack([unit[a, :n], -unit[a, :n]]), 0.0)
+            most = through * reach[a] if reach[a] > 0 else 0.0
+            worst[d, a] = most if most <= room[d, a] else min(float(np.sum(push * coin)), most)
+
+
+def _heaviest_plain(push: Floats, coin: Floats, through: float) -> float:
+    order = np.argsort(-push.ravel(), kind="stable")
+    filled = np.minimum(np.cumsum(coin.ravel()[order]), through)
+    return float(np.sum(np.diff(filled, prepend=0.0) * push.ravel()[order]))
+
+
+def _fit_plain(
+    push: Floats, standing: Floats, changed: NDArray[np.bool_], left: float, through: float, worth: Floats,
+    lot: Floats, wanted: Ints,
+) -> int:  # fmt: skip
+    touched = 0
+    order = np.argsort((worth / np.maximum(push, 1e-300)).ravel(), kind="stable")
+    ranked = [divmod(int(at), len(lot)) for at in order if push.ravel()[at] > 0]
+    for s, i in ranked:
+        if changed[i] and wanted[s, i] > 0:
+            if _heaviest_plain(push, standing + changed * wanted * lot, through) <= left:
+                return touched
+            touched += 1
+            while wanted[s, i] > 0 and not _heaviest_plain(push, standing + changed * wanted * lot, through) <= left:
+                wanted[s, i] -= 1
+    if _heaviest_plain(push, standing + changed * wanted * lot, through) <= left:
+        return touched
+    for s, i in ranked:
+        if not changed[i] and wanted[s, i] > 0 and not _heaviest_plain(push, wanted * lot, through) <= left:
+            touched += 1
+            wanted[:, i] = 0
+    return touched
+
+
+@compiled
+def _sum(unit: Floats, sign: float, coin: Floats) -> float:
+    total = 0.0
+    for i in range(unit.size):
+        u = sign * unit[i]
+        total += (u if u > 0.0 else 0.0) * coin[0, i] + (-u if u < 0.0 else 0.0) * coin[1, i]
+    return total
+
+
+@compiled
+def _heaviest(push: Floats, heavy: Ints, coin: Floats, through: float) -> float:
+    """The most that `through` contracts of what may fill push; sides in `heavy` are in the order of their push."""
+    total, filled, n = 0.0, 0.0, coin.shape[1]
+    for at in heavy:
+        more = min(coin[at // n, at % n], through - filled)
+        total += more * push[at]
+        filled += more
+        if filled >= through:
+            break
+    return total
+
+
+@compiled
+def _load(standing: Floats, changed: Codes, wanted: Ints, lot: Floats, coin: Floats) -> None:
+    """What may fill: what stands, and of rows that change what is wanted as well."""
+    for s in range(2):
+        for i in range(lot.size):
+            coin[s, i] = standing[s, i] + changed[i] * wanted[s, i] * lot[i]
+
+
+@compiled
+def _fits_without(
+    count: int, ranked: Ints, kept: Ints, push: Floats, heavy: Ints, base: Floats, coin: Floats, left: float,
+    through: float, lot: Floats, wanted: Ints,
+) -> bool:  # fmt: skip
+    """Whether it fits with the first `count` of `ranked` dropped; `wanted` and `coin` are left so."""
+    n = lot.size
+    for k in range(ranked.size):
+        s, i = ranked[k] // n, ranked[k] % n
+        wanted[s, i] = 0 if k < count else kept[k]
+        coin[s, i] = base[s, i] + wanted[s, i] * lot[i]
+    return _heaviest(push, heavy, coin, through) <= left
+
+
+@compiled
+def _drop(
+    ranked: Ints, push: Floats, heavy: Ints, base: Floats, coin: Floats, left: float, through: float, lot: Floats,
+    wanted: Ints, shrinks: bool,
+) -> int:  # fmt: skip
+    """Drop the fewest of `ranked`, from its first, that make it fit; the last of them is only shrunk where it may be."""
+    n = lot.size
+    kept = np.empty(ranked.size, np.int64)
+    for k in range(ranked.size):
+        kept[k] = wanted[ranked[k] // n, ranked[k] % n]
+    low, high = 0, ranked.size
+    while low < high:
+        middle = (low + high) // 2
+        if _fits_without(middle, ranked, kept, push, heavy, base, coin, left, through, lot, wanted):
+            high = middle
+        else:
+            low = middle + 1
+    fits = _fits_without(low, ranked, kept, push, heavy, base, coin, left, through, lot, wanted)
+    if not (shrinks and fits and low > 0):
+        return low
+    s, i = ranked[low - 1] // n, ranked[low - 1] % n
+    few, many = 0, kept[low - 1]
+    while few < many:
+        lots = (few + many + 1) // 2
+        coin[s, i] = base[s, i] + lots * lot[i]
+        if _heaviest(push, heavy, coin, through) <= left:
+            few = lots
+        else:
+            many = lots - 1
+    wanted[s, i] = few
+    coin[s, i] = base[s, i] + few * lot[i]
+    return low
+
+
+@compiled
+def _fit(
+    push: Floats, standing: Floats, changed: Codes, left: float, through: float, worth: Floats, lot: Floats,
+    wanted: Ints, coin: Floats,
+) -> int:  # fmt: skip
+    """Make the worst of one axis fit by dropping what is worth least for its push; says how many sides gave way.
+
+    Sides that would go out anew give way first, down to nothing. Where what stands is too much all the same, as after a
+    move of the market, rows that would have stayed are pulled whole, until what is left once that is known will fit.
+    """
+    heavy = np.argsort(-push)
+    if _heaviest(push, heavy, coin, through) <= left:
+        return 0
+    n = lot.size
+    ratio = np.empty(2 * n)
+    for at in range(2 * n):
+        ratio[at] = worth[at % n] / max(push[at], 1e-300)
+    order = np.argsort(ratio, kind="mergesort")
+    fresh, old = np.empty(2 * n, np.int64), np.empty(2 * n, np.int64)
+    freshes, olds = 0, 0
+    for at in order:
+        s, i = at // n, at % n
+        if push[at] > 0.0 and wanted[s, i] > 0:
+            if changed[i]:
+                fresh[freshes] = at
+                freshes += 1
+            else:
+                old[olds] = at
+                olds += 1
+    touched = _drop(fresh[:freshes], push, heavy, standing, coin, left, through, lot, wanted, True)
+    if _heaviest(push, heavy, coin, through) <= left:
+        return touched
+    nothing, later = np.zeros((2, n)), np.empty((2, n))
+    _load(nothing, np.ones(n, np.int8), wanted, lot, later)
+    pulled = _drop(old[:olds], push, heavy, nothing, later, left, through, lot, wanted, False)
+    for k in range(pulled):
+        wanted[0, old[k] % n] = 0
+        wanted[1, old[k] % n] = 0
+    return touched + pulled
+
+
+@compiled
+def _push(unit: Floats, sign: float, slot: Ints, here: int, push: Floats) -> None:
+    """What a contract bought (first half) or sold (second) pushes that way; of one slot alone unless `here` is -1."""
+    n = slot.size
+    for i in range(n):
+        u = sign * unit[i] if (here < 0) | (slot[i] == here) else 0.0
+        push[i] = u if u > 0.0 else 0.0
+        push[n + i] = -u if u < 0.0 else 0.0
+
+
+@inlined
+def _cut(
+    side: float, held: float, position: float, reduce_only: bool, standing: float, through: float, lot: float
+) -> int:
+    """Lots that may be added on a side for the position alone."""
+    space = position - side * held
+    if reduce_only:
+        space = abs(held) if side * held < 0.0 else 0.0
+    return int(max(np.floor((space - min(standing, through)) / lot + 1e-9), 0.0))
+
+
+@compiled
+def _compare(told: Ints, unsure: Codes, grid: Ints, changed: Codes) -> None:
+    for i in range(changed.size):
+        same = (told[0, i] == grid[0, i]) & (told[1, i] == grid[1, i])
+        same = same & (told[2, i] == grid[2, i]) & (told[3, i] == grid[3, i]) & (unsure[i] == 0)
+        changed[i] = 0 if same else 1
+
+
+@inlined
+def _most(through: float, reach: float) -> float:
+    """What the contracts that can fill before the venue stops us may push at most."""
+    return through * reach if reach > 0.0 else 0.0
+
+
+@compiled
+def _bound_slots(
+    unit: Floats, reach: Floats, slot: Ints, slot_limit: Floats, held: Floats, standing: Floats, changed: Codes,
+    through: float, worth: Floats, lot: Floats, wanted: Ints, coin: Floats, push: Floats,
+) -> int:  # fmt: skip
+    """The bounds by expiry; says how many sides gave way."""
+    touched, slots = 0, slot_limit.shape[1]
+    book, pushed = np.zeros((SLOT_AXES, slots)), np.empty((2, slots))
+    for i in range(held.size):
+        if held[i] != 0.0:
+            for a in range(SLOT_AXES):
+                book[a, slot[i]] += unit[a, i] * held[i]
+    for a in range(SLOT_AXES):
+        is_near = False
+        for j in range(slots):
+            is_near |= not _most(through, reach[a]) <= slot_limit[a, j] - abs(book[a, j])
+        if not is_near:
+            continue
+        pushed[:] = 0.0
+        for i in range(held.size):
+            u = unit[a, i]
+            up, down = (u if u > 0.0 else 0.0), (-u if u < 0.0 else 0.0)
+            pushed[0, slot[i]] += up * coin[0, i] + down * coin[1, i]
+            pushed[1, slot[i]] += down * coin[0, i] + up * coin[1, i]
+        for j in range(slots):
+            for d in range(2):
+                sign = 1.0 - 2.0 * d
+                left = slot_limit[a, j] - sign * book[a, j]
+                if not (pushed[d, j] <= left or _most(through, reach[a]) <= left):
+                    _push(unit[a], sign, slot, j, push)
+                    touched += _fit(push, standing, changed, left, through, worth, lot, wanted, coin)
+    return touched
+
+
+@kernel(
+    Arg.IN_2D,
+    Arg.IN,
+    Arg.IN_2D,
+    Arg.IN_INT,
+    Arg.IN_2D,
+    *[Arg.IN] * 2,
+    Arg.FLOAT,
+    Arg.BOOL,
+    Arg.FLOAT,
+    Arg.IN,
+    *[Arg.IN_INT_2D] * 2,
+    Arg.IN_CODE,
+    Arg.OUT_INT_2D,
+    Arg.OUT_2D,
+    Arg.OUT_INT,
+    plain=reserve_plain,
+)
+def reserve(
+    unit: Floats,
+    reach: Floats,
+    room: Floats,
+    slot: Ints,
+    slot_limit: Floats,
+    lot: Floats,
+    held: Floats,
+    position: float,
+    reduce_only: bool,
+    through: float,
+    worth: Floats,
+    told: Ints,
+    loose: Ints,
+    unsure: Codes,
+    grid: Ints,
+    worst: Floats,
+    refused: Ints,
+) -> None:
+    """Shrink and drop wanted sides of `grid` until the worst that may fill fits every bound; fill that in `worst`.
+
+    Shapes      unit (axes, n) what a contract bought adds; reach (axes,) its largest magnitude; room (2, axes) left up
+                and down, negative beyond a bound; slot_limit (SLOT_AXES, slots); worth (n,) of a contract's quote;
+                told (4, rows) and grid (4, n): bid ticks, bid lots, ask ticks, ask lots; loose (2, rows) lots of
+                earlier versions that may still fill; unsure (rows,); worst (2, axes); else (n,)
+    Rule        rows that differ from what was told go out anew, so both versions count. Sides give way by `worth` per
+                unit of what they push, least first. A position is bounded by row; where only reducing is allowed, no
+                more than is held may fill. `through` bounds the contracts that can fill before the venue stops all
+                quotes. What is not a number is within no bound
+    Counts      refused (axes + 2,): sides that gave way, by axis, then for the position, then for an expiry's bound
+    Gives       worst is an upper bound: where no row can reach the bound, it is not summed
+    """
+    n, axes = held.size, unit.shape[0]
+    standing, coin, push = np.empty((2, n)), np.empty((2, n)), np.empty(2 * n)
+    changed, wanted = np.empty(n, np.int8), np.empty((2, n), np.int64)
+    _compare(told, unsure, grid, changed)
+    for s in range(2):
+        for i in range(n):
+            standing[s, i] = (told[2 * s + 1, i] + loose[s, i]) * lot[i]
+            wanted[s, i] = grid[2 * s + 1, i]
+        for i in range(n):
+            side = 1.0 - 2.0 * s
+            free = position - side * held[i] - standing[s, i]
+            if changed[i] and (reduce_only or not wanted[s, i] * lot[i] <= free):
+                lots = _cut(side, held[i], position, reduce_only, standing[s, i], through, lot[i])
+                refused[axes] += 1 if lots < wanted[s, i] else 0
+                wanted[s, i] = min(wanted[s, i], lots)
+    _load(standing, changed, wanted, lot, coin)
+    for a in range(axes):
+        for d in range(2):
+            sign = 1.0 - 2.0 * d
+            if _most(through, reach[a]) <= room[d, a] or _sum(unit[a, :n], sign, coin) <= room[d, a]:
+                continue
+            _push(unit[a], sign, slot, -1, push)
+            refused[a] += _fit(push, standing, changed, room[d, a], through, worth, lot, wanted, coin)
+    refused[axes + 1] += _bound_slots(
+        unit, reach, slot, slot_limit, held, standing, changed, through, worth, lot, wanted, coin, push
+    )
+    for s in range(2):
+        for i in range(n):
+            grid[2 * s + 1, i] = wanted[s, i]
+            grid[2 * s, i] = 0 if wanted[s, i] == 0 else grid[2 * s, i]
+    for a in range(axes):
+        for d in range(2):
+            worst[d, a] = _most(through, reach[a])
+            if not worst[d, a] <= room[d, a]:
+                worst[d, a] = min(_sum(unit[a, :n], 1.0 - 2.0 * d, coin), worst[d, a])
