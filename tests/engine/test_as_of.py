@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from flatbook.domain.events import AnyEvent, Fill, OrderAccepted, OrderCancelled, OrderRejected
+from flatbook.domain.events import (
+    AnyEvent,
+    Fill,
+    OrderAccepted,
+    OrderCancelled,
+    OrderRejected,
+    ProtectionTriggered,
+    QuotesAcknowledged,
+)
 from flatbook.domain.units import parse_utc
 from flatbook.engine.effects import Effects
 from flatbook.store.session import open_session
@@ -15,7 +23,7 @@ from tests.market.builders import REFERENCE
 
 from .builders import engine, policy, replayed, simulated
 
-OWN = (Fill, OrderAccepted, OrderCancelled, OrderRejected)
+OWN = (Fill, OrderAccepted, OrderCancelled, OrderRejected, ProtectionTriggered, QuotesAcknowledged)
 
 
 def digest(effects: Effects) -> str:

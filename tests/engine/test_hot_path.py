@@ -6,6 +6,7 @@ import tracemalloc
 
 import pytest
 
+from flatbook.domain.events import QuotesAcknowledged
 from flatbook.engine.loop import Engine
 from tests.engine.builders import engine, policy
 from tests.market.builders import World, chain, index, options
@@ -44,7 +45,10 @@ def test_ticks_leave_nothing_behind() -> None:
 
     def ticks(start: int) -> int:
         for tick in range(200):
-            maker.step(index(20.0 + 0.01 * (start + tick), 80_000.0 + 40 * (tick % 2)))
+            event = index(20.0 + 0.01 * (start + tick), 80_000.0 + 40 * (tick % 2))
+            maker.step(event)
+            at_ns, number = event.local_ts_ns, maker.state.table.sent
+            maker.step(QuotesAcknowledged(exch_ts_ns=at_ns, local_ts_ns=at_ns, number=number))
         return tracemalloc.get_traced_memory()[0]
 
     tracemalloc.start()

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flatbook.kernels.black import price_full
-from flatbook.kernels.reserve import LINEAR, SLOT_AXES, fill_units, fill_units_plain, reserve, reserve_plain
+from flatbook.kernels.fill_units import LINEAR, fill_units, fill_units_plain
+from flatbook.kernels.reserve import reserve
+from flatbook.kernels.reserve_plain import SLOT_AXES, reserve_plain
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -220,7 +222,7 @@ def test_units_are_the_books_own_greeks_and_survive_what_is_not_known() -> None:
     price_full(forward, strike, vol, years, rng.choice([-1.0, 1.0], n), greeks)
     greeks[:, 7] = math.nan
     shares = rng.dirichlet([1, 1, 1], 4).T.copy()
-    made = [(np.full((9, n), 0.25), np.zeros(9)) for _ in range(2)]
+    made = [(np.full((10, n), 0.25), np.zeros(10)) for _ in range(2)]
     for twin, (unit, reach) in zip((fill_units, fill_units_plain), made, strict=True):
         twin(80e3, slot, shares, forward, greeks, unit, reach)
     (unit, reach), (plain, plain_reach) = made
@@ -228,9 +230,10 @@ def test_units_are_the_books_own_greeks_and_survive_what_is_not_known() -> None:
     np.testing.assert_allclose(reach, plain_reach, rtol=1e-12)
     np.testing.assert_allclose(np.delete(unit[3:6].sum(axis=0), 7), np.delete(unit[2], 7), rtol=1e-12)
     np.testing.assert_array_equal(np.delete(unit[:3], np.s_[:7], 1)[:, 0], 0.25)
-    assert unit[8, 0] == 0.25
+    assert unit[9, 0] == 0.25
     assert reach[0] == np.abs(unit[0]).max()
-    assert len(LINEAR) == 8
+    assert (unit[8] == 1.0).all()
+    assert len(LINEAR) == 9
     bumped = np.empty((11, n))
     price_full(forward * 1.01, strike, vol, years, np.sign(greeks[1]), bumped)
     change = (bumped[3] - greeks[3])[:7] * 80e3 / forward[:7] / 100

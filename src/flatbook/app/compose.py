@@ -1,5 +1,6 @@
 """From a request to the market it names and an engine at its start."""
 
+import math
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from flatbook.engine.policy import Policy
 from flatbook.engine.setup import Setup
 from flatbook.policies import parse_policy
 from flatbook.risk.margin.model import MarginModel
+from flatbook.risk.protection_policy import ProtectionPolicy
+from flatbook.sim.venue.mmp import MmpConfig
 from flatbook.store.book_file import parse_book
 from flatbook.store.journal import RunHeader
 from flatbook.valuation.portfolio import Portfolio
@@ -30,7 +33,7 @@ def compose(request: RunRequest) -> tuple[OpenMarket, Engine]:
     """
     reference = load_reference()
     policy = parse_policy(request.policy_text, request.policy)
-    market = open_market(request, reference)
+    market = open_market(request, reference, _protection(policy.protection))
     book = _book(request, reference)
     setup = Setup(
         underlying=request.underlying,
@@ -52,6 +55,17 @@ def _margin(policy: Policy, at_ns: int) -> MarginModel | None:
     if not policy.risk_price.capital_rate_per_year:
         return None
     return edition_at(policy.risk_price.margin_model, at_ns)[0].model
+
+
+def _protection(policy: ProtectionPolicy) -> MmpConfig:
+    """What the venue is asked for: the policy's window and its rest, in whole seconds."""
+    if not policy.mmp_at_venue:
+        return MmpConfig()
+    return MmpConfig(
+        interval_s=math.ceil(policy.mmp_window_s),
+        frozen_s=math.ceil(policy.mmp_rest_s),
+        quantity_coin=policy.mmp_quantity_coin,
+    )
 
 
 def _book(request: RunRequest, reference: ReferenceData) -> Portfolio | None:

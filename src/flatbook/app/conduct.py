@@ -8,7 +8,15 @@ from collections import deque
 from collections.abc import Callable
 
 from flatbook.domain.errors import ReplayDivergedError
-from flatbook.domain.events import AnyEvent, Fill, OrderAccepted, OrderCancelled, OrderRejected
+from flatbook.domain.events import (
+    AnyEvent,
+    Fill,
+    OrderAccepted,
+    OrderCancelled,
+    OrderRejected,
+    ProtectionTriggered,
+    QuotesAcknowledged,
+)
 from flatbook.domain.units import format_utc
 from flatbook.engine.effects import Effects
 from flatbook.engine.loop import Engine
@@ -19,6 +27,9 @@ CHECKPOINT_EVERY = 256
 """Events between two checkpoints where nothing of ours happens; our own events and orders get theirs at once."""
 
 _OWN = (Fill, OrderAccepted, OrderCancelled, OrderRejected)
+
+_ABOUT_QUOTES = (QuotesAcknowledged, ProtectionTriggered)
+"""Answers that move no money: they wait for the next checkpoint."""
 
 
 def conduct(
@@ -65,7 +76,7 @@ class _Scribe:
     def write(self, engine: Engine, event: AnyEvent, effects: Effects) -> None:
         state = engine.state
         is_own = isinstance(event, _OWN)
-        if is_own:
+        if is_own or isinstance(event, _ABOUT_QUOTES):
             self._take_answer(event)
         is_held = bool(self._checkpoints) and self._checkpoints[0].event_seq == state.events
         if is_own or effects.orders or effects.cancels or state.events % CHECKPOINT_EVERY == 0 or is_held:

@@ -11,10 +11,14 @@ from flatbook.sim.exchange import RecordedVenue
 from flatbook.sim.fills import FillRules
 from flatbook.sim.gateway import VenueTerms
 from flatbook.sim.market import SimulatedVenue
+from flatbook.sim.venue.mmp import MmpConfig
 from flatbook.store.session import open_session
 
 SIMULATION_START_NS = parse_utc("2026-01-05T00:00")
 """A Monday midnight: simulated calendars begin alike whenever they are run."""
+
+
+NO_PROTECTION = MmpConfig()
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,14 @@ class OpenMarket:
     set_aside: Mapping[str, int] = field(default_factory=dict)
 
 
-def open_market(request: RunRequest, reference: ReferenceData) -> OpenMarket:
-    """Opens the session, or draws the world.
+def open_market(request: RunRequest, reference: ReferenceData, protection: MmpConfig = NO_PROTECTION) -> OpenMarket:
+    """Opens the session, or draws the world; `protection` is what the venue is asked for.
 
     Errors      BadInputError where the session cannot be used, or holds nothing of the span asked for
     """
     fills = FillRules(request.fill_model)
     if request.session_path is None:
-        terms = VenueTerms(name="simulated", fills=fills)
+        terms = VenueTerms(name="simulated", fills=fills, protection=protection)
         start_ns = SIMULATION_START_NS
         simulated = SimulatedVenue(reference, seed=request.seed, hours=request.hours, start_ns=start_ns, terms=terms)
         return OpenMarket(simulated, terms.name, start_ns, start_ns + round(request.hours * NS_PER_HOUR))
@@ -46,7 +50,7 @@ def open_market(request: RunRequest, reference: ReferenceData) -> OpenMarket:
     if from_ns >= session.to_ns or to_ns <= session.from_ns:
         span = f"{format_utc(session.from_ns)} to {format_utc(session.to_ns)}"
         raise BadInputError(f"{request.session}: holds {span}, nothing of what --from and --to ask for")
-    terms = VenueTerms(name="recorded", fills=fills)
+    terms = VenueTerms(name="recorded", fills=fills, protection=protection)
     events = session.market_events(from_ns - request.warm_up_ns, to_ns, reference)
     venue = RecordedVenue(events, reference, terms, request.seed)
     return OpenMarket(venue, terms.name, from_ns, to_ns, session.digest, dict(sorted(session.set_aside.items())))

@@ -152,10 +152,25 @@ class OrderCancelled(Event, frozen=True, kw_only=True, tag="cancelled"):
     reason: str
 
 
+class QuotesAcknowledged(Event, frozen=True, kw_only=True, tag="quotes_acknowledged"):
+    """The venue has taken every message of quotes up to `number`: what they replaced fills no more."""
+
+    number: int
+
+
+class ProtectionTriggered(Event, frozen=True, kw_only=True, tag="protection_triggered"):
+    """The venue's market-maker protection pulled all our quotes, and refuses new ones until `frozen_until_ns`."""
+
+    frozen_until_ns: int
+
+
 MarketEvent = IndexTick | TopOfBook | TradePrint | ChainQuotes | FundingRate | DailySettlement | Delivery
 """Events that are the same for every maker: what a session records."""
 
 OrderEvent = Fill | OrderAccepted | OrderRejected | OrderCancelled
 """Events about our own orders: what a venue answers."""
 
-AnyEvent = MarketEvent | OrderEvent | Payoff
+QuoteEvent = QuotesAcknowledged | ProtectionTriggered
+"""Events about our quotes as a whole."""
+
+AnyEvent = MarketEvent | OrderEvent | QuoteEvent | Payoff

@@ -16,6 +16,8 @@ from flatbook.domain.events import (
     OrderCancelled,
     OrderRejected,
     Payoff,
+    ProtectionTriggered,
+    QuotesAcknowledged,
 )
 from flatbook.domain.reference import Instrument
 from flatbook.domain.units import NS_PER_SECOND, risk_amount
@@ -51,6 +53,13 @@ def take_own(state: State, event: AnyEvent) -> bool:
         case DailySettlement():
             state.ledger.book_daily_settlement(event, state.setup.venue)
             return _booked(state, "settlement", event.instrument)
+        case QuotesAcknowledged():
+            state.table.acknowledged(event.number)
+            return False
+        case ProtectionTriggered():
+            state.table.all_gone()
+            state.protection.venue_pulled(state.now_ns, event.frozen_until_ns)
+            return False
         case Delivery():
             return _take_delivery(state, event)
         case IndexTick() if state.otc is not None and event.underlying == state.setup.underlying:
@@ -147,7 +156,7 @@ def _take_delivery(state: State, event: Delivery) -> bool:
     for row in range(universe.count):
         if universe.slot[row] == slot:
             state.inventory.drop_fresh(row)
-            state.table.grid[:, row] = 0
+            state.table.expired(row)
     state.stress = NO_STRESS
     expiry_of = {key.instrument: _expiry_ns(state, key.instrument) for key in state.ledger.positions()}
     return _booked(state, "settlement", *(name for name, at_ns in expiry_of.items() if at_ns == event.expiry_ns))

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.decide.quoting import QuoteInputs, make_quotes, quotable
+from flatbook.engine import reserving
 from flatbook.engine.effects import Effects, Order, QuoteChanges
 from flatbook.engine.hedging import Wanted, outwaited
 from flatbook.engine.state import State
@@ -49,13 +50,13 @@ def through_the_gate(state: State, grid: Ints, wanted: tuple[Wanted, ...]) -> Ef
     """What of it may go out, told to the tables and stamped into the digest."""
     values = state.values
     state.gate.pass_quotes(grid, state.market.universe, values, state.inventory.size_coin[: values.rows], state.risk)
+    passed = [one for one in wanted if state.gate.refusal(one.risk, state.risk) is None]
     orders = []
-    for intent, risk, decision in wanted:
-        if state.gate.refusal(risk, state.risk) is None:
-            order = Order(state.orders.send(intent, state.now_ns).order_id, intent)
-            state.desk.decided[order.order_id] = decision
-            state.desk.sent_ns = state.now_ns
-            orders.append(order)
+    for intent, _, decision in reserving.fit(state, grid, passed):
+        order = Order(state.orders.send(intent, state.now_ns).order_id, intent)
+        state.desk.decided[order.order_id] = decision
+        state.desk.sent_ns = state.now_ns
+        orders.append(order)
     state.passed = grid
     effects = Effects(state.now_ns, _changes(state, grid), tuple(orders), outwaited(state))
     _stamp(state, effects)
@@ -73,10 +74,11 @@ def _changes(state: State, grid: Ints) -> QuoteChanges | None:
     if not len(rows):
         return None
     state.budget.spend(len(rows))
-    state.table.told(rows, grid)
+    number = state.table.told(rows, grid, state.now_ns)
     state.recorder.quoted(state, rows)
     state.recorder.messages += len(rows)
-    return QuoteChanges(rows, *(np.ascontiguousarray(grid[side, rows]) for side in range(4)))
+    bid_ticks, bid_lots, ask_ticks, ask_lots = (np.ascontiguousarray(grid[side, rows]) for side in range(4))
+    return QuoteChanges(rows, bid_ticks, bid_lots, ask_ticks, ask_lots, number)
 
 
 def _side_prices(state: State, rows: Ints) -> SidePrices:

@@ -14,6 +14,7 @@ class QuoteChanges:
 
     Shapes      all (m,); `row` is the instrument's row in the engine's universe, rising
     Units       prices in finest ticks, sizes in lots; zero lots is no quote on that side
+    number      of the message, by which the venue acknowledges it; 0 where nobody asks for that
     """
 
     row: NDArray[np.int64]
@@ -21,6 +22,7 @@ class QuoteChanges:
     bid_lots: NDArray[np.int64]
     ask_ticks: NDArray[np.int64]
     ask_lots: NDArray[np.int64]
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

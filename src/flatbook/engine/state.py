@@ -56,6 +56,7 @@ class State:
     refreshed_ns    when the price of risk or that model was last made
     stress          the last stress of the book as it is; `NO_STRESS` when something was booked since
     desk            what the hedger remembers and has learnt
+    largest_quote_coin      the largest quote that ever wanted to go out
     otc             contracts over the counter that the run began with; None where it began with none
     is_opened       whether what the run begins with is booked
     outputs         running digest of everything that went out
@@ -93,6 +94,7 @@ class State:
     trades_seen: int = 0
     refreshed_ns: int = 0
     stress: LiveStress = NO_STRESS
+    largest_quote_coin: float = 0.0
     otc: "OtcBook | None" = None
     is_opened: bool = False
     outputs: "hashlib._Hash" = field(default_factory=hashlib.sha256)

@@ -62,9 +62,14 @@ def refresh(state: State) -> None:
     pnl = scenario_pnl_usd(GRID, state.market.universe, state.values, state.inventory)
     if state.otc is not None:
         pnl += state.otc.scenario_pnl_usd(GRID)
+    charges_usd = _charges(state, pnl)
     state.stress = LiveStress(
-        worst_loss_usd(pnl), state.now_ns, state.values.index_usd, state.valued_level, pnl.ravel(), _charges(state, pnl)
+        worst_loss_usd(pnl), state.now_ns, state.values.index_usd, state.valued_level, pnl.ravel(), charges_usd
     )
+    reservation = state.gate.reservation
+    if reservation.is_old(state.now_ns - state.setup.stress_every_ns, state.values.index_usd):
+        gains = chain_gains_usd(GRID, state.market.universe, state.values)
+        reservation.take_scenarios(gains, GRID, state.values)
 
 
 def price_of(policy: RiskPricePolicy) -> StressPrice | None:

@@ -8,6 +8,7 @@ from flatbook.decide.quoting import flow_liquidity, model_rows
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.engine import stressing
 from flatbook.engine.state import State
+from flatbook.kernels.chain import LEVELS
 from flatbook.risk.gate import BookRisk
 from flatbook.valuation.explain import OtcStep
 from flatbook.valuation.risk_price import Liquidity, quadratic_risk_price
@@ -68,6 +69,7 @@ def measure_risk(state: State) -> None:
         state.stress.loss_usd,
         stage,
         index_age_s,
+        tuple((state.book.exposure[LEVELS] / 100).tolist()),
     )
     policy = state.setup.policy
     if state.flow is not None:
@@ -77,8 +79,17 @@ def measure_risk(state: State) -> None:
         state.refreshed_ns = state.now_ns
 
 
+def _rank_quotes(state: State) -> None:
+    """What a quote of each row is worth: the most that its believed flow can earn, max over d of A exp(-k d) d."""
+    policy, values = state.setup.policy, state.values
+    seen = (values.years > 0) & (values.vol > 0)
+    flow = flow_liquidity(policy.flow, values, policy.quoting.size_coin, seen)
+    state.gate.reservation.worth = np.nan_to_num(flow.arrivals_per_year / flow.decay_per_usd)
+
+
 def _refresh_risk_price(state: State) -> None:
     """Takes the covariance and the flow anew into R, or into the published model that quotes."""
+    _rank_quotes(state)
     policy, values = state.setup.policy, state.values
     seen = (values.years > 0) & (values.vol > 0)
     if not seen.any():

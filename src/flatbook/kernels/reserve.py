@@ -1,172 +1,20 @@
 """Room for the worst that our quotes may do: what all of them could fill at once stays inside every bound.
 
-A quote that was replaced may still fill until the venue acknowledges what replaced it, and so may the one on its way; so
-what may fill on a side is every version that is not yet known to be gone. On each axis the worst is the sum of all fills
-that push it one way and none that push it back; or, where the venue itself stops our quotes after so many contracts,
-that many of the heaviest.
+A quote that was replaced may still fill until the venue acknowledges what replaced it, and so may the one on its way;
+so what may fill on a side is every version that is not yet known to be gone. On each axis the worst is the sum of all
+fills that push it one way and none that push it back; or, where the venue itself stops our quotes after so many
+contracts, that many of the heaviest.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.kernels.jit import Arg, compiled, inlined, kernel
+from flatbook.kernels.reserve_plain import SLOT_AXES, reserve_plain
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int8]
-
-LINEAR = ("delta", "gamma", "vega", "vega_short", "vega_mid", "vega_long", "vanna", "volga")
-"""The axes that `fill_units` fills, in order; the first SLOT_AXES are bounded by expiry, too."""
-
-SLOT_AXES = 3
-
-
-def fill_units_plain(
-    index: float, slot: Ints, shares: Floats, forward: Floats, greeks: Floats, unit: Floats, reach: Floats
-) -> None:
-    """Plain twin of `fill_units`."""
-    scale = index / forward
-    vega = np.where(np.isfinite(greeks[3] * scale), greeks[3] * scale / 100, unit[2])
-    fresh = np.stack(
-        [
-            greeks[1] - greeks[0] / forward,
-            greeks[2] * forward * index / 100,
-            vega,
-            *(vega * shares[:, slot]),
-            greeks[5] * index / 1e4,
-            greeks[6] * scale / 1e4,
-        ]
-    )
-    rows = len(LINEAR)
-    unit[:rows] = np.where(np.isfinite(fresh), fresh, unit[:rows])
-    reach[:rows] = np.abs(unit[:rows]).max(axis=1, initial=0.0)
-
-
-@inlined
-def _known(fresh: float, last: float) -> float:
-    return fresh if abs(fresh) < np.inf else last
-
-
-@inlined
-def _largest(values: Floats, folded: Floats) -> float:
-    """The largest magnitude: halves are laid upon each other, for a running maximum does not vectorise."""
-    left = values.size
-    if left == 0:
-        return 0.0
-    for i in range(left):
-        folded[i] = abs(values[i])
-    while left > 1:
-        half = (left + 1) // 2
-        for i in range(left - half):
-            folded[i] = folded[i] if folded[i] > folded[half + i] else folded[half + i]
-        left = half
-    return float(folded[0])
-
-
-@kernel(Arg.FLOAT, Arg.IN_INT, Arg.IN_2D, Arg.IN, Arg.IN_2D, Arg.OUT_2D, Arg.OUT, plain=fill_units_plain)
-def fill_units(
-    index: float, slot: Ints, shares: Floats, forward: Floats, greeks: Floats, unit: Floats, reach: Floats
-) -> None:
-    """Fill what buying one contract at fair value adds to each of LINEAR, and the largest of any row in `reach`.
-
-    Shapes      shares (TENORS, slots) of an expiry's vega by tenor; greeks (>= 7, n) as `kernels.black.FULL_ROWS`;
-                unit (>= len(LINEAR), n) and reach, of which the first are filled; else (n,)
-    Units       delta in coin, the coin paid counted; gamma USD of delta per 1 %; vega USD per vol point; vanna USD of
-                vega per 1 % of spot; volga USD of vega per vol point
-    Domain      what is not finite stays as it was last known: a quote on its way may fill whatever we know of it now
-    """
-    for i in range(forward.size):
-        scale = index / forward[i]
-        unit[0, i] = _known(greeks[1, i] - greeks[0, i] / forward[i], unit[0, i])
-        unit[1, i] = _known(greeks[2, i] * forward[i] * index / 100, unit[1, i])
-        unit[2, i] = _known(greeks[3, i] * scale / 100, unit[2, i])
-        unit[6, i] = _known(greeks[5, i] * index / 1e4, unit[6, i])
-        unit[7, i] = _known(greeks[6, i] * scale / 1e4, unit[7, i])
-    for i in range(forward.size):
-        j = slot[i]
-        for tenor in range(3):
-            unit[3 + tenor, i] = _known(unit[2, i] * shares[tenor, j], unit[3 + tenor, i])
-    folded = np.empty(forward.size)
-    for a in range(8):
-        reach[a] = _largest(unit[a, : forward.size], folded)
-
-
-def reserve_plain(
-    unit: Floats,
-    reach: Floats,
-    room: Floats,
-    slot: Ints,
-    slot_limit: Floats,
-    lot: Floats,
-    held: Floats,
-    position: float,
-    reduce_only: bool,
-    through: float,
-    worth: Floats,
-    told: Ints,
-    loose: Ints,
-    unsure: Codes,
-    grid: Ints,
-    worst: Floats,
-    refused: Ints,
-) -> None:
-    """Plain twin of `reserve`: lots are dropped one by one, and everything is summed anew after each."""
-    n, axes, wanted = len(held), len(unit), grid[1::2]
-    standing = (told[1::2, :n] + loose[:, :n]) * lot
-    changed = (told[:, :n] != grid).any(axis=0) | (unsure[:n] != 0)
-    for s, side in enumerate((1.0, -1.0)):
-        space = np.where(side * held < 0, np.abs(held), 0.0) if reduce_only else position - side * held
-        space = np.maximum(np.floor((space - np.minimum(standing[s], through)) / lot + 1e-9), 0)
-        cut = changed & (wanted[s] > space)
-        refused[axes] += int(cut.sum())
-        wanted[s] = np.where(cut, space, wanted[s])
-    slots = slot_limit.shape[1]
-    bounds = [(a, sign, np.ones(n, np.bool_), room[d, a]) for a in range(axes) for d, sign in enumerate((1.0, -1.0))]
-    for a in range(SLOT_AXES):
-        for here in (slot == j for j in range(slots)):
-            book = float(np.sum(np.where(here, unit[a, :n] * held, 0.0)))
-            limit = slot_limit[a, slot[here][0]] if here.any() else np.inf
-            bounds += [(a, sign, here, limit - sign * book) for sign in (1.0, -1.0)]
-    for number, (a, sign, here, left) in enumerate(bounds):
-        push = np.where(here, np.maximum(sign * np.stack([unit[a, :n], -unit[a, :n]]), 0.0), 0.0)
-        reason = a if number < 2 * axes else axes + 1
-        refused[reason] += _fit_plain(push, standing, changed, left, through, worth, lot, wanted)
-    grid[0], grid[2] = np.where(wanted[0] > 0, grid[0], 0), np.where(wanted[1] > 0, grid[2], 0)
-    coin = standing + changed * wanted * lot
-    for a in range(axes):
-        for d, sign in enumerate((1.0, -1.0)):
-            push = np.maximum(sign * np.stack([unit[a, :n], -unit[a, :n]]), 0.0)
-            most = through * reach[a] if reach[a] > 0 else 0.0
-            worst[d, a] = most if most <= room[d, a] else min(float(np.sum(push * coin)), most)
-
-
-def _heaviest_plain(push: Floats, coin: Floats, through: float) -> float:
-    order = np.argsort(-push.ravel(), kind="stable")
-    filled = np.minimum(np.cumsum(coin.ravel()[order]), through)
-    return float(np.sum(np.diff(filled, prepend=0.0) * push.ravel()[order]))
-
-
-def _fit_plain(
-    push: Floats, standing: Floats, changed: NDArray[np.bool_], left: float, through: float, worth: Floats,
-    lot: Floats, wanted: Ints,
-) -> int:  # fmt: skip
-    touched = 0
-    order = np.argsort((worth / np.maximum(push, 1e-300)).ravel(), kind="stable")
-    ranked = [divmod(int(at), len(lot)) for at in order if push.ravel()[at] > 0]
-    for s, i in ranked:
-        if changed[i] and wanted[s, i] > 0:
-            if _heaviest_plain(push, standing + changed * wanted * lot, through) <= left:
-                return touched
-            touched += 1
-            while wanted[s, i] > 0 and not _heaviest_plain(push, standing + changed * wanted * lot, through) <= left:
-                wanted[s, i] -= 1
-    if _heaviest_plain(push, standing + changed * wanted * lot, through) <= left:
-        return touched
-    for s, i in ranked:
-        if not changed[i] and wanted[s, i] > 0 and not _heaviest_plain(push, wanted * lot, through) <= left:
-            touched += 1
-            wanted[:, i] = 0
-    return touched
 
 
 @compiled
@@ -218,7 +66,7 @@ def _drop(
     ranked: Ints, push: Floats, heavy: Ints, base: Floats, coin: Floats, left: float, through: float, lot: Floats,
     wanted: Ints, shrinks: bool,
 ) -> int:  # fmt: skip
-    """Drop the fewest of `ranked`, from its first, that make it fit; the last of them is only shrunk where it may be."""
+    """Drop the fewest of `ranked`, from its first, that make it fit; the last of them only shrinks where it may."""
     n = lot.size
     kept = np.empty(ranked.size, np.int64)
     for k in range(ranked.size):
@@ -405,12 +253,16 @@ def reserve(
                 more than is held may fill. `through` bounds the contracts that can fill before the venue stops all
                 quotes. What is not a number is within no bound
     Counts      refused (axes + 2,): sides that gave way, by axis, then for the position, then for an expiry's bound
-    Gives       worst is an upper bound: where no row can reach the bound, it is not summed
+    Gives       worst is exact beyond its bound, and an upper bound of itself within
     """
     n, axes = held.size, unit.shape[0]
     standing, coin, push = np.empty((2, n)), np.empty((2, n)), np.empty(2 * n)
     changed, wanted = np.empty(n, np.int8), np.empty((2, n), np.int64)
     _compare(told, unsure, grid, changed)
+    if reduce_only:
+        for i in range(n):
+            opens = (grid[1, i] > 0) & (held[i] >= 0.0) | (grid[3, i] > 0) & (held[i] <= 0.0)
+            changed[i] |= 1 if opens else 0
     for s in range(2):
         for i in range(n):
             standing[s, i] = (told[2 * s + 1, i] + loose[s, i]) * lot[i]
@@ -440,5 +292,9 @@ def reserve(
     for a in range(axes):
         for d in range(2):
             worst[d, a] = _most(through, reach[a])
+            if worst[d, a] <= room[d, a]:
+                continue
+            worst[d, a] = _sum(unit[a, :n], 1.0 - 2.0 * d, coin)
             if not worst[d, a] <= room[d, a]:
-                worst[d, a] = min(_sum(unit[a, :n], 1.0 - 2.0 * d, coin), worst[d, a])
+                _push(unit[a], 1.0 - 2.0 * d, slot, -1, push)
+                worst[d, a] = _heaviest(push, np.argsort(-push), coin, through)

@@ -6,19 +6,22 @@ loss is beyond its bound, or the loss stop says so, only sides that reduce a pos
 against their own size and price bands, and must not leave the book's delta beyond its bound and farther than before.
 What is not a number is within no bound.
 
-A bound is checked for each side alone, against the book as it is. What several resting quotes could add up to within
-one latency, before the next requote, is bounded by their sizes and not by these bounds.
+So much for each side alone. Then `Reservation` holds what all of them could fill at once, with every quote that rests
+or is on its way and every order at work, inside every bound.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flatbook.domain.units import NS_PER_MINUTE
 from flatbook.kernels.gate import REFUSALS, gate_quotes
 from flatbook.market.universe import Universe
 from flatbook.risk.limits import LimitPolicy
 from flatbook.risk.loss_stop import Stage
+from flatbook.risk.reservation import Reservation
 from flatbook.valuation.chain import ChainValues
 
 Floats = NDArray[np.float64]
@@ -37,6 +40,7 @@ class BookRisk:
     stress_loss_usd: float
     stage: Stage
     index_age_s: float = 0.0
+    vega_tenor_usd: tuple[float, ...] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,11 @@ class Gate:
     limits: LimitPolicy
     refused: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(REFUSALS), np.int64))
     refused_orders: dict[str, int] = field(default_factory=dict)
+    reservation: Reservation = field(init=False)
+    _sent_ns: deque[int] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self.reservation = Reservation(self.limits)
 
     def breaches(self, risk: BookRisk) -> list[str]:
         """The bounds that the book stands beyond now."""
@@ -73,6 +82,7 @@ class Gate:
             "delta": (abs(risk.delta_coin), limits.delta_coin),
             "gamma": (abs(risk.gamma_1pct_usd), limits.gamma_1pct_usd),
             "vega": (abs(risk.vega_usd), limits.vega_usd),
+            "vega_tenor": (max(map(abs, risk.vega_tenor_usd)), limits.vega_tenor_usd),
             "stress_loss": (risk.stress_loss_usd, limits.stress_loss_usd),
         }
         return [name for name, (value, bound) in standing.items() if not value <= bound]
@@ -100,7 +110,7 @@ class Gate:
             values.index_usd,
             bounds,
             np.array([risk.delta_coin, risk.gamma_1pct_usd, risk.vega_usd]),
-            self._only_reduces(risk),
+            self.only_reduces(risk),
             values.greeks,
             values.forward_usd,
             universe.tick[used],
@@ -110,15 +120,30 @@ class Gate:
             self.refused,
         )
 
-    def _only_reduces(self, risk: BookRisk) -> bool:
+    def only_reduces(self, risk: BookRisk) -> bool:
+        """Whether nothing may go out that does not shrink a position."""
         return risk.stage >= Stage.REDUCE_ONLY or not risk.stress_loss_usd <= self.limits.stress_loss_usd
 
     def refusal(self, order: OrderRisk, risk: BookRisk) -> str | None:
         """Why a hedge order may not go out; None where it may."""
         reason = self._refusal(order, risk)
         if reason is not None:
-            self.refused_orders[reason] = self.refused_orders.get(reason, 0) + 1
+            self.count_refusal(reason)
         return reason
+
+    def count_refusal(self, reason: str) -> None:
+        """An order was not sent."""
+        self.refused_orders[reason] = self.refused_orders.get(reason, 0) + 1
+
+    def may_send(self, now_ns: int) -> bool:
+        """Whether another single order would stay within the rate; counts one that may."""
+        while self._sent_ns and self._sent_ns[0] <= now_ns - NS_PER_MINUTE:
+            self._sent_ns.popleft()
+        if len(self._sent_ns) + 1 > self.limits.orders_per_minute:
+            self.count_refusal("order_rate")
+            return False
+        self._sent_ns.append(now_ns)
+        return True
 
     def _refusal(self, order: OrderRisk, risk: BookRisk) -> str | None:
         limits, is_option = self.limits, order.vega_coin is not None
@@ -142,7 +167,7 @@ class Gate:
         if not _within(risk.vega_usd, order.vega_usd, limits.vega_usd):
             return "vega"
         of, adds = (order.held, order.size) if is_option else (risk.delta_coin, order.delta_coin)
-        if self._only_reduces(risk) and not abs(of + adds) < abs(of):
+        if self.only_reduces(risk) and not abs(of + adds) < abs(of):
             return "reduce_only"
         return None
 

@@ -8,13 +8,24 @@ from flatbook.domain.config import Positive, Section
 
 
 class LimitPolicy(Section):
-    """Hard bounds: what breaks one does not leave the gate."""
+    """Hard bounds on the book together with the worst that all resting quotes and working orders could fill.
+
+    What breaks one does not leave the gate.
+    """
 
     position_coin: Positive = Field(default=50.0, description="contracts in one option, either way")
-    delta_coin: Positive = Field(default=60.0, description="net delta")
-    gamma_1pct_usd: Positive = Field(default=150_000.0, description="change of USD delta for a move of 1 %")
+    delta_coin: Positive = Field(default=80.0, description="net delta")
+    gamma_1pct_usd: Positive = Field(default=600_000.0, description="change of USD delta for a move of 1 %")
     vega_usd: Positive = Field(default=60_000.0, description="per vol point, all tenors")
-    stress_loss_usd: Positive = Field(default=1_500_000.0, description="worst loss over the spot and vol grid")
+    vega_tenor_usd: Positive = Field(default=40_000.0, description="per vol point, about one tenor")
+    vanna_usd: Positive = Field(default=60_000.0, description="change of vega for a move of 1 %")
+    volga_usd: Positive = Field(default=30_000.0, description="change of vega for a vol point")
+    stress_loss_usd: Positive = Field(default=2_000_000.0, description="worst loss over the spot and vol grid")
+    expiry_delta_coin: Positive = Field(default=80.0, description="net delta of the options of one expiry")
+    expiry_gamma_1pct_usd: Positive = Field(default=600_000.0, description="gamma of one expiry")
+    expiry_vega_usd: Positive = Field(default=40_000.0, description="vega of one expiry")
+    gross_coin: Positive = Field(default=2_000.0, description="contracts held in all options, long and short added")
+    orders_per_minute: Positive = Field(default=60.0, description="single orders sent in any minute")
     order_coin: Positive = Field(default=25.0, description="largest option quote")
     hedge_order_usd: Positive = Field(default=5_000_000.0, description="largest perpetual order")
     price_band_vol: Positive = Field(

@@ -134,6 +134,10 @@ class Protection:
         elif typical <= 0.5 * policy.latency_budget_ms and Reason.LATENCY in self._until_ns:
             self._end(Reason.LATENCY, now_ns, f"the venue answers in {typical:.0f} ms again")
 
+    def venue_pulled(self, now_ns: int, until_ns: int) -> None:
+        """The venue's own protection acted, before ours could: nothing is quoted until it lets us."""
+        self._hold(Reason.MMP, now_ns, max(until_ns, self._until_ns.get(Reason.MMP, 0)), "the venue froze our quotes")
+
     def update(self, now_ns: int, index_usd: float, vol: float) -> None:
         """Takes the index and a typical at-the-money vol as of now, and lets go what is over."""
         policy = self._policy

@@ -15,13 +15,18 @@ class ProtectionPolicy(Section):
     """
 
     mmp_window_s: Positive = Field(default=5.0, description="the venue's protection counts fills over this long")
-    mmp_quantity_coin: Positive = Field(default=100.0, description="its limit on contracts filled in a window")
+    mmp_quantity_coin: Positive = Field(default=10.0, description="its limit on contracts filled in a window")
     mmp_delta_coin: Positive = Field(default=50.0, description="its limit on the net delta of the fills")
     mmp_vega_usd: Positive = Field(default=100_000.0, description="its limit on their net vega, per vol point")
     mmp_share: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.7, description="quotes are pulled at this share of its limits"
     )
     mmp_rest_s: Positive = Field(default=5.0, description="for how long they stay pulled after that")
+    mmp_at_venue: bool = Field(
+        default=True,
+        description="the venue has been asked for it: then no more than two windows' contracts count as what may fill "
+        "before we hear of it, and not all that rests",
+    )
     jump_window_s: Positive = Field(default=10.0, description="jumps are moves over this long")
     index_jump_rate: Positive = Field(default=0.01, description="a move of the index beyond this widens quotes ...")
     vol_jump: Positive = Field(default=0.03, description="... and one of an at-the-money vol, in vol")

@@ -14,7 +14,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from flatbook.domain.events import AnyEvent, DailySettlement, Delivery, MarketEvent, OrderRejected
+from flatbook.domain.events import (
+    AnyEvent,
+    DailySettlement,
+    Delivery,
+    MarketEvent,
+    OrderRejected,
+    ProtectionTriggered,
+    QuotesAcknowledged,
+)
 from flatbook.domain.instruments import Kind
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.engine.effects import Effects, Order
@@ -27,17 +35,20 @@ from flatbook.sim.orders import Cashier, OrderDesk
 from flatbook.sim.perpetual import PerpetualMarket, PerpetualTerms
 from flatbook.sim.quotes import LiveQuotes
 from flatbook.sim.streams import stream
+from flatbook.sim.venue.mmp import MmpConfig, MmpGroup
 
 
 @dataclass(frozen=True, slots=True)
 class VenueTerms:
-    """How a venue treats us: its name on our fills, who fills, how long things take, what taking costs."""
+    """How a venue treats us: its name on our fills, who fills, how long things take, what taking costs, and when it
+    pulls our quotes for us."""
 
     name: str = "sim"
     fills: FillRules = field(default_factory=FillRules)
     latency: Latency = field(default_factory=Latency)
     perpetual: PerpetualTerms = field(default_factory=PerpetualTerms)
     options: OptionTerms = field(default_factory=OptionTerms)
+    protection: MmpConfig = field(default_factory=MmpConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +98,13 @@ class Gateway:
         self._models = FillModels(terms.fills)
         self._feed_delays = DelayStream(terms.latency.feed, stream(seed, "answers"))
         self._quote_delays = DelayStream(terms.latency.quote, stream(seed, "quotes"))
+        self._acknowledge_delays = DelayStream(terms.latency.feed, stream(seed, "acknowledgements"))
+        self._protection = MmpGroup(terms.protection)
         self._order_delays = DelayStream(terms.latency.order, stream(seed, "orders"))
         self._perpetuals: set[str] = set()
         self._mailbox = Mailbox()
         self._inbox: deque[tuple[int, Order | str]] = deque()
+        self._unanswered: deque[tuple[int, int]] = deque()
         self._last_arrival_ns = 0
         self._last_answer_ns = 0
         self._reached_ns = 0
@@ -105,6 +119,8 @@ class Gateway:
         """As in `engine.venue.Venue`: everything sent leaves at `effects.ts_ns`."""
         if effects.quotes is not None:
             self.quotes.queue(effects.ts_ns + self._quote_delays.next_ns(), effects.quotes)
+            if effects.quotes.number:
+                self._unanswered.append((self.quotes.last_effective_ns, effects.quotes.number))
         sendings: tuple[Order | str, ...] = (*effects.orders, *effects.cancels)
         for sent in sendings:
             arrival_ns = effects.ts_ns + self._order_delays.next_ns()
@@ -129,8 +145,11 @@ class Gateway:
         """Everything we learn before `exch_ns`, in order; our orders that reach the venue before it are taken too."""
         while True:
             arrival_ns = self._inbox[0][0] if self._inbox else NEVER_NS
+            taken_ns = self._unanswered[0][0] if self._unanswered else NEVER_NS
             learnt_ns = self._mailbox.next_ns
-            if arrival_ns < exch_ns and arrival_ns <= learnt_ns:
+            if taken_ns < exch_ns and taken_ns <= min(arrival_ns, learnt_ns):
+                self._acknowledge(*self._unanswered.popleft())
+            elif arrival_ns < exch_ns and arrival_ns <= learnt_ns:
                 self._take_order(*self._inbox.popleft())
             elif learnt_ns < exch_ns:
                 yield self._mailbox.pop()
@@ -213,6 +232,25 @@ class Gateway:
                 self.index_usd[instrument.contract.base], is_maker=True, clocks=self._clocks(taker.exch_ns),
             )
         )  # fmt: skip
+        # Greeks are not known here: contracts alone are counted.
+        if self._protection.filled(taker.exch_ns, size_lots * instrument.lot_size, 0.0, 0.0):
+            self._freeze(taker.exch_ns)
+
+    def _freeze(self, exch_ns: int) -> None:
+        """All quotes are pulled, and we are told."""
+        frozen_until_ns = self._protection.frozen_until_ns
+        self.quotes.freeze(frozen_until_ns)
+        clocks = self._clocks(exch_ns)
+        self._mailbox.place(
+            ProtectionTriggered(exch_ts_ns=clocks.exch_ns, local_ts_ns=clocks.local_ns, frozen_until_ns=frozen_until_ns)
+        )
+
+    def _acknowledge(self, taken_ns: int, number: int) -> None:
+        """A message of quotes has taken effect: what it replaced fills no more, and we hear so after all its fills."""
+        self.refresh(taken_ns + 1)
+        learnt_ns = taken_ns + max(self._acknowledge_delays.next_ns(), 1)
+        self._last_answer_ns = max(learnt_ns, self._last_answer_ns, self._reached_ns)
+        self._mailbox.place(QuotesAcknowledged(exch_ts_ns=taken_ns, local_ts_ns=self._last_answer_ns, number=number))
 
     def _count(self, model: FillModel, taker: Taker, standing: Standing, size_lots: int) -> None:
         instrument = self.quotes.instruments[standing.row]

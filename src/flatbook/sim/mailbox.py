@@ -16,6 +16,8 @@ from flatbook.domain.events import (
     OrderAccepted,
     OrderCancelled,
     OrderRejected,
+    ProtectionTriggered,
+    QuotesAcknowledged,
     TopOfBook,
     TradePrint,
 )
@@ -34,6 +36,8 @@ _RANK: dict[type[Event], int] = {
     OrderAccepted: _ANSWER,
     OrderRejected: _ANSWER,
     OrderCancelled: _ANSWER,
+    QuotesAcknowledged: _ANSWER,
+    ProtectionTriggered: _ANSWER,
     TradePrint: 6,
     ChainQuotes: 7,
 }

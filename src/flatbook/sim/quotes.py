@@ -30,6 +30,7 @@ class LiveQuotes:
         self._above_ticks, self._coarse_ticks, self._expiry_ns = (_column() for _ in range(3))
         self._pending: deque[tuple[int, QuoteChanges]] = deque()
         self.last_effective_ns = 0
+        self.frozen_until_ns = 0
 
     def list_instrument(self, row: int, instrument: Instrument) -> None:
         """Gives the next row to `instrument`.
@@ -65,7 +66,7 @@ class LiveQuotes:
         while self._pending and self._pending[0][0] < now_ns:
             effective_ns, changes = self._pending.popleft()
             refused = self._refused(changes)
-            keep = ~refused
+            keep = ~refused & (effective_ns >= self.frozen_until_ns)
             rows = changes.row
             self._bid_ticks[rows] = changes.bid_ticks
             self._ask_ticks[rows] = changes.ask_ticks
@@ -95,6 +96,11 @@ class LiveQuotes:
         """Removes filled lots from our bid (`side` +1) or ask (-1)."""
         lots = self._bid_lots if side > 0 else self._ask_lots
         lots[row] -= size_lots
+
+    def freeze(self, until_ns: int) -> None:
+        """Pulls every quote, and lets none stand that takes effect before `until_ns`."""
+        self._bid_lots[:] = self._ask_lots[:] = 0
+        self.frozen_until_ns = until_ns
 
     def invariant(self) -> None:
         """Raises AssertionError where the table is not what its owner says it is."""

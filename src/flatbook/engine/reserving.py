@@ -1,0 +1,88 @@
+"""The gate's last check: what everything that rests, works or is about to leave could do at once stays in bounds."""
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.domain.intents import OrderIntent
+from flatbook.domain.units import NS_PER_SECOND
+from flatbook.engine.hedging import Wanted
+from flatbook.engine.state import State
+from flatbook.risk.reservation import Exposed, Resting
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def fit(state: State, grid: Ints, wanted: Sequence[Wanted]) -> list[Wanted]:
+    """Quotes of `grid` give way until everything fits, and orders that still do not are cut; gives the orders left.
+
+    Orders come first, for they relieve the book: quotes give way to them.
+    """
+    gate, table, risk = state.gate, state.table, state.risk
+    added = [_added(state, one.intent, one.intent.size_lots) for one in wanted]
+    at_work = [_added(state, order.intent, order.open_lots) for order in state.orders.working.values()]
+    orders = np.zeros((2, len(gate.reservation.worst[0])))
+    for axes in (*added, *at_work):
+        orders += _both_ways(axes)
+    book = Exposed(
+        (risk.delta_coin, risk.gamma_1pct_usd, risk.vega_usd, *risk.vega_tenor_usd),
+        state.stress.pnl_usd,
+        state.inventory.size_coin[: state.values.rows],
+        orders,
+        _through_coin(state, grid),
+        gate.only_reduces(risk),
+    )
+    resting = Resting(table.grid, table.loose, table.unsure)
+    gate.reservation.fit(grid, state.market.universe, state.values, resting, book)
+    excess = gate.reservation.worst - gate.reservation.room
+    return [cut for one, axes in zip(wanted, added, strict=True) if (cut := _cut(state, one, axes, excess))]
+
+
+def _both_ways(axes: Floats) -> Floats:
+    return np.stack([np.maximum(axes, 0.0), np.maximum(-axes, 0.0)])
+
+
+def _added(state: State, intent: OrderIntent, lots: int) -> Floats:
+    """What an order's lots add on each axis."""
+    row = state.market.universe.row_of.get(intent.instrument, -1)
+    lot = state.setup.reference.instrument(intent.instrument).lot_size
+    per_lot = lot if row >= 0 else lot / state.values.index_usd
+    return state.gate.reservation.added(row, intent.side * lots * per_lot)
+
+
+def _cut(state: State, wanted: Wanted, added: Floats, excess: Floats) -> Wanted | None:
+    """The order less what resting quotes leave no room for; None where nothing is left, or the rate is reached.
+
+    `excess` (2, axes) is what lies beyond the bounds; what is cut is taken off it.
+    """
+    whole = wanted.intent.size_lots
+    push = _both_ways(added)
+    over = (push > 0) & ~(excess <= 0)
+    share = float(np.max(excess[over] / push[over], initial=0.0))
+    lots = 0 if math.isnan(share) or share >= 1 else whole - math.ceil(share * whole)
+    excess -= push * (whole - lots) / whole
+    if lots == 0:
+        state.gate.count_refusal("reserved")
+        return None
+    if not state.gate.may_send(state.now_ns):
+        return None
+    return wanted if lots == whole else wanted._replace(intent=msgspec.structs.replace(wanted.intent, size_lots=lots))
+
+
+def _through_coin(state: State, grid: Ints) -> float:
+    """Contracts that can fill before we hear of it: what two of the venue's windows let through, if it keeps them.
+
+    One may end and another begin while an answer is on its way; the quote that fills the second may be filled whole. A
+    venue that has been silent for half a window may be in its third by now: then all that rests counts.
+    """
+    protection = state.setup.policy.protection
+    largest = float(np.max(grid[1::2] * state.market.universe.ladders().columns.lot_coin, initial=0.0))
+    state.largest_quote_coin = max(state.largest_quote_coin, largest)
+    is_late = state.table.waited_ns(state.now_ns) > 0.5 * protection.mmp_window_s * NS_PER_SECOND
+    if not protection.mmp_at_venue or (is_late and state.table.acknowledges):
+        return math.inf
+    return 2 * protection.mmp_quantity_coin + state.largest_quote_coin

@@ -1,0 +1,187 @@
+"""The worst that resting quotes and working orders may do, held inside every bound before a message leaves.
+
+An axis is one number of the book with a bound on either side: delta, gamma, vega, vega by tenor, vanna, volga, and the
+P&L of each scenario, which is bounded below. What the book is, and what everything that may fill would add in the worst
+order, stays inside; so it does by expiry, and the position in each option.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.kernels.chain import FACTORS, TENORS
+from flatbook.kernels.fill_units import LINEAR, fill_units
+from flatbook.kernels.reserve import reserve
+from flatbook.market.universe import Universe
+from flatbook.risk.limits import LimitPolicy
+from flatbook.valuation.chain import ChainValues
+from flatbook.valuation.scenarios import ShockGrid
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+INDEX_MOVE = 0.003
+"""Scenarios of single contracts stand until the index has moved by this."""
+
+_SHARES = [2 * FACTORS + 2 + 3 * tenor for tenor in range(TENORS)]
+"""Where a slot's factor map has the tenors' shares of its vega."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """What the venue may fill: the last version told, and what earlier ones leave.
+
+    Shapes      told (4, capacity), loose (2, capacity) lots, unsure (capacity,) as in `execution.quote_table`
+    """
+
+    told: Ints
+    loose: Ints
+    unsure: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """The book on every axis, and what else than quotes may fill.
+
+    linear          the book by `kernels.reserve.LINEAR` up to the tenors' vegas
+    scenario_usd    (scenarios,) its P&L under each
+    held_coin       (rows,) contracts, signed
+    orders          (2, axes) what orders at work, and those about to leave, may add up and down
+    through_coin    contracts that can fill before the venue stops all quotes; inf where it would not
+    """
+
+    linear: tuple[float, ...]
+    scenario_usd: Floats
+    held_coin: Floats
+    orders: Floats
+    through_coin: float
+    reduce_only: bool
+
+
+class Reservation:
+    """What a contract of each row adds on each axis, and the worst on each as of the last message.
+
+    names           axes, then where else a side may give way
+    refused         (len(names),) sides that gave way
+    worst, room     (2, axes) what may be added up and down at most, and what may be
+    worth           (rows,) what a contract's quote is worth to the maker, to rank those that give way
+    """
+
+    def __init__(self, limits: LimitPolicy) -> None:
+        self._limits = limits
+        self.names: tuple[str, ...] = (*LINEAR, "position", "expiry")
+        self.refused = np.zeros(len(self.names), np.int64)
+        self.worst = self.room = np.zeros((2, len(LINEAR)))
+        self.worth: Floats = np.zeros(0)
+        self._unit: Floats = np.zeros((len(LINEAR), 0))
+        self._reach: Floats = np.zeros(len(LINEAR))
+        self._taken_ns, self._taken_usd = 0, math.nan
+        self._spot_gain_usd: Floats = np.zeros(0)
+        self._slot_limit: Floats = np.zeros((3, 0))
+
+    def is_old(self, before_ns: int, index_usd: float) -> bool:
+        """Whether the scenarios of single contracts are of before then, or of another index."""
+        return self._taken_ns <= before_ns or not abs(index_usd / self._taken_usd - 1) <= INDEX_MOVE
+
+    def take_scenarios(self, unit_usd: Floats, grid: ShockGrid, values: ChainValues) -> None:
+        """P&L of a contract of each row under each scenario, (scenarios, rows); what is NaN stays as last known."""
+        self._taken_ns, self._taken_usd = values.ts_ns, values.index_usd
+        self._spot_gain_usd = np.repeat(np.array(grid.spot), len(grid.vol)) * values.index_usd
+        axes = len(LINEAR) + len(unit_usd)
+        if axes != len(self._unit):
+            self.names = (*LINEAR, *("stress_loss" for _ in unit_usd), "position", "expiry")
+            self.refused = np.zeros(len(self.names), np.int64)
+            self._unit, self._reach = np.zeros((axes, 0)), np.zeros(axes)
+        self._make_room(unit_usd.shape[1])
+        rows = self._unit[len(LINEAR) :]
+        np.copyto(rows, unit_usd, where=np.isfinite(unit_usd))
+        self._reach[len(LINEAR) :] = np.abs(rows).max(axis=1, initial=0.0)
+
+    def _make_room(self, rows: int) -> None:
+        known = self._unit.shape[1]
+        if rows > known:
+            self._unit = np.concatenate([self._unit, np.zeros((len(self._unit), rows - known))], axis=1)
+            self.worth = np.concatenate([self.worth, np.zeros(rows - len(self.worth))])
+
+    def fit(self, grid: Ints, universe: Universe, values: ChainValues, resting: Resting, book: Exposed) -> None:
+        """Shrinks and drops sides of `grid` (4, rows) until the worst fill of everything is inside every bound."""
+        self._make_room(values.rows)
+        shares = np.ascontiguousarray(values.factor_map[:, _SHARES].T)
+        fill_units(values.index_usd, values.slot, shares, values.forward_usd, values.greeks, self._unit, self._reach)
+        self.room = self._rooms(book)
+        self.worst = np.empty_like(self.room)
+        reserve(
+            self._unit,
+            self._reach,
+            self.room,
+            values.slot,
+            self._slots(universe.slots),
+            universe.ladders().columns.lot_coin,
+            book.held_coin,
+            self._limits.position_coin,
+            book.reduce_only or not np.abs(book.held_coin).sum() <= self._limits.gross_coin,
+            book.through_coin,
+            self.worth,
+            resting.told,
+            resting.loose,
+            resting.unsure.view(np.int8),
+            grid,
+            self.worst,
+            self.refused,
+        )
+
+    def _rooms(self, book: Exposed) -> Floats:
+        limits, known = self._limits, len(LINEAR)
+        held = book.held_coin
+        sums = self._unit[6:8, : len(held)] @ held
+        at = np.array([*book.linear, *sums, 0.0])
+        tenor = limits.vega_tenor_usd
+        bound = np.array(
+            [
+                limits.delta_coin,
+                limits.gamma_1pct_usd,
+                limits.vega_usd,
+                *[tenor] * TENORS,
+                limits.vanna_usd,
+                limits.volga_usd,
+                self._contracts(book),
+            ]
+        )
+        room = np.full((2, len(self._unit)), math.inf)
+        room[0, :known], room[1, :known] = bound - at, bound + at
+        if len(self._unit) > known:
+            room[1, known:] = limits.stress_loss_usd + book.scenario_usd
+        return np.asarray(room - book.orders)
+
+    def added(self, row: int, coin: float) -> Floats:
+        """What an order of so many contracts of a row adds on each axis; of a row below 0, so much delta alone."""
+        if row >= 0:
+            return np.asarray(coin * self._unit[:, row])
+        added = np.zeros(len(self._unit))
+        added[0] = coin
+        added[len(LINEAR) :] = coin * self._spot_gain_usd
+        return added
+
+    def _contracts(self, book: Exposed) -> float:
+        """Contracts that bids, and that asks, may add to those held, long and short added; all of them may do both."""
+        left_coin = self._limits.gross_coin - float(np.abs(book.held_coin).sum())
+        if left_coin < 0:
+            return math.inf
+        return left_coin if book.through_coin <= left_coin else 0.5 * left_coin
+
+    def _slots(self, slots: int) -> Floats:
+        if self._slot_limit.shape[1] != slots:
+            limits = self._limits
+            bounds = (limits.expiry_delta_coin, limits.expiry_gamma_1pct_usd, limits.expiry_vega_usd)
+            self._slot_limit = np.repeat(np.array(bounds)[:, None], slots, axis=1)
+        return self._slot_limit
+
+    def dropped(self) -> dict[str, int]:
+        """Sides that gave way, by what they would have broken."""
+        counts: dict[str, int] = {}
+        for name, count in zip(self.names, self.refused.tolist(), strict=True):
+            if count:
+                counts[name] = counts.get(name, 0) + count
+        return counts

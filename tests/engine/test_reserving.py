@@ -1,0 +1,266 @@
+"""No order leaves that could take the book beyond a hard bound, whatever fills, whenever we hear of it."""
+
+import math
+from collections import deque
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from numpy.typing import NDArray
+
+from flatbook.domain.events import AnyEvent, OrderCancelled, ProtectionTriggered, QuotesAcknowledged
+from flatbook.engine.effects import Effects
+from flatbook.engine.loop import Engine
+from flatbook.engine.policy import Policy
+from tests.market.builders import START_NS, at
+
+from .builders import opened, our_fill, policy, row_of
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+LIMITS: dict[str, object] = {
+    "delta_coin": 6.0, "gamma_1pct_usd": 60_000.0, "vega_usd": 900.0, "vega_tenor_usd": 700.0, "position_coin": 2.0,
+    "stress_loss_usd": 120_000.0, "expiry_vega_usd": 600.0, "expiry_delta_coin": 4.0, "gross_coin": 40.0,
+}  # fmt: skip
+CALL = "BTC-25APR25-80000-C"
+
+
+def maker_of(through: bool) -> Policy:
+    hedging: dict[str, object] = {"rule": "band_and_timer", "band_coin": 0.3, "every_s": 0.0}
+    protection: dict[str, object] = {"mmp_at_venue": through, "mmp_quantity_coin": 2.0, "mmp_share": 1.0}
+    return policy("primitive", limits=LIMITS, hedging=hedging, protection=protection)
+
+
+class Venue:
+    """What stands, what is on its way to it, and what it has said: the truth that the engine hears late."""
+
+    def __init__(self, capacity: int) -> None:
+        self.standing: Ints = np.zeros((4, capacity), np.int64)
+        self.inbox: deque[tuple[int, Ints, Ints]] = deque()
+        self.said: deque[AnyEvent] = deque()
+
+    def take(self, effects: Effects) -> None:
+        quotes = effects.quotes
+        if quotes is not None:
+            columns = np.stack([quotes.bid_ticks, quotes.bid_lots, quotes.ask_ticks, quotes.ask_lots])
+            self.inbox.append((quotes.number, quotes.row, columns))
+
+    def may_fill(self) -> Ints:
+        """(2, rows) lots of every version that stands or will."""
+        lots = self.standing[1::2].copy()
+        for _, rows, columns in self.inbox:
+            lots[:, rows] += columns[1::2]
+        return lots
+
+
+class Desk(RuleBasedStateMachine):
+    """An engine whose every message is held against the exact worst of all that may fill at the venue.
+
+    All that rests may fill: no protection of the venue's is relied on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maker, self.world = opened(maker_of(through=False))
+        self.seconds = 1.0
+        self.venue = Venue(self.maker.state.table.grid.shape[1])
+        self.orders: dict[str, int] = {}
+        self.unheard = np.zeros(self.venue.standing.shape[1])
+        # What was told before the machine listened has long been taken.
+        self.venue.standing = self.maker.state.table.grid.copy()
+        self.hear(QuotesAcknowledged(exch_ts_ns=at(1), local_ts_ns=at(1), number=self.maker.state.table.sent))
+
+    def hear(self, event: AnyEvent) -> None:
+        before = self.worst()
+        effects = self.maker.step(event)
+        self.venue.take(effects)
+        for order in effects.orders:
+            self.orders[order.order_id] = order.intent.side * order.intent.size_lots
+        if not effects.is_empty:
+            self.check(before)
+
+    def now_ns(self) -> int:
+        self.seconds += 0.05
+        return at(self.seconds)
+
+    def worst(self) -> Floats:
+        """(2, 3) delta, gamma, vega: the farthest up and down that the book may be taken, by its own Greeks."""
+        state = self.maker.state
+        v, universe = state.values, state.market.universe
+        lots = self.venue.may_fill()[:, : v.rows] * universe.lot_coin[: v.rows]
+        index, forward = v.index_usd, v.forward_usd
+        unit = np.stack(
+            [
+                v.greeks[1] - v.greeks[0] / forward,
+                v.greeks[2] * forward * index / 100,
+                v.greeks[3] * index / forward / 100,
+            ]
+        )
+        work = [n * state.setup.hedge.lot_size / state.perp_price_usd for n in self.orders.values()]
+        result = np.empty((2, 3))
+        book = (state.risk.delta_coin, state.risk.gamma_1pct_usd, state.risk.vega_usd)
+        late = unit @ self.unheard[: v.rows]
+        for a in range(3):
+            for d, sign in enumerate((1.0, -1.0)):
+                push = np.maximum(sign * unit[a], 0) @ lots[0] + np.maximum(-sign * unit[a], 0) @ lots[1]
+                more = sum(max(sign * n, 0.0) for n in work) if a == 0 else 0.0
+                result[d, a] = sign * (book[a] + late[a]) + push + more
+        return result
+
+    def check(self, before: Floats) -> None:
+        """Within the bounds, or no farther beyond than the market alone had taken what rests already."""
+        limits = self.maker.state.setup.policy.limits
+        bound = np.array([limits.delta_coin, limits.gamma_1pct_usd, limits.vega_usd])
+        standing = self.standing_worst
+        assert np.all(self.worst() <= np.maximum(bound, standing) * (1 + 1e-9) + 1e-9), (self.worst(), before, bound)
+        held = self.maker.state.inventory.size_coin + self.unheard
+        lots = self.venue.may_fill() * 0.1
+        assert np.all(held + lots[0] <= limits.position_coin + 1e-9)
+        assert np.all(lots[1] - held <= limits.position_coin + 1e-9)
+
+    @property
+    def standing_worst(self) -> Floats:
+        """The same without the last message: what could happen anyway."""
+        last = self.venue.inbox.pop() if self.venue.inbox else None
+        without = self.worst()
+        if last is not None:
+            self.venue.inbox.append(last)
+        return without
+
+    @rule(rate=st.sampled_from([-4e-3, -5e-4, 3e-4, 6e-4, 3e-3]))
+    def tick(self, rate: float) -> None:
+        self.world.index_usd *= 1 + rate
+        self.seconds += 0.05
+        self.hear(self.world.index(self.seconds))
+
+    @precondition(lambda self: self.venue.inbox)
+    @rule()
+    def take_effect(self) -> None:
+        number, rows, columns = self.venue.inbox.popleft()
+        self.venue.standing[:, rows] = columns
+        self.venue.said.append(QuotesAcknowledged(exch_ts_ns=START_NS, local_ts_ns=START_NS, number=number))
+
+    @rule(which=st.integers(0, 500), side=st.sampled_from([1, -1]), share=st.sampled_from([0.3, 1.0]))
+    def fill(self, which: int, side: int, share: float) -> None:
+        rows = np.flatnonzero(self.venue.standing[1 if side > 0 else 3])
+        if len(rows) == 0:
+            return
+        row = int(rows[which % len(rows)])
+        lots = max(int(self.venue.standing[1 if side > 0 else 3, row] * share), 1)
+        price = int(self.venue.standing[0 if side > 0 else 2, row])
+        self.venue.standing[1 if side > 0 else 3, row] -= lots
+        name = self.maker.state.market.universe.instruments[row].name
+        event = our_fill(self.maker.state, 0, name, side, lots=lots, price=price * 0.0001)
+        self.unheard[row] += side * lots * 0.1
+        self.venue.said.append(event)
+
+    @precondition(lambda self: self.orders)
+    @rule(fills=st.booleans())
+    def answer_order(self, fills: bool) -> None:
+        order_id, lots = next(iter(self.orders.items()))
+        del self.orders[order_id]
+        ns = self.now_ns()
+        if fills:
+            side = 1 if lots > 0 else -1
+            hedge = our_fill(self.maker.state, self.seconds, "BTC-PERPETUAL", side, lots=abs(lots), order_id=order_id)
+            self.hear(hedge)
+        else:
+            self.hear(OrderCancelled(exch_ts_ns=ns, local_ts_ns=ns, order_id=order_id, reason="test"))
+
+    @precondition(lambda self: self.venue.said)
+    @rule(count=st.integers(1, 6))
+    def listen(self, count: int) -> None:
+        for _ in range(min(count, len(self.venue.said))):
+            event, ns = self.venue.said.popleft(), self.now_ns()
+            if hasattr(event, "trade_id"):
+                row = row_of(self.maker.state, event.instrument)
+                self.unheard[row] -= event.side * event.size_lots * 0.1
+                if abs(self.unheard[row]) < 1e-9:
+                    self.unheard[row] = 0.0
+            fields = {name: getattr(event, name) for name in event.__struct_fields__}
+            self.hear(type(event)(**{**fields, "exch_ts_ns": ns, "local_ts_ns": ns}))
+
+
+TestDesk = Desk.TestCase
+TestDesk.settings = settings(
+    max_examples=12, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+def test_quotes_give_way_to_an_order_that_relieves_the_book() -> None:
+    maker, _ = opened(maker_of(through=False))
+    state = maker.state
+    bids = np.flatnonzero(state.table.grid[1, : state.values.rows])
+    row = int(bids[np.argmax(np.abs(state.values.greeks[1, bids]))])
+    name, lots = state.market.universe.instruments[row].name, int(state.table.grid[1, row])
+    (order,) = maker.step(our_fill(state, 1, name, 1, lots=lots)).orders
+    gate = state.gate.reservation
+    assert order.intent.side == -np.sign(state.risk.delta_coin)
+    assert np.all(gate.worst[:, 0] <= gate.room[:, 0] + 1e-9)
+
+
+def test_an_order_rate_is_a_limit_like_any_other() -> None:
+    made = policy("primitive", limits={"orders_per_minute": 2.0}, hedging={"rule": "band_and_timer", "band_coin": 0.1})
+    maker, _ = opened(made)
+    gate = maker.state.gate
+    assert [gate.may_send(at(second)) for second in (0, 10, 20, 59, 60.1, 70.1, 70.2)] == [
+        True, True, False, False, True, True, False,
+    ]  # fmt: skip
+    assert gate.refused_orders == {"order_rate": 3}
+
+
+def test_where_the_venue_stops_us_two_windows_count_until_it_falls_silent() -> None:
+    relied, _ = opened(maker_of(through=True))
+    alone, _ = opened(maker_of(through=False))
+
+    def lots(maker: Engine) -> int:
+        return int(maker.state.table.grid[1::2].sum())
+
+    assert lots(relied) > 1.5 * lots(alone)
+    sent = relied.state.table.sent
+    relied.step(QuotesAcknowledged(exch_ts_ns=at(1), local_ts_ns=at(1), number=sent))
+    before = lots(relied)
+    _tick(relied, 1.1)
+    assert lots(relied) > 0.5 * before
+    _tick(relied, 1.2 + 0.51 * relied.state.setup.policy.protection.mmp_window_s)
+    assert lots(relied) < 0.6 * before, "its last message is not acknowledged: everything that rests counts"
+
+
+def _tick(maker: Engine, seconds: float) -> None:
+    from tests.market.builders import index
+
+    maker.step(index(seconds, maker.state.values.index_usd * (1 + 3e-4)))
+
+
+def test_when_the_venue_froze_us_nothing_is_quoted_until_it_lets_us() -> None:
+    maker, _ = opened(policy("primitive"))
+    frozen = ProtectionTriggered(exch_ts_ns=at(1), local_ts_ns=at(1), frozen_until_ns=at(6))
+    maker.step(frozen)
+    assert not maker.state.table.grid.any()
+    _tick(maker, 3)
+    assert not maker.state.table.grid.any()
+    _tick(maker, 6.1)
+    assert maker.state.table.grid.any()
+    assert maker.state.protection.alarms[0].text == "the venue froze our quotes"
+
+
+def test_contracts_in_all_are_bounded_and_beyond_only_what_shrinks_passes() -> None:
+    maker, _ = opened(policy("primitive", limits={"gross_coin": 10.0}, protection={"mmp_at_venue": False}))
+    grid = maker.state.table.grid
+    assert grid[1].sum() == grid[3].sum() == 50
+    row = int(np.flatnonzero(grid[1])[0])
+    name = maker.state.market.universe.instruments[row].name
+    maker.step(our_fill(maker.state, 1, name, 1, lots=101))
+    assert np.flatnonzero(grid[1]).tolist() == []
+    assert np.flatnonzero(grid[3]).tolist() in ([row], [])
+
+
+@pytest.mark.parametrize("value", [math.nan, 1e12])
+def test_a_scenario_loss_that_is_too_much_or_unknown_leaves_reduction_only(value: float) -> None:
+    maker, _ = opened(policy("primitive"))
+    state = maker.state
+    state.scenario_usd = np.full_like(state.scenario_usd, -value)
+    _tick(maker, 2)
+    assert not state.table.grid[1::2].any()
