@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -261,6 +262,6 @@ def test_contracts_in_all_are_bounded_and_beyond_only_what_shrinks_passes() -> N
 def test_a_scenario_loss_that_is_too_much_or_unknown_leaves_reduction_only(value: float) -> None:
     maker, _ = opened(policy("primitive"))
     state = maker.state
-    state.scenario_usd = np.full_like(state.scenario_usd, -value)
+    state.stress = replace(state.stress, pnl_usd=np.full_like(state.stress.pnl_usd, -value))
     _tick(maker, 2)
     assert not state.table.grid[1::2].any()

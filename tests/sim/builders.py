@@ -77,7 +77,7 @@ def quote(row: int, bid: tuple[int, int] | None, ask: tuple[int, int] | None) ->
 def together(*changes: QuoteChanges) -> QuoteChanges:
     """Several rows' quotes as one change; the rows rise."""
     columns = [[getattr(change, name) for change in changes] for name in QuoteChanges.__slots__]
-    return QuoteChanges(*(np.concatenate(column) for column in columns))
+    return QuoteChanges(*(np.concatenate(column) for column in columns[:5]))
 
 
 def order(

@@ -25,7 +25,7 @@ def fit(state: State, grid: Ints, wanted: Sequence[Wanted]) -> list[Wanted]:
     gate, table, risk = state.gate, state.table, state.risk
     added = [_added(state, one.intent, one.intent.size_lots) for one in wanted]
     at_work = [_added(state, order.intent, order.open_lots) for order in state.orders.working.values()]
-    orders = np.zeros((2, len(gate.reservation.worst[0])))
+    orders = np.zeros((2, gate.reservation.axes))
     for axes in (*added, *at_work):
         orders += _both_ways(axes)
     book = Exposed(
@@ -38,7 +38,7 @@ def fit(state: State, grid: Ints, wanted: Sequence[Wanted]) -> list[Wanted]:
     )
     resting = Resting(table.grid, table.loose, table.unsure)
     gate.reservation.fit(grid, state.market.universe, state.values, resting, book)
-    excess = gate.reservation.worst - gate.reservation.room
+    excess = gate.reservation.excess()
     return [cut for one, axes in zip(wanted, added, strict=True) if (cut := _cut(state, one, axes, excess))]
 
 

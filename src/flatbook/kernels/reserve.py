@@ -172,6 +172,22 @@ def _most(through: float, reach: float) -> float:
 
 
 @compiled
+def _live(push: Floats, coin: Floats, folded: Floats) -> float:
+    """The largest push of a side that may fill at all: halves are laid upon each other, which vectorises."""
+    n = coin.shape[1]
+    for s in range(2):
+        for i in range(n):
+            folded[s * n + i] = push[s * n + i] if coin[s, i] > 0.0 else 0.0
+    left = 2 * n
+    while left > 1:
+        half = (left + 1) // 2
+        for i in range(left - half):
+            folded[i] = folded[i] if folded[i] > folded[half + i] else folded[half + i]
+        left = half
+    return float(folded[0]) if n > 0 else 0.0
+
+
+@compiled
 def _bound_slots(
     unit: Floats, reach: Floats, slot: Ints, slot_limit: Floats, held: Floats, standing: Floats, changed: Codes,
     through: float, worth: Floats, lot: Floats, wanted: Ints, coin: Floats, push: Floats,
@@ -256,7 +272,7 @@ def reserve(
     Gives       worst is exact beyond its bound, and an upper bound of itself within
     """
     n, axes = held.size, unit.shape[0]
-    standing, coin, push = np.empty((2, n)), np.empty((2, n)), np.empty(2 * n)
+    standing, coin, push, folded = np.empty((2, n)), np.empty((2, n)), np.empty(2 * n), np.empty(2 * n)
     changed, wanted = np.empty(n, np.int8), np.empty((2, n), np.int64)
     _compare(told, unsure, grid, changed)
     if reduce_only:
@@ -281,6 +297,8 @@ def reserve(
             if _most(through, reach[a]) <= room[d, a] or _sum(unit[a, :n], sign, coin) <= room[d, a]:
                 continue
             _push(unit[a], sign, slot, -1, push)
+            if _most(through, _live(push, coin, folded)) <= room[d, a]:
+                continue
             refused[a] += _fit(push, standing, changed, room[d, a], through, worth, lot, wanted, coin)
     refused[axes + 1] += _bound_slots(
         unit, reach, slot, slot_limit, held, standing, changed, through, worth, lot, wanted, coin, push
@@ -295,6 +313,9 @@ def reserve(
             if worst[d, a] <= room[d, a]:
                 continue
             worst[d, a] = _sum(unit[a, :n], 1.0 - 2.0 * d, coin)
+            if worst[d, a] <= room[d, a]:
+                continue
+            _push(unit[a], 1.0 - 2.0 * d, slot, -1, push)
+            worst[d, a] = _most(through, _live(push, coin, folded))
             if not worst[d, a] <= room[d, a]:
-                _push(unit[a], 1.0 - 2.0 * d, slot, -1, push)
                 worst[d, a] = _heaviest(push, np.argsort(-push), coin, through)

@@ -81,6 +81,11 @@ class Reservation:
         self._spot_gain_usd: Floats = np.zeros(0)
         self._slot_limit: Floats = np.zeros((3, 0))
 
+    @property
+    def axes(self) -> int:
+        """How many there are: LINEAR, and a scenario each once they were taken."""
+        return len(self._unit)
+
     def is_old(self, before_ns: int, index_usd: float) -> bool:
         """Whether the scenarios of single contracts are of before then, or of another index."""
         return self._taken_ns <= before_ns or not abs(index_usd / self._taken_usd - 1) <= INDEX_MOVE
@@ -170,6 +175,13 @@ class Reservation:
         if left_coin < 0:
             return math.inf
         return left_coin if book.through_coin <= left_coin else 0.5 * left_coin
+
+    def excess(self) -> Floats:
+        """(2, axes) by how much the worst lies beyond its bound; 0 where it does not."""
+        beyond = ~(self.worst <= self.room)
+        excess = np.zeros_like(self.room)
+        excess[beyond] = self.worst[beyond] - self.room[beyond]
+        return excess
 
     def _slots(self, slots: int) -> Floats:
         if self._slot_limit.shape[1] != slots:
