@@ -14,9 +14,10 @@ from flatbook.app.request import RunRequest
 from flatbook.app.run import Run, carry_out, new_run, resumed_run
 from flatbook.cli.outcome import AsJson, one_line_errors, print_json, say
 from flatbook.cli.progress import RunProgress, warm_kernels
-from flatbook.domain.errors import BadInputError
+from flatbook.domain.errors import BadInputError, LimitBreachedError
 from flatbook.domain.units import parse_until, parse_utc
 from flatbook.policies import read_policy
+from flatbook.report.summary import Summary
 from flatbook.report.terminal import tear_sheet
 from flatbook.sim.fills import FillModel
 from flatbook.store.book_file import read_book_text
@@ -88,6 +89,15 @@ def run(
     else:
         Console().print(tear_sheet(finished.summary))
         say(f"report: {prepared.directory.report_html}")
+    _require_limits_held(finished.summary)
+
+
+def _require_limits_held(summary: Summary) -> None:
+    """Ends with the exit code of a limit that does not hold where the book stood beyond one."""
+    breaches = summary["risk"]["limit_breaches"]
+    if breaches:
+        say(f"flatbook: the book stood beyond a limit {breaches} times; report.json's log says which and when")
+        raise typer.Exit(LimitBreachedError.exit_code)
 
 
 def make_request(

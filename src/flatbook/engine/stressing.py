@@ -69,7 +69,7 @@ def refresh(state: State) -> None:
     reservation = state.gate.reservation
     if reservation.is_old(state.now_ns - state.setup.stress_every_ns, state.values.index_usd):
         gains = chain_gains_usd(GRID, state.market.universe, state.values)
-        reservation.take_scenarios(gains, GRID, state.values)
+        reservation.take_scenarios(gains.T, GRID, state.values)
 
 
 def price_of(policy: RiskPricePolicy) -> StressPrice | None:
