@@ -134,7 +134,7 @@ def test_an_answer_that_the_replay_does_not_come_to_is_found_out(in_world: Ended
     run = new_run(in_world.request, tmp_path)
     with run.journal as journal:
         journal.append(1, OrderAccepted(exch_ts_ns=1, local_ts_ns=2, order_id="never sent"))
-    with pytest.raises(ReplayDivergedError, match=r"inbox row 1 holds .*never sent.*, the replay came to Fill"):
+    with pytest.raises(ReplayDivergedError, match=r"inbox row 1 holds .*never sent.*, the replay came to QuotesAcknowledged"):
         carry_out(resumed_run(run.directory.path))
 
 
@@ -142,7 +142,7 @@ def test_an_answer_that_the_journal_never_had_is_found_out_and_not_written(in_wo
     run = new_run(in_world.request, tmp_path)
     with run.journal as journal:
         journal.checkpoint(in_world.events, 1, b"x" * 32)
-    with pytest.raises(ReplayDivergedError, match="inbox row 1 holds nothing, the replay came to Fill"):
+    with pytest.raises(ReplayDivergedError, match="inbox row 1 holds nothing, the replay came to QuotesAcknowledged"):
         carry_out(resumed_run(run.directory.path))
     assert journaled(run.directory.path)[0] == []
 
