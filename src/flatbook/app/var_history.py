@@ -214,7 +214,7 @@ def _price_table(one: HistoryPath, underlyings: Sequence[str], until_ns: int) ->
     if bad.any():
         at = int(bad.arg_max() or 0)
         raise BadInputError(f"{one.path}:{at + 2}: {price} {rows[price][at]} is no price; mend or leave out the row")
-    frame = pl.DataFrame({"ts_ns": _stamps(one.path, rows[time]), "price": values})
+    frame = pl.DataFrame({"ts_ns": stamps_ns(one.path, rows[time]), "price": values})
     named = _underlying_column(one, underlyings, rows[coin] if coin else None, rows.height)
     return frame.with_columns(named).filter(pl.col("ts_ns") <= until_ns).select("ts_ns", "underlying", "price")
 
@@ -234,7 +234,7 @@ def _underlying_column(one: HistoryPath, underlyings: Sequence[str], told: pl.Se
     return pl.Series("underlying", [underlyings[0]] * height, dtype=pl.String)
 
 
-def _stamps(path: Path, times: pl.Series) -> pl.Series:
+def stamps_ns(path: Path, times: pl.Series) -> pl.Series:
     """Nanoseconds UTC, of numbers counted from 1970 or of text."""
     if times.dtype.is_numeric():
         largest = float(times.cast(pl.Float64).max() or 0.0)  # type: ignore[arg-type]
