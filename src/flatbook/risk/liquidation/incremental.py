@@ -3,9 +3,9 @@
 A step is one contract of an account: futures and perpetuals first, either way, whichever frees most a dollar of
 notional, which under a scenario model is the delta of the worst scenario. Where none frees any, options are closed,
 even one that frees none by itself, for the futures of the next step then do; then what is left of futures; then
-collateral is sold. The engine chooses by the market as it believes it to be, and trades in the market as it is. A step that finds
-no depth waits, the accounts shortest of margin first, and each pays a clearance fee into the insurance fund for as far
-as it has anything.
+collateral is sold. The engine chooses by the market as it believes it to be, and trades in the market as it is. A step
+that finds no depth waits, the accounts shortest of margin first, and each pays a clearance fee into the insurance fund
+for as far as it has anything.
 
 Sources: support.deribit.com, "Liquidations"; Tóth et al. (2011) for the square root in `Depth`.
 """

@@ -128,6 +128,7 @@ class DerivePortfolio(MarginModel):
             rows=np.arange(len(contracts)),
             columns=np.concatenate([columns, dollars[:, None]], axis=1),
             charges=_contingencies(contracts, terms),
+            collateral=np.append(np.zeros(columns.shape[1]), contracts.index_usd / self.stable_usd),
             scenarios_=scenarios,
             basis=terms.basis + terms.basis_per_year * contracts.expiry_years[expiries],
             static=_static(contracts, universe.discounts)[:, expiries],

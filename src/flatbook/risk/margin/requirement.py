@@ -102,12 +102,14 @@ class Block(ABC):
 
     rows            (n,) places among the contracts
     columns         C, (n, m); short_columns D, (n, m) or None where nothing counts by side
+    collateral      (m,) features of a coin of the underlying held as collateral; None where it moves with nothing
     """
 
     rows: Ints
     columns: Floats
     short_columns: Floats | None = None
     charges: tuple[NetCharge, ...] = ()
+    collateral: Floats | None = None
 
     @abstractmethod
     def margins(self, features: Floats) -> Margins:
@@ -178,8 +180,11 @@ class Requirement:
                 total = total.plus(Margins(*charge.each(charge.nets(held)).sum(axis=-1)))
         return total
 
-    def many(self, accounts: csr_array) -> Margins:
-        """The requirement (a,) of accounts (a, n) that hold few of the contracts each, by parts that fit the cache."""
+    def many(self, accounts: csr_array, collateral_coin: Floats | None = None) -> Margins:
+        """The requirement (a,) of accounts (a, n) that hold few of the contracts each, by parts that fit the cache.
+
+        `collateral_coin` (a,) coins of the underlying each account has beside, for a requirement made without any.
+        """
         from scipy.sparse import csr_array
 
         found = np.zeros((2, accounts.shape[0]))
@@ -187,7 +192,10 @@ class Requirement:
             part = slice(start, start + _ACCOUNTS_AT_ONCE)
             for block in self.blocks:
                 held = csr_array(accounts[part][:, block.rows])
-                found[:, part] += block.margins(block.features_of(held))
+                features = block.features_of(held)
+                if collateral_coin is not None and block.collateral is not None:
+                    features += collateral_coin[part, None] * block.collateral
+                found[:, part] += block.margins(features)
                 for charge in block.charges:
                     found[:, part] += charge.of_accounts(held)
         return Margins(*found)
