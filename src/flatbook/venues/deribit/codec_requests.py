@@ -136,7 +136,7 @@ def place_order(side: int, order: PlaceOrder) -> tuple[str, dict[str, Any]]:
     return ("private/buy" if side > 0 else "private/sell"), order.sent()
 
 
-def subscriptions(channels: list[str], *, is_private: bool) -> list[tuple[str, dict[str, Any]]]:
+def subscriptions(channels: list[str], is_private: bool) -> list[tuple[str, dict[str, Any]]]:
     """Requests that subscribe to all of these, in batches, each channel once, in their order."""
     method = "private/subscribe" if is_private else "public/subscribe"
     names = list(dict.fromkeys(channels))

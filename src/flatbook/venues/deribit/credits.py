@@ -1,7 +1,8 @@
 """Deribit's rate limits: pools of credits that fill with time, and what each request costs. Pure."""
 
+import math
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 
@@ -34,6 +35,13 @@ class Limits:
     matching: PoolTerms
     costs: dict[str, float]
     most_channels: int
+
+    def share(self, part: float) -> "Limits":
+        """The limits of one who uses this part of them: the rest is for what bunches on the way."""
+        pools = [
+            replace(terms, most=terms.most * part, per_s=terms.per_s * part) for terms in (self.requests, self.matching)
+        ]
+        return replace(self, requests=pools[0], matching=pools[1])
 
 
 @cache
@@ -69,6 +77,11 @@ class Pool:
         self.held -= cost
         return True
 
+    def ready_ns(self, cost: float) -> int:
+        """The first moment at which the pool, as it was last asked, holds the cost."""
+        lacking = max(min(cost, self.terms.most) - self.held, 0.0)
+        return self.filled_ns + math.ceil(lacking / self.terms.per_s * NS_PER_SECOND)
+
 
 @dataclass(slots=True)
 class Credits:
@@ -79,7 +92,24 @@ class Credits:
 
     def spend(self, now_ns: int, method: str) -> bool:
         """Whether the method may be called now; if so it is paid for."""
-        limits = self.limits
-        name, terms = ("matching", limits.matching) if method in MATCHING else ("requests", limits.requests)
-        pool = self._pools.setdefault(name, Pool(terms, terms.most, now_ns))
-        return pool.spend(now_ns, limits.costs.get(method, terms.cost))
+        return self._pool(now_ns, method).spend(now_ns, self._cost(method))
+
+    def ready_ns(self, now_ns: int, method: str) -> int:
+        """When the method may be called, if nothing else is before."""
+        return max(self._pool(now_ns, method).ready_ns(self._cost(method)), now_ns)
+
+    def drain(self, now_ns: int) -> None:
+        """The venue says that too much was asked: its pools are empty, whatever was thought of them."""
+        for method in ("private/buy", "public/test"):
+            pool = self._pool(now_ns, method)
+            pool.held, pool.filled_ns = 0.0, now_ns
+
+    def _terms(self, method: str) -> PoolTerms:
+        return self.limits.matching if method in MATCHING else self.limits.requests
+
+    def _pool(self, now_ns: int, method: str) -> Pool:
+        terms = self._terms(method)
+        return self._pools.setdefault("matching" if method in MATCHING else "requests", Pool(terms, terms.most, now_ns))
+
+    def _cost(self, method: str) -> float:
+        return self.limits.costs.get(method, self._terms(method).cost)
