@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.peers.native import BUILD, JAECKEL_SOURCES
 
 ENVIRONMENT = BUILD / "peers"
-LATEST = ["jax", "numba", "pandas", "scipy"]
+LATEST = ["hftbacktest==2.4.4", "jax", "numba", "pandas", "scipy"]
 PINNED = ["py_lets_be_rational==1.0.1", "py_vollib==1.0.1", "py_vollib_vectorized==0.1.1"]
 JAECKEL = "lets_be_rational==1.0.9"
 

@@ -73,11 +73,19 @@ def vollib_implied(data: Mapping[str, Any]) -> Run:
     )
 
 
+def hftbacktest_quotes(data: Mapping[str, Any]) -> Run:
+    """Two quotes at the touch over a recorded book, by hftbacktest."""
+    from hft_quoting import prepare as quotes  # type: ignore[import-not-found]
+
+    return quotes(data)  # type: ignore[no-any-return]
+
+
 TASKS: dict[str, Callable[[Mapping[str, Any]], Run]] = {
     "jax_black": lambda data: jax_black(data, 5),
     "jax_black_erfc": lambda data: jax_black(data, 5, by_erfc=True),
     "jax_black_full": lambda data: jax_black(data, 11),
     "vollib_implied": vollib_implied,
+    "hftbacktest_quotes": hftbacktest_quotes,
 }
 
 

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 try:
     import numba
+    import numba.extending
     from llvmlite import binding as llvm
 
     HAVE_NUMBA = True
@@ -103,6 +104,13 @@ def compiled(function: Function) -> Function:
         return function
     dispatcher: Any = numba.njit(error_model="numpy", fastmath=set(FASTMATH) | {"reassoc"})(function)
     return dispatcher  # type: ignore[no-any-return]
+
+
+def shared(function: Function) -> Function:
+    """A function that stays Python, and that code which numba compiles may call as well."""
+    if not HAVE_NUMBA:
+        return function
+    return numba.extending.register_jitable(function)
 
 
 def assembly(entry: Registered) -> str:
