@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from flatbook.app.crises import DATA, HEDGES, CrisisRequest, CrisisResults, crises_of
+from flatbook.app.crises_document import crises_charts, crises_document
 from flatbook.app.stress import DAYS, SPOTS, VOLS, StressRequest, StressResults, stress_of
 from flatbook.app.stress_document import Document, stress_charts, stress_document
 from flatbook.cli.outcome import AsJson, one_line_errors, print_json, say
@@ -18,11 +20,14 @@ from flatbook.report.stress_page import render_stress
 from flatbook.report.stress_text import stress_tables
 from flatbook.store.atomic import write_text
 
+_OPTIONS = {"hedge_minutes": "hedge-every", "lost_venue": "lose-venue"}
+
 _HELP = """Stress a book: a grid of spot, vol and time, named scenarios, and the smallest moves that lose a given \
 amount.
 
 BOOK and its market are those of `flatbook value`. Everything is a full revaluation: options on the moved smile of \
-each scenario, contracts over the counter by their own pricers. Ends with 3 where the worst loss is beyond --limit.
+each scenario, contracts over the counter by their own pricers. With --crisis the book also goes through dated crises, \
+step by step as they were recorded, hedged and margined on the way. Ends with 3 where the worst loss is beyond --limit.
 """
 
 
@@ -46,6 +51,29 @@ def stress(
         float | None, typer.Option("--loss", metavar="USD", help="What breaks it; else all the book is worth.")
     ] = None,
     limit: Annotated[float | None, typer.Option("--limit", metavar="USD", help="On the worst loss.")] = None,
+    crisis: Annotated[str | None, typer.Option("--crisis", metavar="NAME|all", help="A dated crisis, or all.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help=f"The folder of recordings; {DATA} if not given.")
+    ] = None,
+    hedge: Annotated[
+        str | None, typer.Option("--hedge", metavar="RULE", help=f"In a crisis: {', '.join(HEDGES)} (the default).")
+    ] = None,
+    hedge_every: Annotated[
+        float | None, typer.Option("--hedge-every", metavar="MIN", help="Least time between hedges; else each step.")
+    ] = None,
+    outage_hours: Annotated[
+        float | None, typer.Option("--outage-hours", metavar="N", help="No hedge venue in the worst so many hours.")
+    ] = None,
+    depth_factor: Annotated[
+        float | None, typer.Option("--depth-factor", metavar="X", help="On the hedge market's depth; 0.1 is thin.")
+    ] = None,
+    lose_venue: Annotated[
+        str | None, typer.Option("--lose-venue", metavar="NAME", help="winning, or a venue's name, at the extreme.")
+    ] = None,
+    margin_model: Annotated[
+        str | None,
+        typer.Option("--margin-model", metavar="NAME", help="As of flatbook margin; deribit_pm if not given."),
+    ] = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the picture.")] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the document, too: .json.")] = None,
     as_json: AsJson = False,
@@ -64,9 +92,23 @@ def stress(
             loss,
             limit,
         )
+        wanted = _crisis_request(
+            crisis,
+            data=data,
+            hedge=hedge,
+            hedge_minutes=hedge_every,
+            outage_hours=outage_hours,
+            depth_factor=depth_factor,
+            lost_venue=lose_venue,
+            margin_model=margin_model,
+        )
         results = stress_of(request)
+        gone_through = None if wanted is None else crises_of(results.opened, wanted)
         document = stress_document(results)
-        _write_files(document, results, html, out)
+        if gone_through is not None:
+            document["crises"] = crises_document(gone_through, limit)
+            document["notes"] += gone_through.notes
+        _write_files(document, results, gone_through, html, out)
     for note in document["notes"]:
         say(note)
     if as_json:
@@ -75,7 +117,7 @@ def stress(
         Console().print(stress_tables(document))
     if html is not None:
         say(f"picture: {html}")
-    if not results.holds:
+    if not (results.holds and ("crises" not in document or document["crises"]["holds"])):
         raise typer.Exit(LimitBreachedError.exit_code)
 
 
@@ -88,10 +130,23 @@ def _numbers(name: str, text: str | None, usual: tuple[float, ...]) -> tuple[flo
         raise BadInputError(f"--{name} {text!r}: is no list of numbers; write for example -0.2,0,0.2") from None
 
 
-def _write_files(document: Document, results: StressResults, html: Path | None, out: Path | None) -> None:
+def _crisis_request(name: str | None, **options: Any) -> CrisisRequest | None:
+    given = {field: value for field, value in options.items() if value is not None}
+    if name is not None:
+        return CrisisRequest(name, **given)
+    if given:
+        options_of = ", ".join("--" + _OPTIONS.get(field, field.replace("_", "-")) for field in given)
+        raise BadInputError(f"{options_of}: of a crisis, and none is asked for; give --crisis all, or one's name")
+    return None
+
+
+def _write_files(
+    document: Document, results: StressResults, crises: CrisisResults | None, html: Path | None, out: Path | None
+) -> None:
     files = []
     if html is not None:
-        files.append(("--html", html, render_stress(document, stress_charts(document), results.request.book.name)))
+        charts = stress_charts(document) | ({} if crises is None else {"crises": crises_charts(crises)})
+        files.append(("--html", html, render_stress(document, charts, results.request.book.name)))
     if out is not None:
         files.append(("--out", out, json.dumps(document, indent=2, allow_nan=False) + "\n"))
     for option, path, text in files:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flatbook.report import formats
+from flatbook.report.crises_page import crises_section
 from flatbook.report.html import page
 from flatbook.report.markup import Cell, Column, Html, figure, nothing, section, table, tag, tile, toned
 from flatbook.report.stress_text import break_words, limit_words, shock_words
@@ -49,6 +50,7 @@ def render_stress(document: Document, charts: Document, book: str) -> str:
             figure("positions-chart", "P&L by position", "USD, the largest losses first"),
         ),
         section("reverse", "What breaks it", _REVERSE_NOTE, _reverse(document["reverse"])),
+        *((crises_section(document["crises"]),) if "crises" in document else ()),
         tag("footer", *(tag("p", note) for note in document["notes"])),
     ]
     return page(title=f"flatbook · stress of {book}", body=Html("".join(body)), script="stress.js", data=charts)
@@ -65,6 +67,7 @@ def _header(document: Document, book: str) -> Html:
         "scenarios": "Scenarios",
         "worst": "The worst",
         "reverse": "What breaks it",
+        **({"crises": "Crises"} if "crises" in document else {}),
     }
     return tag(
         "header",

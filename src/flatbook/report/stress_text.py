@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flatbook.report import formats
+from flatbook.report.crises_text import crises_tables
 from flatbook.report.terminal import toned
 
 Document = dict[str, Any]
@@ -29,6 +30,7 @@ def stress_tables(document: Document) -> RenderableType:
         _worst(document["worst"]),
         Text(),
         *_reverse(document["reverse"]),
+        *((Text(), crises_tables(document["crises"])) if "crises" in document else ()),
     )
 
 

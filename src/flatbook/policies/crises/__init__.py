@@ -78,6 +78,13 @@ class Crisis(Section):
     real: str
     modelled: str
 
+    @property
+    def files(self) -> frozenset[str]:
+        """Everything it is read from."""
+        prices = (*self.index.values(), *self.perpetual.values())
+        named = [self.vol.dvol, self.vol.chains, self.funding.file if self.funding is not None else ""]
+        return frozenset({self.volume.file, *(one.file for one in prices), *filter(None, named)})
+
 
 @cache
 def crises() -> tuple[Crisis, ...]:

@@ -1,4 +1,4 @@
-/* Draws a stressed book: the grid as a heat map, the ladder, scenarios and positions from the worst. */
+/* Draws a stressed book: the grid as a heat map, the ladder, scenarios and positions from the worst, crises as paths. */
 (() => {
   const { axis, colour, config, element, layout, legendAbove, picks, usd } = flatbook;
   const data = JSON.parse(element("data").textContent);
@@ -59,8 +59,32 @@
     }), config);
   }
 
+  const HUES = ["#b8473f", "#c98a1b", "#8465b8", "#2f6cc0", "#1f8a68", "#6f7b8b"];
+  function drawPaths(id, key, format, hover, marks = []) {
+    const traces = data.crises.flatMap((one, i) => {
+      const line = { type: "scatter", mode: "lines", name: one.name, x: one.hours, y: one[key], legendgroup: one.name, line: { color: HUES[i % HUES.length], width: 1.8 }, hovertemplate: `${one.name} %{y:${hover}}<extra></extra>` };
+      const at = (hour) => one[key][one.hours.findIndex((h) => h >= hour)];
+      const quiet = { legendgroup: one.name, showlegend: false, hoverinfo: "skip" };
+      const out = one.outage === null ? [] : [{ ...line, ...quiet, x: one.hours.filter((h) => h >= one.outage[0] && h <= one.outage[1]), y: one[key].filter((_, j) => one.hours[j] >= one.outage[0] && one.hours[j] <= one.outage[1]), line: { color: HUES[i % HUES.length], width: 6 }, opacity: 0.35 }];
+      const points = marks.filter(([field]) => one[field] !== null).map(([field, symbol]) => ({ type: "scatter", mode: "markers", x: [one[field]], y: [at(one[field])], marker: { symbol, size: 10, color: HUES[i % HUES.length], line: { width: 1.5, color: HUES[i % HUES.length] } }, ...quiet }));
+      return [line, ...out, ...points];
+    });
+    Plotly.react(element(id), traces, layout({
+      height: 320, showlegend: true, legend: legendAbove,
+      xaxis: axis({ showgrid: false, ticksuffix: " h", hoverformat: ".1f" }), yaxis: { tickformat: format, zeroline: true },
+    }), config);
+  }
+  function drawCrises() {
+    const moments = [["call", "circle"], ["closed", "x"]];
+    drawPaths("crisis-pnl-chart", "pnl", "$,.3~s", "$,.0f", moments);
+    if (element("crisis-use-chart")) drawPaths("crisis-use-chart", "use", ".0%", ".1%", moments);
+    drawPaths("crisis-spot-chart", "spot", ".0%", ".1%");
+    drawPaths("crisis-delta-chart", "delta", "$,.3~s", "$,.0f");
+  }
+
   picks(element("grid-days"), days.map((d) => (d === 0 ? "at once" : `after ${+d.toFixed(2)} d`)), drawGrid);
   drawLadder();
   drawBars("scenarios-chart", data.scenarios.map((one) => one.name), data.scenarios.map((one) => one.pnl));
   drawBars("positions-chart", data.positions.names, data.positions.pnl);
+  if (data.crises) drawCrises();
 })();
