@@ -39,6 +39,44 @@ def _heaviest(push: Floats, heavy: Ints, coin: Floats, through: float) -> float:
     return total
 
 
+_KEPT = 128
+"""So many of the heaviest are kept in order as they come; of more, all are sorted."""
+
+
+@compiled
+def _worst(push: Floats, coin: Floats, through: float) -> float:
+    """As `_heaviest`, of sides in any order: only those are put in order that could be among the heaviest."""
+    n, total, filled, kept = coin.shape[1], 0.0, 0.0, 0
+    if through == np.inf:
+        for s in range(2):
+            for i in range(n):
+                total += push[s * n + i] * coin[s, i]
+        return total
+    weight, contracts = np.empty(_KEPT), np.empty(_KEPT)
+    for at in range(2 * n):
+        p = push[at]
+        if not p > 0.0 or (filled >= through and p <= weight[kept - 1]):
+            continue
+        more = coin[at // n, at % n]
+        if not more > 0.0:
+            continue
+        if kept == _KEPT:
+            return _heaviest(push, np.argsort(-push), coin, through)
+        place = kept
+        while place > 0 and weight[place - 1] < p:
+            weight[place], contracts[place] = weight[place - 1], contracts[place - 1]
+            place -= 1
+        weight[place], contracts[place] = p, more
+        kept, filled = kept + 1, filled + more
+        while filled - contracts[kept - 1] >= through:
+            kept -= 1
+            filled -= contracts[kept]
+    for k in range(kept):
+        total += min(contracts[k], through) * weight[k]
+        through -= min(contracts[k], through)
+    return total
+
+
 @compiled
 def _load(standing: Floats, changed: Codes, wanted: Ints, lot: Floats, coin: Floats) -> None:
     """What may fill: what stands, and of rows that change what is wanted as well."""
@@ -105,10 +143,9 @@ def _fit(
     Sides that would go out anew give way first, down to nothing. Where what stands is too much all the same, as after a
     move of the market, rows that would have stayed are pulled whole, until what is left once that is known will fit.
     """
-    heavy = np.argsort(-push)
-    if _heaviest(push, heavy, coin, through) <= left:
+    if _worst(push, coin, through) <= left:
         return 0
-    n = lot.size
+    n, heavy = lot.size, np.argsort(-push)
     ratio = np.empty(2 * n)
     for at in range(2 * n):
         ratio[at] = worth[at % n] / max(push[at], 1e-300)
@@ -194,7 +231,7 @@ def _bound_slots(
 ) -> int:  # fmt: skip
     """The bounds by expiry; says how many sides gave way."""
     touched, slots = 0, slot_limit.shape[1]
-    book, pushed = np.zeros((SLOT_AXES, slots)), np.empty((2, slots))
+    book, pushed, heaviest = np.zeros((SLOT_AXES, slots)), np.empty((2, slots)), np.empty((2, slots))
     for i in range(held.size):
         if held[i] != 0.0:
             for a in range(SLOT_AXES):
@@ -206,16 +243,19 @@ def _bound_slots(
         if not is_near:
             continue
         pushed[:] = 0.0
+        heaviest[:] = 0.0
         for i in range(held.size):
             u = unit[a, i]
-            up, down = (u if u > 0.0 else 0.0), (-u if u < 0.0 else 0.0)
-            pushed[0, slot[i]] += up * coin[0, i] + down * coin[1, i]
-            pushed[1, slot[i]] += down * coin[0, i] + up * coin[1, i]
+            for d in range(2):
+                side = d if u > 0.0 else 1 - d
+                if coin[side, i] > 0.0:
+                    pushed[d, slot[i]] += abs(u) * coin[side, i]
+                    heaviest[d, slot[i]] = max(heaviest[d, slot[i]], abs(u))
         for j in range(slots):
             for d in range(2):
                 sign = 1.0 - 2.0 * d
                 left = slot_limit[a, j] - sign * book[a, j]
-                if not (pushed[d, j] <= left or _most(through, reach[a]) <= left):
+                if not (pushed[d, j] <= left or _most(through, heaviest[d, j]) <= left):
                     _push(unit[a], sign, slot, j, push)
                     touched += _fit(push, standing, changed, left, through, worth, lot, wanted, coin)
     return touched
@@ -318,4 +358,4 @@ def reserve(
             _push(unit[a], 1.0 - 2.0 * d, slot, -1, push)
             worst[d, a] = _most(through, _live(push, coin, folded))
             if not worst[d, a] <= room[d, a]:
-                worst[d, a] = _heaviest(push, np.argsort(-push), coin, through)
+                worst[d, a] = _worst(push, coin, through)
