@@ -209,19 +209,28 @@ def _most(through: float, reach: float) -> float:
 
 
 @compiled
-def _live(push: Floats, coin: Floats, folded: Floats) -> float:
-    """The largest push of a side that may fill at all: halves are laid upon each other, which vectorises."""
-    n = coin.shape[1]
-    for s in range(2):
-        for i in range(n):
-            folded[s * n + i] = push[s * n + i] if coin[s, i] > 0.0 else 0.0
-    left = 2 * n
-    while left > 1:
-        half = (left + 1) // 2
-        for i in range(left - half):
-            folded[i] = folded[i] if folded[i] > folded[half + i] else folded[half + i]
-        left = half
-    return float(folded[0]) if n > 0 else 0.0
+def _live(unit: Floats, sign: float, bids: Floats, asks: Floats) -> float:
+    """The largest push of a side that may fill at all."""
+    most = 0.0
+    for i in range(unit.size):
+        u = sign * unit[i]
+        up, down = (u if bids[i] > 0.0 else 0.0), (-u if asks[i] > 0.0 else 0.0)
+        here = up if up > down else down
+        most = here if here > most else most
+    return most
+
+
+@compiled
+def _bound(
+    unit: Floats, sign: float, reach: float, coin: Floats, room: float, through: float
+) -> float:  # fmt: skip
+    """The first of three bounds on what may be pushed that fits, from the cheapest on; else the last of them."""
+    most = _most(through, reach)
+    if not most <= room:
+        most = _most(through, _live(unit, sign, coin[0], coin[1]))
+    if not most <= room:
+        most = _sum(unit, sign, coin)
+    return most
 
 
 @compiled
@@ -312,7 +321,7 @@ def reserve(
     Gives       worst is exact beyond its bound, and an upper bound of itself within
     """
     n, axes = held.size, unit.shape[0]
-    standing, coin, push, folded = np.empty((2, n)), np.empty((2, n)), np.empty(2 * n), np.empty(2 * n)
+    standing, coin, push = np.empty((2, n)), np.empty((2, n)), np.empty(2 * n)
     changed, wanted = np.empty(n, np.int8), np.empty((2, n), np.int64)
     _compare(told, unsure, grid, changed)
     if reduce_only:
@@ -331,15 +340,16 @@ def reserve(
                 refused[axes] += 1 if lots < wanted[s, i] else 0
                 wanted[s, i] = min(wanted[s, i], lots)
     _load(standing, changed, wanted, lot, coin)
+    before = refused.sum()
     for a in range(axes):
         for d in range(2):
             sign = 1.0 - 2.0 * d
-            if _most(through, reach[a]) <= room[d, a] or _sum(unit[a, :n], sign, coin) <= room[d, a]:
-                continue
-            _push(unit[a], sign, slot, -1, push)
-            if _most(through, _live(push, coin, folded)) <= room[d, a]:
-                continue
-            refused[a] += _fit(push, standing, changed, room[d, a], through, worth, lot, wanted, coin)
+            worst[d, a] = _bound(unit[a, :n], sign, reach[a], coin, room[d, a], through)
+            if not worst[d, a] <= room[d, a]:
+                _push(unit[a], sign, slot, -1, push)
+                worst[d, a] = _worst(push, coin, through)
+            if not worst[d, a] <= room[d, a]:
+                refused[a] += _fit(push, standing, changed, room[d, a], through, worth, lot, wanted, coin)
     refused[axes + 1] += _bound_slots(
         unit, reach, slot, slot_limit, held, standing, changed, through, worth, lot, wanted, coin, push
     )
@@ -347,15 +357,12 @@ def reserve(
         for i in range(n):
             grid[2 * s + 1, i] = wanted[s, i]
             grid[2 * s, i] = 0 if wanted[s, i] == 0 else grid[2 * s, i]
+    if refused.sum() == before:
+        return
     for a in range(axes):
         for d in range(2):
-            worst[d, a] = _most(through, reach[a])
-            if worst[d, a] <= room[d, a]:
-                continue
-            worst[d, a] = _sum(unit[a, :n], 1.0 - 2.0 * d, coin)
-            if worst[d, a] <= room[d, a]:
-                continue
-            _push(unit[a], 1.0 - 2.0 * d, slot, -1, push)
-            worst[d, a] = _most(through, _live(push, coin, folded))
+            sign = 1.0 - 2.0 * d
+            worst[d, a] = _bound(unit[a, :n], sign, reach[a], coin, room[d, a], through)
             if not worst[d, a] <= room[d, a]:
+                _push(unit[a], sign, slot, -1, push)
                 worst[d, a] = _worst(push, coin, through)

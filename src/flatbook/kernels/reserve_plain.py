@@ -59,10 +59,12 @@ def reserve_plain(
         for d, sign in enumerate((1.0, -1.0)):
             push = np.maximum(sign * np.stack([unit[a, :n], -unit[a, :n]]), 0.0)
             most = through * reach[a] if reach[a] > 0 else 0.0
-            worst[d, a] = most if most <= room[d, a] else float(np.sum(push * coin))
+            worst[d, a] = most
             if not worst[d, a] <= room[d, a]:
                 live = float(np.max(np.where(coin > 0, push, 0.0), initial=0.0))
                 worst[d, a] = through * live if live > 0 else 0.0
+            if not worst[d, a] <= room[d, a]:
+                worst[d, a] = float(np.sum(push * coin))
             if not worst[d, a] <= room[d, a]:
                 worst[d, a] = _heaviest_plain(push, coin, through)
 
