@@ -42,7 +42,7 @@ class Desk:
         self.book, self.market = book, market
         self.base = self.markets = markets
         self.marks = book.mark(markets)
-        self.unit_start_usd = self.marks.value_usd / np.array([one.size for one in book.positions])
+        self.worth_at_start_usd = self.marks.value_usd.copy()  # of each that is still held, as much of it as is
         self.start_usd = float(self.marks.value_usd.sum())
         self.cash_usd = 0.0
         self.hedge = dict.fromkeys(book.underlyings, 0.0)
@@ -99,7 +99,7 @@ class Desk:
         """Positions turned into cash at what they are worth, which is told; nothing is gained by it."""
         usd = float(self.marks.value_usd[gone].sum())
         kept = ~gone
-        self.unit_start_usd = self.unit_start_usd[kept]
+        self.worth_at_start_usd = self.worth_at_start_usd[kept]
         self.change(
             Portfolio((p for p, stays in zip(self.book.positions, kept, strict=True) if stays), self.book.balances)
         )

@@ -117,8 +117,7 @@ class _Run:
         """A claim on the lost venue is paid in part; what is owed to it is owed."""
         desk, venue = self.desk, self.terms.lost_venue
         gained = {HEDGE_VENUE: desk.hedge_gained_usd}
-        sizes = np.array([one.size for one in desk.book.positions])
-        for one, usd in zip(desk.book.positions, desk.marks.value_usd - desk.unit_start_usd * sizes, strict=True):
+        for one, usd in zip(desk.book.positions, desk.marks.value_usd - desk.worth_at_start_usd, strict=True):
             if one.venue:
                 gained[one.venue] = gained.get(one.venue, 0.0) + float(usd)
         if venue == WINNING:
@@ -185,8 +184,9 @@ class _Run:
         cost = share * 100.0 * option_vol * float(np.abs(np.nan_to_num(desk.marks.vega_usd[closed])).sum())
         cost += sum(map(abs, flows.values())) * self.terms.market.cost_rate
         desk.cash_usd += share * float(desk.marks.value_usd[closed].sum())
+        desk.worth_at_start_usd[closed] *= 1.0 - share
         if share >= 1.0:
-            desk.unit_start_usd = desk.unit_start_usd[~closed]
+            desk.worth_at_start_usd = desk.worth_at_start_usd[~closed]
         desk.change(without(desk.book, share))
         desk.hedge = {coin: held * (1.0 - share) for coin, held in desk.hedge.items()}
         desk.pay("closing", -cost)
