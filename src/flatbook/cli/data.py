@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from flatbook.cli.outcome import AsJson, one_line_errors, print_json
+from flatbook.cli.outcome import AsJson, one_line_errors, print_json, say
 from flatbook.domain.errors import LimitBreachedError
 from flatbook.store.check import CheckReport, Severity, check_session
 from flatbook.store.importers import UNSTATED_LICENCE, import_session
 from flatbook.store.session import SessionMeta, open_session
 from flatbook.venues.deribit import load_reference
 
-data = typer.Typer(name="data", no_args_is_help=True, help="Recorded sessions: import a download, check a session.")
+data = typer.Typer(name="data", no_args_is_help=True, help="Recorded sessions: import, record, check.")
 
 
 def register(app: typer.Typer) -> None:
@@ -49,6 +49,48 @@ def import_(
     for note in meta.notes:
         typer.echo(f"  - {note}")
     typer.echo(f"  digest {digest}")
+
+
+@data.command()
+def record(
+    out: Annotated[Path, typer.Option("--out", help="The session directory; one that was left is taken up again.")],
+    url: Annotated[str, typer.Option(help="The venue's websocket.")] = "wss://www.deribit.com/ws/api/v2",
+    currency: Annotated[list[str] | None, typer.Option(help="BTC, ETH, USDC …; may be repeated.")] = None,
+    seconds: Annotated[float | None, typer.Option("--for", help="Seconds; without it, until Ctrl-C.")] = None,
+    interval: Annotated[str, typer.Option(help="100ms or agg2; raw needs a key.")] = "100ms",
+    on_venue_clock: Annotated[
+        bool, typer.Option("--venue-clock", help="Put local times on the venue's clock, as `flatbook exchange` needs.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Record Deribit's feed into a session directory: index, perpetual, futures, options and trades of a coin.
+
+    A key is read from DERIBIT_API_KEY and DERIBIT_API_SECRET, where they are set; it is never written or shown.
+    """
+    # Other verbs start without the client.
+    from flatbook.app.record import RecordRequest, check_request, document
+    from flatbook.app.record import record as make
+
+    with one_line_errors():
+        request = RecordRequest(
+            url=url,
+            out=out,
+            currencies=tuple(each.upper() for each in currency or ["BTC"]),
+            interval=interval,
+            seconds=seconds,
+            on_venue_clock=on_venue_clock,
+        )
+        check_request(request)
+        say(f"recording {', '.join(request.currencies)} from {url} to {out}; Ctrl-C ends it")
+        told = document(make(request), out)
+    if as_json:
+        print_json(told)
+        return
+    typer.echo(f"{out}: {told['span']['start']} to {told['span']['end']}")
+    for table in ("counts", "set_aside", "unknown_fields"):
+        for name, count in told[table].items():
+            typer.echo(f"  {count:>10,}  {'' if table == 'counts' else table.replace('_', ' ') + ': '}{name}")
+    typer.echo(f"  connects {told['connects']}, gaps {told['gaps']}, unreadable messages {told['unreadable']}")
 
 
 @data.command()

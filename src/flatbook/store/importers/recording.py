@@ -72,10 +72,11 @@ def _tables(recording: Recording) -> dict[Table, pl.DataFrame]:
         CHAIN: recording.chain,
         FUNDING: recording.funding,
     }
-    return {INSTRUMENTS: _instruments(list(events.values())), **events}
+    return {INSTRUMENTS: instruments_table(list(events.values())), **events}
 
 
-def _instruments(frames: list[pl.DataFrame]) -> pl.DataFrame:
+def instruments_table(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """The instruments table of tables' rows, or of what is left of them with `instrument` and `local_ts_ns`."""
     named = [frame.select("instrument", "local_ts_ns") for frame in frames if "instrument" in frame.columns]
     seen = pl.concat(named).group_by("instrument").agg(first_seen_ns=pl.col("local_ts_ns").min())
     seen = seen.sort("first_seen_ns", "instrument")

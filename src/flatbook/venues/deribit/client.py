@@ -1,0 +1,215 @@
+"""Deribit over a websocket: the socket and the clock under `client_protocol`, and nothing else.
+
+The frames are picows': a message costs it a copy, where the `websockets` package makes it wait for a task's turn.
+"""
+
+import asyncio
+import importlib
+import logging
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from flatbook.domain.errors import BadInputError, ConfigurationError, VenueUnreachableError
+from flatbook.domain.units import NS_PER_SECOND
+from flatbook.venues.deribit.client_actions import Action, Close, Open, Phase, Send, Settled, Stop, Told
+from flatbook.venues.deribit.client_protocol import Protocol
+from flatbook.venues.deribit.client_requests import Asked, Outcome
+
+PATH = "/ws/api/v2"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_log = logging.getLogger(__name__)
+
+
+def socket_url(url: str) -> str:
+    """The address of the venue's websocket, its path added where there is none.
+
+    Errors      BadInputError for what is none, and for an unencrypted one that is not on this machine
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise BadInputError(f"{url!r} is no websocket address; write it as wss://www.deribit.com{PATH}")
+    if parts.scheme == "ws" and parts.hostname not in _LOOPBACK:
+        raise BadInputError(f"{url!r} is not encrypted; ws:// is for this machine only, use wss://")
+    return parts._replace(path=parts.path if parts.path not in ("", "/") else PATH).geturl()
+
+
+class Client:
+    """Runs a protocol. `told` is called with what channels say, in order, `settled` with outcomes of requests."""
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        url: str,
+        now_ns: Callable[[], int],
+        told: Callable[[Told], None],
+        settled: Callable[[Asked], None] = lambda asked: None,
+    ) -> None:
+        self.protocol, self.url, self.now_ns = protocol, socket_url(url), now_ns
+        self.unreadable = 0
+        self._told, self._settled = told, settled
+        self._picows = _picows()
+        self._listener_type = _listener_type(self._picows)
+        self._listener: Any = None
+        self._opening: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._waiting: dict[int, asyncio.Future[Asked]] = {}
+        self._stopped = ""
+
+    async def run(self) -> None:
+        """Keeps the connection up until it is cancelled.
+
+        Errors      VenueUnreachableError where the venue refuses the key
+        """
+        self.do(self.protocol.start(self.now_ns()))
+        try:
+            while not self._stopped:
+                now_ns = self.now_ns()
+                wait_s = max(self.protocol.wake_ns(now_ns) - now_ns, 0) / NS_PER_SECOND
+                try:
+                    await asyncio.wait_for(self._changed.wait(), wait_s)
+                except TimeoutError:
+                    self.do(self.protocol.advance(self.now_ns()))
+                self._changed.clear()
+        finally:
+            self._drop()
+        raise VenueUnreachableError(f"{self.url}: {self._stopped}")
+
+    async def ask(self, method: str, params: dict[str, Any], timeout_s: float = 15.0) -> Asked:
+        """Asks, and waits for the outcome; one that is unknown is an outcome.
+
+        Errors      VenueUnreachableError where there is none in time
+        """
+        asked, actions = self.protocol.ask(self.now_ns(), method, params)
+        future = self._waiting[asked.id] = asyncio.get_running_loop().create_future()
+        self.do(actions)
+        self._changed.set()
+        try:
+            return await asyncio.wait_for(future, timeout_s)
+        except TimeoutError:
+            raise VenueUnreachableError(f"{self.url}: {method} was not answered within {timeout_s:g} s") from None
+        finally:
+            self._waiting.pop(asked.id, None)
+
+    async def is_live(self, timeout_s: float) -> None:
+        """Waits until the connection stands.
+
+        Errors      VenueUnreachableError where it does not in time
+        """
+        end_ns = self.now_ns() + round(timeout_s * NS_PER_SECOND)
+        while self.protocol.phase is not Phase.LIVE:
+            if self.now_ns() >= end_ns or self._stopped:
+                raise VenueUnreachableError(f"{self.url}: {self._stopped or f'no connection within {timeout_s:g} s'}")
+            await asyncio.sleep(0.01)
+
+    def subscribe(self, names: list[str]) -> None:
+        """Listens to channels from now on."""
+        self.do(self.protocol.subscribe(self.now_ns(), names))
+
+    def do(self, actions: list[Action]) -> None:
+        """Does what the protocol wants done."""
+        for action in actions:
+            match action:
+                case Told():
+                    self._told(action)
+                case Send(raw):
+                    if self._listener is not None:
+                        self._listener.transport.send(self._picows.WSMsgType.TEXT, raw)
+                case Settled(asked):
+                    future = self._waiting.get(asked.id)
+                    if future is not None and not future.done():
+                        future.set_result(asked)
+                    self._settled(asked)
+                case Open():
+                    self._opening = asyncio.get_running_loop().create_task(self._open())
+                case Close(reason):
+                    _log.warning("%s: connection closed: %s", self.url, reason)
+                    self._drop()
+                case Stop(reason):
+                    self._stopped = reason
+                    self._changed.set()
+
+    def connected(self, listener: Any) -> None:
+        """A socket is open."""
+        self._listener = listener
+        self.do(self.protocol.opened(self.now_ns()))
+        self._changed.set()
+
+    def message(self, listener: Any, raw: bytes) -> None:
+        """A message came. One that cannot be read is counted: its channel's next word replaces it."""
+        if listener is not self._listener:
+            return
+        try:
+            actions = self.protocol.received(self.now_ns(), raw)
+        except BadInputError as error:
+            self.unreadable += 1
+            _log.warning("%s", error)
+            return
+        self.do(actions)
+
+    def disconnected(self, listener: Any) -> None:
+        """A socket is gone."""
+        if listener is self._listener:
+            self._listener = None
+            self.do(self.protocol.closed(self.now_ns()))
+            self._changed.set()
+
+    async def _open(self) -> None:
+        errors = (OSError, TimeoutError, self._picows.WSError)
+        try:
+            await self._picows.ws_connect(lambda: self._listener_type(self), self.url)
+        except errors as error:
+            _log.warning("%s: %s", self.url, error)
+            self.do(self.protocol.closed(self.now_ns()))
+            self._changed.set()
+
+    def _drop(self) -> None:
+        listener, self._listener = self._listener, None
+        if self._opening is not None and not self._opening.done() and listener is None:
+            self._opening.cancel()
+        if listener is not None:
+            listener.transport.disconnect()
+
+
+def outcome_error(asked: Asked) -> str:
+    """Why a request was not done; "" where it was."""
+    if asked.outcome in (Outcome.DONE, Outcome.RECONCILED):
+        return ""
+    return asked.error.describe() if asked.error is not None else asked.outcome.value
+
+
+def _picows() -> Any:
+    try:
+        return importlib.import_module("picows")
+    except ModuleNotFoundError:
+        raise ConfigurationError("no websocket client is installed; pip install picows") from None
+
+
+def _listener_type(picows: Any) -> Any:
+    """A listener that hands whole messages to a client."""
+
+    class Listener(picows.WSListener):  # type: ignore[misc]
+        def __init__(self, client: Client) -> None:
+            self.client, self.transport = client, None
+            self.parts: list[bytes] = []
+
+        def on_ws_connected(self, transport: Any) -> None:
+            self.transport = transport
+            self.client.connected(self)
+
+        def on_ws_frame(self, transport: Any, frame: Any) -> None:
+            kind = frame.msg_type
+            if kind == picows.WSMsgType.CLOSE:
+                transport.disconnect()
+            elif kind in (picows.WSMsgType.TEXT, picows.WSMsgType.BINARY) and frame.fin:
+                self.client.message(self, frame.get_payload_as_bytes())
+            elif kind in (picows.WSMsgType.TEXT, picows.WSMsgType.BINARY, picows.WSMsgType.CONTINUATION):
+                self.parts.append(frame.get_payload_as_bytes())
+                if frame.fin:
+                    whole, self.parts = b"".join(self.parts), []
+                    self.client.message(self, whole)
+
+        def on_ws_disconnected(self, transport: Any) -> None:
+            self.client.disconnected(self)
+
+    return Listener
