@@ -291,3 +291,18 @@ def test_a_position_that_no_smile_prices_names_itself() -> None:
             fall(),
             ReplayTerms(DEEP),
         )
+
+
+def test_a_fall_is_measured_from_its_height_until_that_is_seen_again() -> None:
+    """Ten coins of a linear perpetual from 80,000: up 10 %, down 20 %, back, and a little farther."""
+    spot = [0.0, 0.1, -0.1, 0.05, 0.1, 0.12]
+    found = replay(Portfolio([listed("BTC_USDC-PERPETUAL", 10.0)]), MARKETS, path(spot), ReplayTerms(STILL))
+    assert found.steps.pnl_usd == pytest.approx(800_000.0 * np.array(spot))
+    assert found.drawdown_usd == pytest.approx(160_000.0)
+    assert (found.worst, found.recovered_at) == (2, 4)
+    assert found.hours(found.recovered_at) == pytest.approx(1 / 3)
+    # A height that was not stood on for a while is none to the loss stop: the loss is of 80,000 USD.
+    assert found.stages() == {"widen": 2}
+    assert found.path.worst_window(5 / 60) == (1, 2)
+    assert found.path.worst_window(1e6) == (0, 5)
+    assert found.worst_gap is None
