@@ -11,70 +11,11 @@ from numpy.typing import NDArray
 
 from flatbook.kernels.jit import Arg, compiled, inlined, kernel
 from flatbook.kernels.reserve_plain import SLOT_AXES, reserve_plain
+from flatbook.kernels.worst_fill import at_most, bound_of, heaviest, push_of, worst_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int8]
-
-
-@compiled
-def _sum(unit: Floats, sign: float, coin: Floats) -> float:
-    total = 0.0
-    for i in range(unit.size):
-        u = sign * unit[i]
-        total += (u if u > 0.0 else 0.0) * coin[0, i] + (-u if u < 0.0 else 0.0) * coin[1, i]
-    return total
-
-
-@compiled
-def _heaviest(push: Floats, heavy: Ints, coin: Floats, through: float) -> float:
-    """The most that `through` contracts of what may fill push; sides in `heavy` are in the order of their push."""
-    total, filled, n = 0.0, 0.0, coin.shape[1]
-    for at in heavy:
-        more = min(coin[at // n, at % n], through - filled)
-        total += more * push[at]
-        filled += more
-        if filled >= through:
-            break
-    return total
-
-
-_KEPT = 128
-"""So many of the heaviest are kept in order as they come; of more, all are sorted."""
-
-
-@compiled
-def _worst(push: Floats, coin: Floats, through: float) -> float:
-    """As `_heaviest`, of sides in any order: only those are put in order that could be among the heaviest."""
-    n, total, filled, kept = coin.shape[1], 0.0, 0.0, 0
-    if through == np.inf:
-        for s in range(2):
-            for i in range(n):
-                total += push[s * n + i] * coin[s, i]
-        return total
-    weight, contracts = np.empty(_KEPT), np.empty(_KEPT)
-    for at in range(2 * n):
-        p = push[at]
-        if not p > 0.0 or (filled >= through and p <= weight[kept - 1]):
-            continue
-        more = coin[at // n, at % n]
-        if not more > 0.0:
-            continue
-        if kept == _KEPT:
-            return _heaviest(push, np.argsort(-push), coin, through)
-        place = kept
-        while place > 0 and weight[place - 1] < p:
-            weight[place], contracts[place] = weight[place - 1], contracts[place - 1]
-            place -= 1
-        weight[place], contracts[place] = p, more
-        kept, filled = kept + 1, filled + more
-        while filled - contracts[kept - 1] >= through:
-            kept -= 1
-            filled -= contracts[kept]
-    for k in range(kept):
-        total += min(contracts[k], through) * weight[k]
-        through -= min(contracts[k], through)
-    return total
 
 
 @compiled
@@ -96,7 +37,7 @@ def _fits_without(
         s, i = ranked[k] // n, ranked[k] % n
         wanted[s, i] = 0 if k < count else kept[k]
         coin[s, i] = base[s, i] + wanted[s, i] * lot[i]
-    return _heaviest(push, heavy, coin, through) <= left
+    return heaviest(push, heavy, coin, through) <= left
 
 
 @compiled
@@ -124,7 +65,7 @@ def _drop(
     while few < many:
         lots = (few + many + 1) // 2
         coin[s, i] = base[s, i] + lots * lot[i]
-        if _heaviest(push, heavy, coin, through) <= left:
+        if heaviest(push, heavy, coin, through) <= left:
             few = lots
         else:
             many = lots - 1
@@ -143,7 +84,7 @@ def _fit(
     Sides that would go out anew give way first, down to nothing. Where what stands is too much all the same, as after a
     move of the market, rows that would have stayed are pulled whole, until what is left once that is known will fit.
     """
-    if _worst(push, coin, through) <= left:
+    if worst_of(push, coin, through) <= left:
         return 0
     n, heavy = lot.size, np.argsort(-push)
     ratio = np.empty(2 * n)
@@ -162,7 +103,7 @@ def _fit(
                 old[olds] = at
                 olds += 1
     touched = _drop(fresh[:freshes], push, heavy, standing, coin, left, through, lot, wanted, True)
-    if _heaviest(push, heavy, coin, through) <= left:
+    if heaviest(push, heavy, coin, through) <= left:
         return touched
     nothing, later = np.zeros((2, n)), np.empty((2, n))
     _load(nothing, np.ones(n, np.int8), wanted, lot, later)
@@ -171,16 +112,6 @@ def _fit(
         wanted[0, old[k] % n] = 0
         wanted[1, old[k] % n] = 0
     return touched + pulled
-
-
-@compiled
-def _push(unit: Floats, sign: float, slot: Ints, here: int, push: Floats) -> None:
-    """What a contract bought (first half) or sold (second) pushes that way; of one slot alone unless `here` is -1."""
-    n = slot.size
-    for i in range(n):
-        u = sign * unit[i] if (here < 0) | (slot[i] == here) else 0.0
-        push[i] = u if u > 0.0 else 0.0
-        push[n + i] = -u if u < 0.0 else 0.0
 
 
 @inlined
@@ -202,37 +133,6 @@ def _compare(told: Ints, unsure: Codes, grid: Ints, changed: Codes) -> None:
         changed[i] = 0 if same else 1
 
 
-@inlined
-def _most(through: float, reach: float) -> float:
-    """What the contracts that can fill before the venue stops us may push at most."""
-    return through * reach if reach > 0.0 else 0.0
-
-
-@compiled
-def _live(unit: Floats, sign: float, bids: Floats, asks: Floats) -> float:
-    """The largest push of a side that may fill at all."""
-    most = 0.0
-    for i in range(unit.size):
-        u = sign * unit[i]
-        up, down = (u if bids[i] > 0.0 else 0.0), (-u if asks[i] > 0.0 else 0.0)
-        here = up if up > down else down
-        most = here if here > most else most
-    return most
-
-
-@compiled
-def _bound(
-    unit: Floats, sign: float, reach: float, coin: Floats, room: float, through: float
-) -> float:  # fmt: skip
-    """The first of three bounds on what may be pushed that fits, from the cheapest on; else the last of them."""
-    most = _most(through, reach)
-    if not most <= room:
-        most = _most(through, _live(unit, sign, coin[0], coin[1]))
-    if not most <= room:
-        most = _sum(unit, sign, coin)
-    return most
-
-
 @compiled
 def _bound_slots(
     unit: Floats, reach: Floats, slot: Ints, slot_limit: Floats, held: Floats, standing: Floats, changed: Codes,
@@ -248,7 +148,7 @@ def _bound_slots(
     for a in range(SLOT_AXES):
         is_near = False
         for j in range(slots):
-            is_near |= not _most(through, reach[a]) <= slot_limit[a, j] - abs(book[a, j])
+            is_near |= not at_most(through, reach[a]) <= slot_limit[a, j] - abs(book[a, j])
         if not is_near:
             continue
         pushed[:] = 0.0
@@ -264,8 +164,8 @@ def _bound_slots(
             for d in range(2):
                 sign = 1.0 - 2.0 * d
                 left = slot_limit[a, j] - sign * book[a, j]
-                if not (pushed[d, j] <= left or _most(through, heaviest[d, j]) <= left):
-                    _push(unit[a], sign, slot, j, push)
+                if not (pushed[d, j] <= left or at_most(through, heaviest[d, j]) <= left):
+                    push_of(unit[a], sign, slot, j, push)
                     touched += _fit(push, standing, changed, left, through, worth, lot, wanted, coin)
     return touched
 
@@ -344,10 +244,10 @@ def reserve(
     for a in range(axes):
         for d in range(2):
             sign = 1.0 - 2.0 * d
-            worst[d, a] = _bound(unit[a, :n], sign, reach[a], coin, room[d, a], through)
+            worst[d, a] = bound_of(unit[a, :n], sign, reach[a], coin, room[d, a], through)
             if not worst[d, a] <= room[d, a]:
-                _push(unit[a], sign, slot, -1, push)
-                worst[d, a] = _worst(push, coin, through)
+                push_of(unit[a], sign, slot, -1, push)
+                worst[d, a] = worst_of(push, coin, through)
             if not worst[d, a] <= room[d, a]:
                 refused[a] += _fit(push, standing, changed, room[d, a], through, worth, lot, wanted, coin)
     refused[axes + 1] += _bound_slots(
@@ -362,7 +262,7 @@ def reserve(
     for a in range(axes):
         for d in range(2):
             sign = 1.0 - 2.0 * d
-            worst[d, a] = _bound(unit[a, :n], sign, reach[a], coin, room[d, a], through)
+            worst[d, a] = bound_of(unit[a, :n], sign, reach[a], coin, room[d, a], through)
             if not worst[d, a] <= room[d, a]:
-                _push(unit[a], sign, slot, -1, push)
-                worst[d, a] = _worst(push, coin, through)
+                push_of(unit[a], sign, slot, -1, push)
+                worst[d, a] = worst_of(push, coin, through)
