@@ -305,4 +305,5 @@ def test_a_fall_is_measured_from_its_height_until_that_is_seen_again() -> None:
     assert found.stages() == {"widen": 2}
     assert found.path.worst_window(5 / 60) == (1, 2)
     assert found.path.worst_window(1e6) == (0, 5)
-    assert found.worst_gap is None
+    assert found.worst_gap is not None
+    assert (found.worst_gap.first, found.worst_gap.last, found.worst_gap.gamma_usd) == (1, 2, 0.0)
