@@ -22,7 +22,7 @@ from flatbook.sim.venue.mmp import MmpConfig
 from flatbook.store.book_file import parse_book
 from flatbook.store.journal import RunHeader
 from flatbook.valuation.portfolio import Portfolio
-from flatbook.venues.deribit import load_reference
+from flatbook.venues.deribit import cheaper_side_discount, load_reference
 from flatbook.venues.margin import edition_at
 
 
@@ -33,7 +33,7 @@ def compose(request: RunRequest) -> tuple[OpenMarket, Engine]:
     """
     reference = load_reference()
     policy = parse_policy(request.policy_text, request.policy)
-    market = open_market(request, reference, _protection(policy.protection))
+    market = open_market(request, reference, _protection(policy.protection), answers_requests=policy.rfq.answers)
     book = _book(request, reference)
     setup = Setup(
         underlying=request.underlying,
@@ -44,6 +44,7 @@ def compose(request: RunRequest) -> tuple[OpenMarket, Engine]:
         capital_units=exact_units(Decimal(str(request.capital_coin)), request.underlying),
         book=book,
         margin=_margin(policy, market.from_ns),
+        cheaper_side_discount=cheaper_side_discount(),
     )
     if book is not None:
         refuse_what_no_run_holds(book, setup)

@@ -14,8 +14,11 @@ from flatbook.domain.events import (
     OrderAccepted,
     OrderCancelled,
     OrderRejected,
+    PackageFill,
     ProtectionTriggered,
     QuotesAcknowledged,
+    RequestForQuote,
+    RfqClosed,
 )
 from flatbook.domain.units import format_utc
 from flatbook.engine.effects import Effects
@@ -26,7 +29,7 @@ from flatbook.store.journal import Checkpoint, Journal
 CHECKPOINT_EVERY = 256
 """Events between two checkpoints where nothing of ours happens; our own events and orders get theirs at once."""
 
-_OWN = (Fill, OrderAccepted, OrderCancelled, OrderRejected)
+_OWN = (Fill, OrderAccepted, OrderCancelled, OrderRejected, RequestForQuote, PackageFill, RfqClosed)
 
 _ABOUT_QUOTES = (QuotesAcknowledged, ProtectionTriggered)
 """Answers that move no money: they wait for the next checkpoint."""
@@ -79,7 +82,8 @@ class _Scribe:
         if is_own or isinstance(event, _ABOUT_QUOTES):
             self._take_answer(event)
         is_held = bool(self._checkpoints) and self._checkpoints[0].event_seq == state.events
-        if is_own or effects.orders or effects.cancels or state.events % CHECKPOINT_EVERY == 0 or is_held:
+        goes_out = bool(effects.orders or effects.cancels or effects.rfqs)
+        if is_own or goes_out or state.events % CHECKPOINT_EVERY == 0 or is_held:
             self._take_checkpoint(engine)
 
     def require_nothing_left(self, engine: Engine) -> None:

@@ -9,7 +9,7 @@ from flatbook.app.markets import OpenMarket
 from flatbook.app.request import RunRequest
 from flatbook.domain.instruments import Kind
 from flatbook.domain.units import risk_amount
-from flatbook.engine import valuing
+from flatbook.engine import answering, valuing
 from flatbook.engine.attributing import pnl_rows
 from flatbook.engine.loop import Engine
 from flatbook.engine.state import State
@@ -44,6 +44,7 @@ def finish(
         valuing.mark(state)
         valuing.measure_risk(state)
         state.recorder.take_sample(state)
+        answering.finish(state)
         for row in pnl_rows(state.pnl, state.market.universe):
             state.recorder.tables.pnl.append(row)
     facts = RunFacts(

@@ -13,6 +13,7 @@ from flatbook.sim.gateway import VenueTerms
 from flatbook.sim.market import SimulatedVenue
 from flatbook.sim.venue.mmp import MmpConfig
 from flatbook.store.session import open_session
+from flatbook.venues.deribit import cheaper_side_discount
 
 SIMULATION_START_NS = parse_utc("2026-01-05T00:00")
 """A Monday midnight: simulated calendars begin alike whenever they are run."""
@@ -33,14 +34,28 @@ class OpenMarket:
     set_aside: Mapping[str, int] = field(default_factory=dict)
 
 
-def open_market(request: RunRequest, reference: ReferenceData, protection: MmpConfig = NO_PROTECTION) -> OpenMarket:
+def open_market(
+    request: RunRequest,
+    reference: ReferenceData,
+    protection: MmpConfig = NO_PROTECTION,
+    *,
+    answers_requests: bool = False,
+) -> OpenMarket:
     """Opens the session, or draws the world; `protection` is what the venue is asked for.
+
+    `answers_requests` says to the venue that we answer requests for quotes, and then they come.
 
     Errors      BadInputError where the session cannot be used, or holds nothing of the span asked for
     """
     fills = FillRules(request.fill_model)
     if request.session_path is None:
-        terms = VenueTerms(name="simulated", fills=fills, protection=protection)
+        terms = VenueTerms(
+            name="simulated",
+            fills=fills,
+            protection=protection,
+            sends_requests=answers_requests,
+            cheaper_side_discount=cheaper_side_discount(),
+        )
         start_ns = SIMULATION_START_NS
         simulated = SimulatedVenue(reference, seed=request.seed, hours=request.hours, start_ns=start_ns, terms=terms)
         return OpenMarket(simulated, terms.name, start_ns, start_ns + round(request.hours * NS_PER_HOUR))

@@ -3,13 +3,16 @@
 Each carries two clocks: `exch_ts_ns`, when the venue says it happened, and `local_ts_ns`, when we learn of it. The
 engine lives on the local clock. An event, once made, is history: nothing changes it.
 
-At equal local time the order is: index, tops of books, funding, settlement, delivery, fills and acknowledgements,
-trades, chains.
+At equal local time the order is: index, tops of books, funding, settlement, delivery, fills, acknowledgements and
+requests for quotes, trades, chains.
 """
 
 import math
+from enum import StrEnum
 
 import msgspec
+
+from flatbook.domain.combos import Leg
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -122,6 +125,62 @@ class Fill(Event, frozen=True, kw_only=True, tag="fill"):
     is_maker: bool
 
 
+class DeltaLeg(msgspec.Struct, frozen=True):
+    """A future or perpetual that trades with the whole of a package: signed `size` in its own unit, the buyer's."""
+
+    instrument: str
+    size: float
+    price: float
+
+
+class RequestForQuote(Event, frozen=True, kw_only=True, tag="rfq"):
+    """Someone asks for a price of `size` packages: options in whole signed ratios, as the package's buyer gets them.
+
+    `side` is what he would do with it: +1 buy, -1 sell, 0 either. Quotes are of use to him until `expires_ns`, by the
+    venue's clock. `competitors` are the makers who are asked beside us.
+    """
+
+    rfq_id: str
+    counterparty: str
+    legs: tuple[Leg, ...]
+    size: float
+    side: int
+    expires_ns: int
+    competitors: int
+    delta_leg: DeltaLeg | None = None
+
+
+class PackageFill(Event, frozen=True, kw_only=True, tag="package_fill"):
+    """Our quote for a request traded: every leg at once, a fill each, under one trade id of the venue.
+
+    `side` is ours: +1 bought the package, at `price` in settlement currency; the legs' prices come to that.
+    """
+
+    rfq_id: str
+    venue: str
+    trade_id: str
+    side: int
+    price: float
+    fills: tuple[Fill, ...]
+
+
+class RfqOutcome(StrEnum):
+    """How a request ended: traded with us, with another, or with nobody."""
+
+    WON = "won"
+    LOST = "lost"
+    EXPIRED = "expired"
+
+
+class RfqClosed(Event, frozen=True, kw_only=True, tag="rfq_closed"):
+    """A request has ended. `taker_side` +1 bought at `price`; 0 and NaN where nothing traded."""
+
+    rfq_id: str
+    outcome: RfqOutcome
+    taker_side: int
+    price: float
+
+
 class Payoff(Event, frozen=True, kw_only=True, tag="payoff"):
     """A contract over the counter has come to its end (expiry, a touch, a knock-out) and pays its holder.
 
@@ -173,4 +232,7 @@ OrderEvent = Fill | OrderAccepted | OrderRejected | OrderCancelled
 QuoteEvent = QuotesAcknowledged | ProtectionTriggered
 """Events about our quotes as a whole."""
 
-AnyEvent = MarketEvent | OrderEvent | QuoteEvent | Payoff
+RfqEvent = RequestForQuote | PackageFill | RfqClosed
+"""Events about requests for quotes that we are asked: no session holds them."""
+
+AnyEvent = MarketEvent | OrderEvent | QuoteEvent | RfqEvent | Payoff

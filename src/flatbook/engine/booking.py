@@ -129,14 +129,14 @@ def _take_fill(state: State, fill: Fill) -> bool:
         row, fill.side * fill.size_lots * state.setup.reference.instrument(fill.instrument).lot_size,
         state.now_ns + state.setup.markout_ns,
     )  # fmt: skip
-    _count_fill(state, row, fill.side * fill.size_lots * state.setup.reference.instrument(fill.instrument).lot_size)
+    count_fill(state, row, fill.side * fill.size_lots * state.setup.reference.instrument(fill.instrument).lot_size)
     edge = state.pnl.booked("spread", state.values, state.inventory, state.otc_usd)
     state.recorder.filled(state, fill, row, edge, fee_usd)
     state.stress = NO_STRESS
     return True
 
 
-def _count_fill(state: State, row: int, size: float) -> None:
+def count_fill(state: State, row: int, size: float) -> None:
     """Tells protection and the hedger of contracts filled, signed; what is not known of them is left out."""
     values = state.values
     vega_usd = values.greeks[VEGA, row] * values.index_usd / values.forward_usd[row] / 100

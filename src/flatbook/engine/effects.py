@@ -34,6 +34,26 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class RfqQuote:
+    """Our answer to a request: the whole new quote, not a difference; no price on either side takes it back.
+
+    bid, ask        per package in the settlement currency, None on a side that we do not quote
+    size            packages, on each side
+    expires_ns      from when on the price stands no more, whatever we say
+    """
+
+    rfq_id: str
+    bid: float | None
+    ask: float | None
+    size: float
+    expires_ns: int
+
+    def price(self, side: int) -> float | None:
+        """At which we buy (`side` +1) or sell (-1)."""
+        return self.bid if side > 0 else self.ask
+
+
+@dataclass(frozen=True, slots=True)
 class Effects:
     """All that one event caused, stamped with the engine's clock; `cancels` are ids of resting orders to be pulled."""
 
@@ -41,8 +61,9 @@ class Effects:
     quotes: QuoteChanges | None = None
     orders: tuple[Order, ...] = ()
     cancels: tuple[str, ...] = ()
+    rfqs: tuple[RfqQuote, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is to be done."""
-        return self.quotes is None and not self.orders and not self.cancels
+        return self.quotes is None and not self.orders and not self.cancels and not self.rfqs

@@ -5,10 +5,12 @@
 It reads no clock and draws no number: the same events give the same effects, bit for bit.
 """
 
+from dataclasses import replace
+
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import AnyEvent
 from flatbook.domain.units import format_utc
-from flatbook.engine import booking, deciding, hedging, listening, opening, valuing
+from flatbook.engine import answering, booking, deciding, hedging, listening, opening, valuing
 from flatbook.engine.effects import Effects
 from flatbook.engine.setup import Setup
 from flatbook.engine.state import State
@@ -36,14 +38,16 @@ class Engine:
             valuing.mark(state)
         if not state.is_opened and not opening.open_book(state):
             return Effects(state.now_ns)
-        booked = booking.take_own(state, event)
+        booked = booking.take_own(state, event) or answering.take_package(state, event)
         if not (moved or booked or due):
-            return Effects(state.now_ns)
+            return Effects(state.now_ns, rfqs=answering.answers(state, event))
         valuing.mark(state)
         valuing.measure_risk(state)
         grid = deciding.wanted_quotes(state)
         hedges = hedging.wanted_hedges(state)
         effects = deciding.through_the_gate(state, grid, hedges)
+        if rfqs := answering.answers(state, event):
+            effects = replace(effects, rfqs=rfqs)
         state.recorder.sample(state)
         return effects
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from flatbook.domain.intents import OrderIntent
 from flatbook.domain.units import NS_PER_SECOND
+from flatbook.engine import packages
 from flatbook.engine.hedging import Wanted
 from flatbook.engine.state import State
 from flatbook.risk.reservation import Exposed, Resting
@@ -20,7 +21,7 @@ Floats = NDArray[np.float64]
 def fit(state: State, grid: Ints, wanted: Sequence[Wanted]) -> list[Wanted]:
     """Quotes of `grid` give way until everything fits, and orders that still do not are cut; gives the orders left.
 
-    Orders come first, for they relieve the book: quotes give way to them.
+    Orders come first, for they relieve the book: quotes give way to them, and to answers to requests that stand.
     """
     gate, table, risk = state.gate, state.table, state.risk
     added = [_added(state, one.intent, one.intent.size_lots) for one in wanted]
@@ -28,6 +29,9 @@ def fit(state: State, grid: Ints, wanted: Sequence[Wanted]) -> list[Wanted]:
     orders = np.zeros((2, gate.reservation.axes))
     for axes in (*added, *at_work):
         orders += _both_ways(axes)
+    if state.rfqs is not None:
+        state.rfqs.reserved = packages.standing_axes(state)
+        orders += state.rfqs.reserved
     book = Exposed(
         (risk.delta_coin, risk.gamma_1pct_usd, risk.vega_usd, *risk.vega_tenor_usd),
         state.stress.pnl_usd,

@@ -22,6 +22,7 @@ class Setup:
     capital_units   collateral deposited at the start, in units of the underlying; it is not part of the book
     book            what the run begins with, booked when trading begins; its balances are not read
     margin          whose margin a fill ties up; None where the policy charges nothing for it
+    cheaper_side_discount   of a package's fees, by the venue's rule (`decide.rfq.package.value_package`)
     markout_ns      for how long after a fill its P&L counts as adverse selection
     sample_ns       spacing of the recorded series
     """
@@ -34,6 +35,7 @@ class Setup:
     capital_units: int = 0
     book: Portfolio | None = None
     margin: MarginModel | None = None
+    cheaper_side_discount: float = 0.0
     market_model: MarketModel = field(default_factory=MarketModel)
     markout_ns: int = NS_PER_MINUTE
     sample_ns: int = NS_PER_MINUTE

@@ -14,6 +14,7 @@ from flatbook.engine.capital import Capital
 from flatbook.engine.flow_watch import FlowWatch
 from flatbook.engine.hedge_desk import HedgeDesk
 from flatbook.engine.recording import Recorder
+from flatbook.engine.rfq_desk import RfqDesk
 from flatbook.engine.setup import HEDGING, MAKING, Setup
 from flatbook.engine.stressing import NO_STRESS, LiveStress
 from flatbook.engine.typical_vol import TypicalVol
@@ -57,6 +58,7 @@ class State:
     stress          the last stress of the book as it is; `NO_STRESS` when something was booked since
     desk            what the hedger remembers and has learnt
     largest_quote_coin      the largest quote that ever wanted to go out
+    rfqs            requests for quotes; None where the policy answers none
     otc             contracts over the counter that the run began with; None where it began with none
     is_opened       whether what the run begins with is booked
     outputs         running digest of everything that went out
@@ -88,6 +90,7 @@ class State:
     book: BookMeasures = NOTHING_HELD
     risk: BookRisk = field(default_factory=lambda: BookRisk(0.0, 0.0, 0.0, 0.0, Stage.NORMAL))
     risk_price: RiskPrice = field(default_factory=no_risk_price)
+    rfqs: RfqDesk | None = None
     quoting_model: FittedModel | None = None
     now_ns: int = 0
     events: int = 0
@@ -123,6 +126,7 @@ class State:
             HedgeDesk.of(setup.policy.hedging),
             FlowWatch.of(setup.policy),
             Capital.of(setup),
+            rfqs=RfqDesk.of(setup.policy.rfq),
             is_opened=setup.book is None,
         )
 

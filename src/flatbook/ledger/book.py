@@ -11,14 +11,14 @@ where the first three are exact integers (`carried_units`) and only the last is 
 Entries are handed to the caller and not kept; what grows is the set of booked trade ids.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
 import msgspec
 
 from flatbook.domain.errors import BadInputError
-from flatbook.domain.events import DailySettlement, Delivery, Fill, FundingRate, Payoff
+from flatbook.domain.events import DailySettlement, Delivery, Fill, FundingRate, PackageFill, Payoff
 from flatbook.domain.instruments import Kind, format_expiry
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import exact_units, units_per_coin
@@ -74,9 +74,35 @@ class Ledger:
         if instrument.contract.kind is Kind.SPOT:
             entry = self._exchange(fill, strategy, instrument)
         else:
-            entry = self._trade(fill, strategy, instrument)
+            entry = self._book(Cause.TRADE, fill.exch_ts_ns, fill.trade_id, self._traded(fill, strategy, instrument))
         booked.add(fill.trade_id)
         return entry
+
+    def book_package(self, package: PackageFill, strategy_of: Callable[[str], str]) -> tuple[Entry, ...] | None:
+        """Books the legs of one trade together, all or none, once: None where its trade id is booked already.
+
+        `strategy_of` says whose position an instrument's is.
+
+        Errors      as of `book_fill`; BadInputError for no legs, one instrument twice, or a leg booked by itself before
+        """
+        booked = self._booked_trades.setdefault(package.venue, set())
+        if package.trade_id in booked:
+            return None
+        ids = {fill.trade_id for fill in package.fills}
+        names = {fill.instrument for fill in package.fills}
+        if not names or min(len(names), len(ids)) < len(package.fills) or ids & booked:
+            raise BadInputError(
+                f"package {package.trade_id}: its {len(package.fills)} legs are not one fill of each of "
+                f"{', '.join(sorted(names)) or 'no instrument'}, new to the books; nothing is booked"
+            )
+        changes = []
+        for fill in package.fills:
+            strategy = strategy_of(fill.instrument)
+            self._check_fill(fill, strategy)
+            kinds = (Kind.OPTION, Kind.FUTURE, Kind.PERPETUAL)
+            changes.append(self._traded(fill, strategy, self._contract(fill.instrument, "a package's leg", *kinds)))
+        booked |= ids | {package.trade_id}
+        return self._book_all(Cause.TRADE, package.exch_ts_ns, package.trade_id, changes)
 
     def book_funding(self, event: FundingRate, venue: str, price_usd: float) -> tuple[Entry, ...]:
         """Pays a perpetual's funding on what `venue` holds, an entry for each strategy; once for each event time.
@@ -229,7 +255,8 @@ class Ledger:
             raise BadInputError(f"{name}: {what} belongs to a {asked}, this is a {instrument.contract.kind}")
         return instrument
 
-    def _trade(self, fill: Fill, strategy: str, instrument: Instrument) -> Entry:
+    def _traded(self, fill: Fill, strategy: str, instrument: Instrument) -> _Change:
+        """What a fill does to its position, which is not booked yet."""
         lots = fill.side * fill.size_lots
         value_units = instrument.value_units(fill.price_ticks, lots)
         key = PositionKey(fill.venue, strategy, fill.instrument)
@@ -239,8 +266,7 @@ class Ledger:
             traded = (AccountKind.VARIATION, after.realised_units - before.realised_units)
         else:
             traded = (AccountKind.PREMIUM, -value_units)
-        change = _Change(key, instrument, before, after, (traded, (AccountKind.FEES, -fill.fee_units)))
-        return self._book(Cause.TRADE, fill.exch_ts_ns, fill.trade_id, change)
+        return _Change(key, instrument, before, after, (traded, (AccountKind.FEES, -fill.fee_units)))
 
     def _exchange(self, fill: Fill, strategy: str, instrument: Instrument) -> Entry:
         contract, lots = instrument.contract, fill.side * fill.size_lots

@@ -7,6 +7,7 @@ from flatbook.report.assets import plotly_js, static
 from flatbook.report.charts import Frames, chart_data
 from flatbook.report.listings import fill_models_section, fills_section, ledger_section, log_section
 from flatbook.report.markup import Html, tag, text, tile, toned
+from flatbook.report.rfq_section import rfq_section
 from flatbook.report.sections import (
     breakdown_section,
     exposures_section,
@@ -32,6 +33,7 @@ def render(frames: Frames, summary: Summary) -> str:
         quotes_section(series),
         hedges_section(series, summary),
         rent_section(series),
+        rfq_section(series, summary),
         smile_section(series),
         fills_section(series),
         fill_models_section(summary),
@@ -75,12 +77,25 @@ def _header(summary: Summary) -> Html:
         tag("p", "flatbook", css="brand"),
         tag("h1", run["policy"], tag("span", f" on {market}", css="quiet")),
         tag("p", f"{where}{seed}", css="lead"),
-        _contents(),
+        _contents(summary.get("rfq") is not None),
     )
 
 
-def _contents() -> Html:
-    links = ("pnl", "breakdown", "exposures", "quotes", "hedges", "rent", "smile", "fills", "models", "ledger", "log")
+def _contents(has_requests: bool) -> Html:
+    links = (
+        "pnl",
+        "breakdown",
+        "exposures",
+        "quotes",
+        "hedges",
+        "rent",
+        "rfq",
+        "smile",
+        "fills",
+        "models",
+        "ledger",
+        "log",
+    )
     names = (
         "P&L",
         "Broken down",
@@ -88,13 +103,15 @@ def _contents() -> Html:
         "Quotes",
         "Hedges",
         "Gamma rent",
+        "Requests",
         "Smile",
         "Fills",
         "Fill models",
         "Ledger",
         "Log",
     )
-    return tag("nav", *(Html(f'<a href="#{link}">{text(name)}</a>') for link, name in zip(links, names, strict=True)))
+    pairs = [(link, name) for link, name in zip(links, names, strict=True) if link != "rfq" or has_requests]
+    return tag("nav", *(Html(f'<a href="#{link}">{text(name)}</a>') for link, name in pairs))
 
 
 def _tiles(summary: Summary) -> Html:

@@ -16,6 +16,7 @@ import polars as pl
 
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE
+from flatbook.report.rfq_row import RfqRow
 from flatbook.valuation.explain import PNL_PARTS
 
 PARTS = PNL_PARTS
@@ -203,6 +204,7 @@ ROW_TYPES: dict[str, type[tuple[object, ...]]] = {
     "quotes": QuoteRow,
     "fills": FillRow,
     "hedges": HedgeRow,
+    "rfqs": RfqRow,
     "pnl": PnlRow,
     "smiles": SmileRow,
     "smile_points": SmilePointRow,
@@ -269,6 +271,7 @@ class Tables:
         self.quotes = Series(QuoteRow)
         self.fills = Series(FillRow)
         self.hedges = Series(HedgeRow)
+        self.rfqs = Series(RfqRow)
         self.pnl = Series(PnlRow)
         self.smiles = Series(SmileRow)
         self.smile_points = Series(SmilePointRow)

@@ -13,9 +13,11 @@ from flatbook.domain.errors import ConfigurationError
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_SECOND, NS_PER_YEAR
 from flatbook.sim.chain import Chain, ListingRules
+from flatbook.sim.dealers import DealerParameters
 from flatbook.sim.flow import Stage, Wishes, moment, wishes
 from flatbook.sim.flow_table import load_flow_table
 from flatbook.sim.makers import Beliefs, MakerParameters
+from flatbook.sim.requesters import RequesterParameters
 from flatbook.sim.takers import TakerParameters, draw_arrivals
 from flatbook.sim.world import WorldParameters, draw_world
 
@@ -40,6 +42,8 @@ class MarketParameters:
     listing: ListingRules = field(default_factory=ListingRules)
     makers: MakerParameters = field(default_factory=MakerParameters)
     takers: TakerParameters = field(default_factory=TakerParameters)
+    requesters: RequesterParameters = field(default_factory=RequesterParameters)
+    dealers: DealerParameters = field(default_factory=DealerParameters)
     index_every_s: int = 1
     slice_every_s: int = 10
     chain_every_s: int = 60

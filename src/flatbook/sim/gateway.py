@@ -22,6 +22,7 @@ from flatbook.domain.events import (
     OrderRejected,
     ProtectionTriggered,
     QuotesAcknowledged,
+    RfqEvent,
 )
 from flatbook.domain.instruments import Kind
 from flatbook.domain.reference import Instrument, ReferenceData
@@ -41,7 +42,11 @@ from flatbook.sim.venue.mmp import MmpConfig, MmpGroup
 @dataclass(frozen=True, slots=True)
 class VenueTerms:
     """How a venue treats us: its name on our fills, who fills, how long things take, what taking costs, and when it
-    pulls our quotes for us."""
+    pulls our quotes for us.
+
+    sends_requests          whether requests for quotes come to us, who said that we answer them
+    cheaper_side_discount   of a package's fees: share by which the cheaper of its bought and sold legs is reduced
+    """
 
     name: str = "sim"
     fills: FillRules = field(default_factory=FillRules)
@@ -49,6 +54,8 @@ class VenueTerms:
     perpetual: PerpetualTerms = field(default_factory=PerpetualTerms)
     options: OptionTerms = field(default_factory=OptionTerms)
     protection: MmpConfig = field(default_factory=MmpConfig)
+    sends_requests: bool = False
+    cheaper_side_discount: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +177,15 @@ class Gateway:
         """Sends a settlement to us, in its place among the market events of its moment."""
         self._mailbox.place(event)
 
+    def tell(self, event: RfqEvent) -> None:
+        """Sends what concerns us alone, in its place; its clocks are of `clocks`."""
+        self._mailbox.place(event)
+
     def tick(self, underlying: str, index_usd: float, exch_ns: int) -> None:
         """The index moves: orders that rest may fill."""
         self.index_usd[underlying] = index_usd
         if self._orders.has_resting:
-            for answer in self._orders.tick(underlying, index_usd, lambda: self._clocks(exch_ns)):
+            for answer in self._orders.tick(underlying, index_usd, lambda: self.clocks(exch_ns)):
                 self._mailbox.place(answer)
 
     def standing(self, instrument: str, side: int, exch_ns: int) -> Standing:
@@ -193,7 +204,7 @@ class Gateway:
         for effective_ns, rows in self.quotes.apply_until(exch_ns):
             for row in rows.tolist():
                 name = self.quotes.instruments[row].name
-                clocks = self._clocks(effective_ns)
+                clocks = self.clocks(effective_ns)
                 self._mailbox.place(
                     OrderRejected(
                         exch_ts_ns=clocks.exch_ns,
@@ -229,7 +240,7 @@ class Gateway:
         self._mailbox.place(
             self._cashier.fill(
                 quote_id(instrument.name), instrument, -taker.side, standing.price_ticks, size_lots,
-                self.index_usd[instrument.contract.base], is_maker=True, clocks=self._clocks(taker.exch_ns),
+                self.index_usd[instrument.contract.base], is_maker=True, clocks=self.clocks(taker.exch_ns),
             )
         )  # fmt: skip
         # Greeks are not known here: contracts alone are counted.
@@ -240,7 +251,7 @@ class Gateway:
         """All quotes are pulled, and we are told."""
         frozen_until_ns = self._protection.frozen_until_ns
         self.quotes.freeze(frozen_until_ns)
-        clocks = self._clocks(exch_ns)
+        clocks = self.clocks(exch_ns)
         self._mailbox.place(
             ProtectionTriggered(exch_ts_ns=clocks.exch_ns, local_ts_ns=clocks.local_ns, frozen_until_ns=frozen_until_ns)
         )
@@ -260,13 +271,13 @@ class Gateway:
     def _take_order(self, arrival_ns: int, order: Order | str) -> None:
         """An order arrives, or the id of one that is to be pulled."""
         if isinstance(order, str):
-            for answer in self._orders.cancel(order, lambda: self._clocks(arrival_ns)):
+            for answer in self._orders.cancel(order, lambda: self.clocks(arrival_ns)):
                 self._mailbox.place(answer)
             return
-        for answer in self._orders.arrive(order, self._clocks(arrival_ns), self.index_usd.get):
+        for answer in self._orders.arrive(order, self.clocks(arrival_ns), self.index_usd.get):
             self._mailbox.place(answer)
 
-    def _clocks(self, exch_ns: int) -> Clocks:
+    def clocks(self, exch_ns: int) -> Clocks:
         """When we learn of what the venue does for us at `exch_ns`: later, and never before what it answered before."""
         learnt_ns = exch_ns + max(self._feed_delays.next_ns(), 1)
         self._last_answer_ns = max(learnt_ns, self._last_answer_ns, self._reached_ns)

@@ -26,8 +26,10 @@ from flatbook.sim.flow import moment
 from flatbook.sim.futures import Futures
 from flatbook.sim.gateway import Gateway, VenueTerms
 from flatbook.sim.latency import FeedLine
+from flatbook.sim.mailbox import NEVER_NS
 from flatbook.sim.options import value
 from flatbook.sim.perpetual import funding_rate_8h
+from flatbook.sim.request_floor import RequestFloor
 from flatbook.sim.streams import stream
 
 Floats = NDArray[np.float64]
@@ -72,6 +74,12 @@ class SimulatedVenue:
         self._gateway.options.touch = lambda option, side, now_ns: touch_ticks(self._stage, option.name, side, now_ns)
         self._futures = Futures(UNDERLYING, reference, self._gateway.perpetual)
         self._floor = Floor(self._gateway, self._chain, line, p.takers)
+        self._requests = None
+        if terms.sends_requests:
+            self._requests = RequestFloor(
+                self._gateway, self._stage, reference.instrument(PERPETUAL), terms, (p.requesters, p.dealers),
+                seed=seed, start_ns=start_ns, span_ns=span_ns,
+            )  # fmt: skip
         self._clock = SettlementClock()
         self._funded_ns = start_ns
         self._perpetual = reference.instrument(PERPETUAL)
@@ -82,6 +90,11 @@ class SimulatedVenue:
     def informed_trades(self) -> frozenset[str]:
         """Ids of the prints whose taker knew something: what a maker would give much to know, and is never told."""
         return frozenset(self._floor.informed)
+
+    @property
+    def informed_requests(self) -> frozenset[str]:
+        """Ids of the requests whose counterparty knew something, likewise."""
+        return frozenset() if self._requests is None else frozenset(self._requests.informed)
 
     def fair_coin(self, instruments: Sequence[str], now_ns: Ints) -> Floats:
         """What listed options are worth by the true surface, each at its moment before expiry; coin per contract.
@@ -99,6 +112,8 @@ class SimulatedVenue:
     def submit(self, effects: Effects) -> None:
         """As in `engine.venue.Venue`."""
         self._gateway.submit(effects)
+        if self._requests is not None and effects.rfqs:
+            self._requests.take(effects.ts_ns, effects.rfqs)
 
     def fill_tally(self) -> Mapping[FillModel, FillTally]:
         """What each fill model made of the takers so far, all against the quotes that the chosen one left standing."""
@@ -110,12 +125,20 @@ class SimulatedVenue:
         self._clock.start(self._start_ns)
         for step, index_usd in enumerate(self._stage.world.index_usd.tolist()):
             now_ns = self._start_ns + step * self._step_ns
-            while floor.next_ns < now_ns:
-                yield from gateway.deliver_before(floor.next_ns)
-                floor.trade_next()
+            while (next_ns := min(floor.next_ns, self._requests_ns)) < now_ns:
+                yield from gateway.deliver_before(next_ns)
+                if self._requests is not None and next_ns == self._requests_ns:
+                    self._requests.act()
+                else:
+                    floor.trade_next()
             yield from gateway.deliver_before(now_ns)
             self._tick(step, now_ns, index_usd)
         yield from gateway.close()
+
+    @property
+    def _requests_ns(self) -> int:
+        """When something happens to a request next; never, where none come to us."""
+        return NEVER_NS if self._requests is None else self._requests.next_ns
 
     def _tick(self, step: int, now_ns: int, index_usd: float) -> None:
         """What the venue does on a tick, in the order of `domain.events`: index, the perpetual's top, funding,

@@ -36,6 +36,8 @@ class LegTable:
                 error_usd   one standard error of the surface, in USD, of vega's sign
                 fee_usd     the venue's, for a contract traded; never below 0
                 hours       to expiry, infinite where there is none
+                learned_usd     what those know who sell to us and who buy from us, (2,) a row, as learnt of markouts;
+                                None where nothing is
     Domain      `expiry` numbers expiries, -1 for what has no vega; an unknown fair value or error is NaN
     """
 
@@ -47,6 +49,7 @@ class LegTable:
     fee_usd: tuple[float, ...]
     hours: tuple[float, ...]
     vol_error: tuple[float, ...]
+    learned_usd: tuple[tuple[float, float], ...] | None = None
 
     def __post_init__(self) -> None:
         assert self.columns.shape == (len(self.names), LOADING + FACTORS)
@@ -91,6 +94,24 @@ class PackageValue(NamedTuple):
     error_usd: float
     fee_usd: float
     root_squares: float
+
+
+def learned_charges(table: LegTable, package: Package) -> tuple[float, float]:
+    """What those are learnt to know who sell us one package, and who buy one from us, USD.
+
+    Of one expiry's legs that are bought and sold it is netted, as their vega is: what moves them moves both. So one leg
+    by itself is charged as its quote is.
+    """
+    if table.learned_usd is None:
+        return 0.0, 0.0
+    sides = []
+    for side in (1.0, -1.0):
+        nets: dict[int, float] = {}
+        for row, ratio in package.legs:
+            known_usd = table.learned_usd[row][0 if side * ratio > 0.0 else 1]
+            nets[table.expiry[row]] = nets.get(table.expiry[row], 0.0) + ratio * known_usd
+        sides.append(sum(map(abs, nets.values())))
+    return sides[0], sides[1]
 
 
 def value_package(

@@ -8,6 +8,18 @@ from flatbook.domain.config import NonNegative, Positive, Section, Share
 class RfqPolicy(Section):
     """What is believed of those who ask and of those who answer beside us, and what is not quoted at all."""
 
+    answers: bool = Field(
+        default=False,
+        description="whether a run answers requests; a venue sends them to no maker who does not",
+    )
+    price_life_s: Positive = Field(
+        default=10.0,
+        description="an answer stands so long, or until the request's end; then the request is priced anew",
+    )
+    amend_share: NonNegative = Field(
+        default=0.25,
+        description="an answer is amended once a price is off by more than this share of a typical half-spread",
+    )
     competitors: NonNegative = Field(default=4.0, description="makers who answer too, where the request does not say")
     walk_away_odds: NonNegative = Field(
         default=0.5, description="odds that the taker trades with nobody, against one typical quote"

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.decide.policy import HedgingPolicy, QuotingPolicy
-from flatbook.decide.rfq.package import LegTable, Package, PackageValue, value_package
+from flatbook.decide.rfq.package import LegTable, Package, PackageValue, learned_charges, value_package
 from flatbook.decide.rfq.policy import RfqPolicy
 from flatbook.decide.rfq.winning import TakerView, WinCurve, best_markup, curse_deviations, free_option, prior_view
 from flatbook.kernels.chain import FACTORS, PREMIUM, SPOT
@@ -56,6 +56,7 @@ class RfqMarket:
     exposure        (FACTORS,) the book's, USD per unit of factor
     covariance      (FACTORS, FACTORS) per year
     tick            of the package's price, in the settlement currency
+    widen           the maker's mood: what its spreads are times those of calm
     """
 
     def __init__(
@@ -68,9 +69,10 @@ class RfqMarket:
         risk_price: RiskPrice,
         covariance: Floats,
         tick: float,
+        widen: float = 1.0,
     ) -> None:
         self.table, self.terms, self.index_usd, self.tick = table, terms, index_usd, tick
-        self.usd_per_unit = usd_per_unit
+        self.usd_per_unit, self.widen = usd_per_unit, widen
         gradient = risk_price.gradient(exposure)
         # One product with g then gives all that is quadratic in it or linear: R'' g, Σ g and R'(x) g.
         self.stacked = np.concatenate([risk_price.curvature, covariance, gradient[None]])
@@ -164,13 +166,16 @@ def quote_package(market: RfqMarket, ask: Ask) -> PackageQuote | Refusal:
     curve = view.curve(ask.competitors, terms.rfq.walk_away_odds, typical)
     curse = terms.rfq.curse_share * curse_deviations(ask.competitors) * value.error_usd
     fees = terms.quoting.fee_share * value.fee_usd
-    toxicity = terms.quoting.adverse_selection_vol * 100 * value.vega_by_expiry_usd + max(view.toxicity, 0.0) * typical
+    known = max(view.toxicity, 0.0) * typical
+    if terms.quoting.adverse_selection == "fixed":
+        known += terms.quoting.adverse_selection_vol * 100 * value.vega_by_expiry_usd
+    toxicity = [known + learned for learned in learned_charges(market.table, ask.package)]
 
     product = market.stacked.dot(value.loading)
     charged, variance = float(product[:FACTORS].dot(value.loading)), float(product[FACTORS:-1].dot(value.loading))
     slope, along = float(product[-1]), float(product[SPOT] + product[PREMIUM])
     deviation = math.sqrt(max(variance, 0.0) * ask.ttl_s / SECONDS_PER_YEAR)
-    edge = curse + fees + toxicity + 1.0 / curve.b
+    edge = curse + fees + min(toxicity) + 1.0 / curve.b
     if deviation > terms.rfq.max_ttl_deviation * edge:
         longest_s = ask.ttl_s * (terms.rfq.max_ttl_deviation * edge / deviation) ** 2
         return Refusal((f"fair moves too much in {ask.ttl_s:g} s: ask for at most {longest_s:.3g} s",))
@@ -178,12 +183,10 @@ def quote_package(market: RfqMarket, ask: Ask) -> PackageQuote | Refusal:
     option = free_option(deviation, edge)
 
     sides = []
-    for side in (1.0, -1.0):
+    for side, toxic in zip((1.0, -1.0), toxicity, strict=True):
         charge = _charge(market, value, side * ask.size, slope, charged, along)
-        parts = _Parts(
-            charge.inventory / usd, curse / usd, fees / usd, charge.hedge / usd, toxicity / usd, option / usd
-        )
-        sides.append(_side(parts, side, value.fair, WinCurve(curve.a, curve.b * usd), market.tick))
+        parts = _Parts(charge.inventory / usd, curse / usd, fees / usd, charge.hedge / usd, toxic / usd, option / usd)
+        sides.append(_side(parts, side, value.fair, WinCurve(curve.a, curve.b * usd), market))
     bid, offer = sides
     is_bid = bid.price > 0.0 or not ask.package.is_long_only
     return PackageQuote(value, bid if is_bid else None, offer, ask.size, deviation / usd, typical / usd)
@@ -214,18 +217,21 @@ def _charge(
     return _Charge(added - saved - hedge, hedge)
 
 
-def _side(parts: _Parts, side: float, fair: float, curve: WinCurve, tick: float) -> SideQuote:
+def _side(parts: _Parts, side: float, fair: float, curve: WinCurve, market: RfqMarket) -> SideQuote:
     """One side from inventory and the spread's parts; `side` is +1 for our bid: we buy."""
     inventory, curse, fees, hedge, toxicity, option = parts
-    cost = inventory + (curse + fees + hedge + toxicity + option)
-    best = best_markup(curve, cost)
-    spread = curse + fees + hedge + toxicity + option + best.markup
+    tick, asked = market.tick, curse + fees + hedge + toxicity + option
+    cost = inventory + asked
+    markup = best_markup(curve, cost).markup
+    if market.widen > 1.0:
+        markup += (market.widen - 1.0) * max(asked + markup, 0.0)
+    spread = asked + markup
     exact = fair - side * (spread + inventory)
     whole = exact / tick
     price = (math.floor(whole + _SLACK) if side > 0.0 else math.ceil(whole - _SLACK)) * tick
     distance = side * (fair - price)
     probability = curve.probability(distance)
-    return SideQuote(*parts, best.markup, spread, exact, price, probability, probability * (distance - cost))
+    return SideQuote(*parts, markup, spread, exact, price, probability, probability * (distance - cost))
 
 
 def _unfit_leg(table: LegTable, row: int, quoting: QuotingPolicy) -> str:

@@ -47,10 +47,10 @@ class TakerView(NamedTuple):
 
     def curve(self, competitors: float, walk_away_odds: float, typical: float) -> WinCurve:
         """The win curve of a package whose `typical` half-spread is that; in its unit."""
-        return WinCurve(self.level + math.log(max(competitors + walk_away_odds, _ALONE)), self.slope / typical)
+        return WinCurve(self.level + math.log(max(competitors + walk_away_odds, LEAST_OTHERS)), self.slope / typical)
 
 
-_ALONE = 0.05
+LEAST_OTHERS = 0.05
 """Nobody beside us and nowhere to walk: the taker still compares with what he believes, at odds of 1 to 20."""
 
 
