@@ -173,12 +173,12 @@ class RfqOutcome(StrEnum):
 
 
 class RfqClosed(Event, frozen=True, kw_only=True, tag="rfq_closed"):
-    """A request has ended. `taker_side` +1 bought at `price`; 0 and NaN where nothing traded."""
+    """A request has ended. `taker_side` +1 bought at `price`; 0 and None where nothing traded."""
 
     rfq_id: str
     outcome: RfqOutcome
     taker_side: int
-    price: float
+    price: float | None
 
 
 class Payoff(Event, frozen=True, kw_only=True, tag="payoff"):

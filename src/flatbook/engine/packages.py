@@ -21,7 +21,7 @@ from flatbook.valuation.chain import VEGA
 from flatbook.valuation.risk_price import RiskPrice, no_risk_price
 
 if TYPE_CHECKING:
-    from flatbook.engine.rfq_desk import Request
+    from flatbook.engine.rfq_desk import Request, RfqDesk
     from flatbook.engine.state import State
 
 Floats = NDArray[np.float64]
@@ -215,6 +215,16 @@ def standing_axes(state: State, but: Request | None = None) -> Floats:
         if one.stands and one is not but
     )
     return worst_of(answers, axes)
+
+
+def kept_axes(state: State, desk: RfqDesk) -> Floats:
+    """What of the bounds quotes leave to answers, (2, axes): what those that stand may take, and never less than the
+    policy's share of what was left when quotes were last fitted."""
+    standing, room = standing_axes(state), state.gate.reservation.room
+    if room.shape != standing.shape or desk.reserved.shape != standing.shape:
+        return standing
+    left = np.where(np.isfinite(room), room + desk.reserved, 0.0)
+    return np.maximum(standing, desk.policy.room_share * left)
 
 
 def room_for(state: State, request: Request) -> Room:

@@ -30,7 +30,7 @@ def fit(state: State, grid: Ints, wanted: Sequence[Wanted]) -> list[Wanted]:
     for axes in (*added, *at_work):
         orders += _both_ways(axes)
     if state.rfqs is not None:
-        state.rfqs.reserved = packages.standing_axes(state)
+        state.rfqs.reserved = packages.kept_axes(state, state.rfqs)
         orders += state.rfqs.reserved
     book = Exposed(
         (risk.delta_coin, risk.gamma_1pct_usd, risk.vega_usd, *risk.vega_tenor_usd),

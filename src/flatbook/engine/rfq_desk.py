@@ -93,7 +93,7 @@ class RfqDesk:
     open            those that may still be answered or traded
     ended           the others, by id, in the order of their end
     reviewed_ns     of the valuation that open answers were last held against, and that `around` is of
-    reserved        (2, axes) what standing answers took of the bounds when quotes were last fitted into the rest
+    reserved        (2, axes) what was kept for answers of the bounds when quotes were last fitted into the rest
     markouts        packages of ours to be marked out, by column of the series: when, and which
     """
 

@@ -41,7 +41,7 @@ def record(state: State, request: Request, closed: RfqClosed | None) -> None:
         versions=len(request.told),
         reason="; ".join(request.why_not),
     )
-    if closed is not None:
+    if closed is not None and closed.price is not None:
         row = row._replace(traded_price=closed.price, traded_side=closed.taker_side)
     told = request.told[-1] if request.told else None
     if traded is not None:

@@ -218,7 +218,7 @@ class RequestFloor:
         is_ours = ours_ticks is not None and (theirs is None or side * (theirs - ours_ticks) > 0)
         best = ours_ticks if is_ours else theirs
         if best is None or not self._accepts(asked, best * tick, worth, beside):
-            self._close(asked, RfqOutcome.EXPIRED, 0, math.nan, now_ns)
+            self._close(asked, RfqOutcome.EXPIRED, 0, None, now_ns)
             return
         if is_ours:
             self._trade(asked, best, now_ns)
@@ -250,7 +250,7 @@ class RequestFloor:
         deal = PackageDeal(event, -asked.taker_side, price_ticks, index_usd, clocks)
         self._gateway.tell(self._clerk.fill(deal, instruments, worth_coin.tolist(), self._perpetual))
 
-    def _close(self, asked: _Asked, outcome: RfqOutcome, taker_side: int, price: float, now_ns: int) -> None:
+    def _close(self, asked: _Asked, outcome: RfqOutcome, taker_side: int, price: float | None, now_ns: int) -> None:
         clocks = self._gateway.clocks(now_ns)
         self._gateway.tell(
             RfqClosed(

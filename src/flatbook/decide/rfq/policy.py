@@ -20,6 +20,10 @@ class RfqPolicy(Section):
         default=0.25,
         description="an answer is amended once a price is off by more than this share of a typical half-spread",
     )
+    room_share: Share = Field(
+        default=0.25,
+        description="answers=true: of what the limits leave, the share that resting quotes keep free for answers",
+    )
     competitors: NonNegative = Field(default=4.0, description="makers who answer too, where the request does not say")
     walk_away_odds: NonNegative = Field(
         default=0.5, description="odds that the taker trades with nobody, against one typical quote"
