@@ -1,12 +1,13 @@
 """A recorded order book replayed with two quotes at the touch, by flatbook and by hftbacktest, under one model.
 
-Both have constant latency, quantities ahead that fall by prints alone, and no partial fills. The recording is drawn
-from a seed: a mid that walks, levels that come and go around it, and prints at the touch.
+Both have constant latency, quantities ahead that fall by prints alone, and no partial fills. One recording is drawn
+from a seed: a mid that walks, levels that come and go around it, prints at the touch. One is Binance's, if it is here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -20,8 +21,11 @@ from flatbook.kernels import l2_layout as at
 from flatbook.kernels.l2 import advance, cancel, submit
 from flatbook.kernels.l2_layout import Replay
 from flatbook.sim.books.tape import BookTape, BookTerms, book_tape
+from flatbook.store.importers import binance_l2
 
 ROWS = 1_000_000
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "binance-l2-raw"
+RECORDED = [DATA / f"cm_btcusd_perp_{day}.jsonl.gz" for day in (20240808, 20240809)]
 PEER = "hftbacktest"
 STEP_NS = 100_000_000
 SIZE_LOTS = 3
@@ -32,7 +36,13 @@ Strategy = Callable[[Replay, int, int, int], None]
 
 def works() -> list[Work]:
     """A million rows, at venue and with us, with an order a side to place, cancel and fill."""
-    tape = book_tape(drawn_rows(ROWS))
+    tapes = {"drawn": book_tape(drawn_rows(ROWS))}
+    if all(path.exists() for path in RECORDED):
+        tapes["BTCUSD_PERP"] = book_tape(recorded_rows(ROWS))
+    return [_work(f"L2 replay, quoting, {name}", tape) for name, tape in tapes.items()]
+
+
+def _work(name: str, tape: BookTape) -> Work:
     terms = BookTerms()
     quote = compiled(quoting(advance, submit, cancel))
 
@@ -42,7 +52,7 @@ def works() -> list[Work]:
         return replay
 
     contenders = [local("flatbook", run), remote(PEER, "hftbacktest_quotes", for_peer(tape, terms))]
-    return [Work("L2 replay, quoting", contenders, ROWS, "M/s", [Bar(PEER, 2.0)])]
+    return Work(name, contenders, tape.what.size, "M/s", [Bar(PEER, 2.0)])
 
 
 def quoting(
@@ -101,6 +111,15 @@ def for_peer(tape: BookTape, terms: BookTerms) -> dict[str, Any]:
     }  # fmt: skip
     columns = {name: getattr(tape, name) for name in ("exch_ts_ns", "local_ts_ns", "heard", "what", "tick", "lots")}
     return {**columns, **{name: np.array(value) for name, value in scalars.items()}}
+
+
+def recorded_rows(least: int) -> pl.DataFrame:
+    """Binance's inverse perpetual as recorded, again and again until there are `least` rows, each from its snapshot."""
+    rows = binance_l2.read(list(RECORDED)).books.drop("instrument")
+    clocks = rows.select("exch_ts_ns", "local_ts_ns")
+    span_ns = max(clocks.max().row(0)) - min(clocks.min().row(0)) + STEP_NS
+    times = range(-(-least // rows.height))
+    return pl.concat(rows.with_columns(pl.col("exch_ts_ns", "local_ts_ns") + again * span_ns) for again in times)
 
 
 def drawn_rows(count: int, seed: int = 1) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""The replay's kernels against their plain twins, what holds of any replay, and the same strategy in Python and compiled."""
+"""The replay against its plain twins, what holds of any replay, and one strategy in Python and compiled."""
 
 from collections.abc import Callable
 from typing import Any

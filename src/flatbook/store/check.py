@@ -12,8 +12,9 @@ import polars as pl
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_MINUTE, format_utc
+from flatbook.store.book_check import book_oddities
 from flatbook.store.session import open_session
-from flatbook.store.tables import CHAIN, INDEX, INSTRUMENTS, QUOTES, TABLES, TRADES, faults, read_columns
+from flatbook.store.tables import BOOKS, CHAIN, INDEX, INSTRUMENTS, QUOTES, TABLES, TRADES, faults, read_columns
 from flatbook.store.tradable import tradable_chain, tradable_quotes, tradable_trades
 
 TRADE_GAP_NS = 30 * NS_PER_MINUTE
@@ -92,6 +93,12 @@ def check_session(path: Path, reference: ReferenceData) -> CheckReport:
 
 
 def _absent(path: Path) -> Iterator[Finding]:
+    if (path / BOOKS.file_name).exists() and not (path / INDEX.file_name).exists():
+        what = "order books alone, without an index or options"
+        yield Finding(
+            Severity.NOTE, BOOKS.name, what, 1, "They are replayed by themselves; `flatbook run` needs an index."
+        )
+        return
     meanings = {
         "index": (Severity.UNUSABLE, "Nothing says where the underlying is: no quote can be priced."),
         "trades": (Severity.WARNING, "Nobody trades: resting quotes are never filled."),
@@ -134,6 +141,9 @@ def _oddities(name: str, frame: pl.DataFrame, reference: ReferenceData) -> Itera
         set_aside = Counter()
         tradable_quotes(frame, reference, set_aside)
         yield from _set_aside(name, set_aside)
+    elif name == BOOKS.name:
+        for what, count, meaning in book_oddities(frame):
+            yield Finding(Severity.WARNING, name, what, count, meaning)
     elif name == INDEX.name:
         meaning = "The index stands still in the hole: quotes grow stale, then jump when it is over."
         for coin in frame.partition_by("underlying"):

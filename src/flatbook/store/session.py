@@ -32,7 +32,7 @@ from flatbook.domain.events import (
 )
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import parse_utc
-from flatbook.store.tables import CHAIN, FUNDING, INDEX, INSTRUMENTS, QUOTES, TABLES, TRADES, read_table
+from flatbook.store.tables import BOOKS, CHAIN, FUNDING, INDEX, INSTRUMENTS, QUOTES, TABLES, TRADES, read_table
 from flatbook.store.tradable import tradable_chain, tradable_quotes, tradable_trades
 
 META_FILE = "session.toml"
@@ -44,6 +44,19 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     start: str
     end: str
+
+
+class BookContract(msgspec.Struct, frozen=True):
+    """A recorded book's contract: its venue and name there, tick and lot as decimals in text.
+
+    `usd_a_contract` is what one contract of an inverse perpetual is worth; without it sizes are in coins.
+    """
+
+    venue: str
+    symbol: str
+    tick: str
+    lot: str
+    usd_a_contract: int | None = None
 
 
 class SessionMeta(msgspec.Struct, frozen=True):
@@ -59,6 +72,7 @@ class SessionMeta(msgspec.Struct, frozen=True):
     counts: dict[str, int] = {}
     set_aside: dict[str, int] = {}
     inputs: dict[str, str] = {}
+    books: dict[str, BookContract] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +116,16 @@ class Session:
     def instruments(self) -> pl.DataFrame:
         """The instruments table, by first appearance."""
         return read_table(self.path, INSTRUMENTS)
+
+    def book_rows(self, instrument: str) -> pl.DataFrame:
+        """The recorded book and prints of `instrument`, in the order in which we heard of them.
+
+        Errors      BadInputError where the session has no book of it, or the table cannot be used
+        """
+        if instrument not in self.meta.books:
+            known = ", ".join(self.meta.books) or "none"
+            raise BadInputError(f"{self.path} has no order book of {instrument!r}; it has {known}")
+        return read_table(self.path, BOOKS).filter(pl.col("instrument") == instrument)
 
     def market_events(self, from_ns: int, to_ns: int, reference: ReferenceData) -> Iterator[MarketEvent]:
         """Events with `from_ns` <= `local_ts_ns` < `to_ns`, by local time, ties in the order of `domain.events`.

@@ -135,7 +135,21 @@ QUOTES = Table(
 )
 """Top of book, one row an update, of perpetuals, dated futures and spot; `amount` as in the trades table."""
 
-TABLES = {table.name: table for table in (INSTRUMENTS, INDEX, QUOTES, TRADES, CHAIN, FUNDING)}
+BOOKS = Table(
+    "books",
+    {
+        **_CLOCKS,
+        "instrument": _TEXT,
+        "what": Column(pl.Int8, within=lambda what: what.is_between(0, 5), range_text="a code from 0 to 5"),
+        "price_ticks": _positive(pl.Int64),
+        "size_lots": Column(pl.Int64, within=lambda lots: lots >= 0, range_text="0 or more"),
+    },
+)
+"""Order books and prints in the order in which we heard of them: `what` 0 a bid level, 1 an ask level (`size_lots` its
+new size), 2 a buyer's print, 3 a seller's, 4 the end of all bids down to `price_ticks`, 5 of all asks up to it. Ticks
+and lots are those of the contract in session.toml."""
+
+TABLES = {table.name: table for table in (INSTRUMENTS, INDEX, QUOTES, TRADES, CHAIN, FUNDING, BOOKS)}
 
 
 def read_table(directory: Path, table: Table) -> pl.DataFrame:

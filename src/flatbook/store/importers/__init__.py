@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.reference import ReferenceData
-from flatbook.store.importers import chain_table, deribit_screener, tardis
+from flatbook.store.importers import binance_l2, chain_table, deribit_screener, tardis
 from flatbook.store.importers.formats import Format, recognise
 from flatbook.store.importers.recording import write
 from flatbook.store.session import SessionMeta
@@ -32,6 +32,8 @@ def import_session(
         recording = deribit_screener.read(found, place, reference, keep_file_order=keep_file_order)
     elif found.of(Format.TARDIS_TRADES, Format.TARDIS_CHAIN, Format.TARDIS_QUOTES):
         recording = tardis.read(found, reference)
+    elif streams := found.of(Format.BINANCE_STREAMS):
+        recording = binance_l2.read(streams)
     elif tables := found.of(Format.CHAIN_TABLE):
         candles = found.of(Format.CHAIN_PERPETUALS), found.of(Format.CHAIN_FUTURES)
         recording = chain_table.read(tables, reference, *candles)

@@ -1,4 +1,4 @@
-"""What a file is, told by its columns and never by its name."""
+"""What a file is, told by its columns or its first line and never by its name."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flatbook.domain.errors import BadInputError
 from flatbook.store.chains import bulk_table, screener, tardis
+from flatbook.store.importers import binance_l2
 from flatbook.store.source_table import header
 
 
@@ -24,6 +25,7 @@ class Format(StrEnum):
     CHAIN_TABLE = bulk_table.NAME
     CHAIN_PERPETUALS = "perpetual candles beside a Deribit chain table"
     CHAIN_FUTURES = "dated futures' candles beside a Deribit chain table"
+    BINANCE_STREAMS = "Binance streams of depth and trades, a line each"
 
 
 _COLUMNS: dict[Format, frozenset[str]] = {
@@ -67,7 +69,12 @@ def recognise(place: Path) -> Recognised:
     candidates = sorted(place.iterdir()) if place.is_dir() else [place]
     found = Recognised({}, [])
     for path in candidates:
-        if path.is_file() and path.name.endswith(_SUFFIXES):
+        if path.is_file() and path.name.endswith(binance_l2.SUFFIXES):
+            if binance_l2.is_stream(path):
+                found.files.setdefault(Format.BINANCE_STREAMS, []).append(path)
+            else:
+                found.unknown.append(path)
+        elif path.is_file() and path.name.endswith(_SUFFIXES):
             kind = _format_of(header(path))
             if kind is None:
                 found.unknown.append(path)

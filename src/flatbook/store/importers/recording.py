@@ -13,8 +13,8 @@ from flatbook.domain.errors import BadInputError
 from flatbook.domain.instruments import parse_name
 from flatbook.domain.units import format_utc
 from flatbook.store.atomic import new_directory
-from flatbook.store.session import META_FILE, SessionMeta, Span
-from flatbook.store.tables import CHAIN, FUNDING, INDEX, INSTRUMENTS, QUOTES, TRADES, Table, faults
+from flatbook.store.session import META_FILE, BookContract, SessionMeta, Span
+from flatbook.store.tables import BOOKS, CHAIN, FUNDING, INDEX, INSTRUMENTS, QUOTES, TRADES, Table, faults
 from flatbook.store.toml_text import to_toml
 
 _NS_PER_MS = 1_000_000
@@ -30,6 +30,8 @@ class Recording:
     trades: pl.DataFrame = field(default_factory=lambda: empty(TRADES))
     chain: pl.DataFrame = field(default_factory=lambda: empty(CHAIN))
     funding: pl.DataFrame = field(default_factory=lambda: empty(FUNDING))
+    books: pl.DataFrame = field(default_factory=lambda: empty(BOOKS))
+    contracts: dict[str, BookContract] = field(default_factory=dict)
     clocks: dict[str, str] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -71,6 +73,7 @@ def _tables(recording: Recording) -> dict[Table, pl.DataFrame]:
         TRADES: recording.trades,
         CHAIN: recording.chain,
         FUNDING: recording.funding,
+        BOOKS: recording.books,
     }
     return {INSTRUMENTS: instruments_table(list(events.values())), **events}
 
@@ -108,6 +111,7 @@ def _describe(recording: Recording, tables: dict[Table, pl.DataFrame], licence: 
         counts=counts,
         set_aside=dict(sorted(recording.set_aside.items())),
         inputs=inputs,
+        books=recording.contracts,
     )
 
 
