@@ -110,17 +110,29 @@ def test_orders_protection_and_venues(flatbook: Flatbook, tmp_path: Path, chain:
     [
         ("BTC-30JAN26-90000-X,1", (), "book.csv:2: instrument 'BTC-30JAN26-90000-X' is not a Deribit name"),
         ("BTC-2JAN26-90000-C,1", (), "book.csv:2: BTC-2JAN26-90000-C expired"),
+        (",,USDC,100", (), "book.csv: holds dollars alone, which need no margin"),
         ("BTC-30JAN26-90000-C,1", ("--model", "cme"), "--model cme: no such margin model; there are deribit_pm"),
         ("BTC-30JAN26-90000-C,1", ("--mqq", "-1"), "--mqq -1: is no quantity"),
         ("BTC-30JAN26-90000-C,1", ("--venue", "x"), "--venue x: no position is there; the book has no venues"),
         ("BTC-30JAN26-90000-C,1", ("--html", "none/page.html"), "--html none/page.html: cannot be written"),
         ("BTC-30JAN26-90000-C,1", ("--orders", "none.csv"), "none.csv: cannot be read"),
+        ("BTC-30JAN26-90000-C,1", ("--orders", "over.csv"), "over.csv:2: BTC-2JAN26-90000-C expired"),
+        ("BTC-30JAN26-90000-C,1", ("--orders", "money.csv"), "--orders money.csv: holds no orders"),
     ],
 )
 def test_bad_input_is_one_line(
-    flatbook: Flatbook, tmp_path: Path, chain: Path, rows: str, options: tuple[str, ...], answer: str
+    flatbook: Flatbook,
+    tmp_path: Path,
+    chain: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: str,
+    options: tuple[str, ...],
+    answer: str,
 ) -> None:
-    path = written(tmp_path / "book.csv", f"instrument,size\n{rows}\n")
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path / "over.csv", "instrument,size\nBTC-2JAN26-90000-C,1\n")
+    written(tmp_path / "money.csv", "currency,amount\nBTC,1\n")
+    path = written(tmp_path / "book.csv", f"instrument,size,currency,amount\n{rows}\n")
     ended = flatbook("margin", path, "--chain", chain, "--model", "deribit_pm", *options)
     assert ended.code == 2
     assert answer in ended.complaint

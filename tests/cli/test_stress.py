@@ -88,12 +88,33 @@ def test_beyond_its_limit_it_ends_with_3_and_says_all_the_same(
     assert document["holds"] is False
 
 
+def test_dollars_alone_lose_their_peg_and_nothing_else(flatbook: Flatbook, chain: Path, tmp_path: Path) -> None:
+    path = tmp_path / "dollars.csv"
+    path.write_text("currency,amount\nUSDC,100\n", encoding="utf-8")
+    found = flatbook("stress", path, "--chain", chain, "--json").document
+    assert found["worst"]["name"] == "dollar coins at 0.90"
+    assert found["worst"]["pnl_usd"] == pytest.approx(-10.0)
+    assert found["reverse"]["loss_usd"] is None
+
+
+def test_it_says_what_deviations_are_and_where_breaks_were_not_looked_for(
+    flatbook: Flatbook, chain: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "between.csv"
+    path.write_text("instrument,size\nBTC-20FEB26-80000-C,1\n", encoding="utf-8")
+    found = flatbook("stress", path, "--chain", chain, "--json", *QUICK).document
+    assert [move["along"] for move in found["reverse"]["moves"]] == ["spot down", "spot up", "vol down", "vol up"]
+    assert any("prior Σ, of spot vol 55 % a year" in note for note in found["notes"])
+    assert any(note.startswith("BTC-20FEB26-80000-C: valued one by one") for note in found["notes"])
+
+
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
         ("BTC-30JAN26-80000-X,1", "book.csv:3: "),
         ("BTC-2JAN26-80000-C,1", "book.csv:3: BTC-2JAN26-80000-C expired"),
         ("BTC-PERPETUAL,nan", "book.csv:3: "),
+        ("BTC-PERPETUAL,-1e300", "book.csv:3: size: -1e+300 is beyond 1e+12"),
         ("BTC-30JAN26-80000-C,", "book.csv:3: "),
         ("SOL-30JAN26-100-C,1", "SOL"),
     ],
@@ -113,7 +134,9 @@ def test_a_bad_book_is_refused_with_its_line(
     [
         (("--spot", "0,0"), 2, "--spot: must rise"),
         (("--spot", "a"), 2, "is no list of numbers"),
-        (("--spot", "-1.5,0"), 2, "spot must stay above 0"),
+        (("--spot", "-1.5,0"), 2, "--spot -1.5: spot must stay above 0"),
+        (("--days", "0,1e9"), 2, "--days 1e+09: time must not run"),
+        (("--html", "page.html", "--out", "none/page.json"), 2, "--out none/page.json: cannot be written"),
         (("--loss", "0"), 2, "--loss 0: must be a loss"),
         (("--limit", "nan"), 2, "--limit nan: must be a loss"),
         (("--out", "x.csv"), 2, "does not end in .json"),
@@ -121,8 +144,16 @@ def test_a_bad_book_is_refused_with_its_line(
     ],
 )
 def test_a_bad_question_is_one_line(
-    flatbook: Flatbook, book: Path, chain: Path, words: tuple[str, ...], code: int, complaint: str
+    flatbook: Flatbook,
+    book: Path,
+    chain: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    code: int,
+    complaint: str,
 ) -> None:
+    monkeypatch.chdir(book.parent)
     ended = flatbook("stress", book, "--chain", chain, *words)
+    assert not Path("page.html").exists()
     assert ended.code == code
     assert complaint in ended.complaint

@@ -98,9 +98,15 @@ def test_a_book_that_never_breaks_has_no_answer_and_no_loss_is_no_question() -> 
         DayMoves.of(Markets({"BTC": bare}).of("BTC"), PRIOR.covariance, PRIOR.tenor_days)
 
 
-def test_contracts_over_the_counter_are_walked_along_the_axes_alone() -> None:
-    book = Portfolio([over_the_counter(EVERY_STYLE["cash call"], 10.0)])
-    found = reverse_stress(book, MARKETS, MOVES, 2_000.0)
-    assert found[-1] is None
-    assert found[0] is not None
-    assert found[0].pnl_usd == pytest.approx(-2_000.0, rel=0.02)
+def test_what_is_valued_one_by_one_is_walked_along_the_axes_alone() -> None:
+    """Contracts over the counter, and options between the listed expiries: all directions would be 80,000 markets."""
+    cash_call, unlisted = over_the_counter(EVERY_STYLE["cash call"], 10.0), listed("BTC-20FEB26-80000-C", 10.0)
+    for position in (cash_call, unlisted):
+        found = reverse_stress(Portfolio([position]), MARKETS, MOVES, 2_000.0)
+        assert len(found) == 4
+        assert found[0] is not None
+        assert found[0].pnl_usd == pytest.approx(-2_000.0, rel=0.02)
+
+
+def test_dollars_alone_break_at_no_move() -> None:
+    assert reverse_stress(Portfolio([], [Balance("USDC", 100.0)]), Markets({}), {}, 100.0) == ()

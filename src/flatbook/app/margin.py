@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from flatbook.app.margin_document import MarginResult, margin_document
-from flatbook.app.value_book import BookInMarkets, MarketChoice, open_book
+from flatbook.app.value_book import BookInMarkets, MarketChoice, open_book, refuse_expired
 from flatbook.domain.errors import BadInputError
+from flatbook.market.snapshot import Markets
 from flatbook.report.book_value import Document
 from flatbook.risk.margin.account import MarginAccount
 from flatbook.risk.margin.distance import Distance, distances, margin_curve
@@ -49,9 +50,11 @@ def margin_of(question: MarginQuestion) -> Document:
     # The model's name before anything slow is read.
     edition_at(question.model, 0)
     opened = open_book(question.book, question.market)
+    if not opened.markets.snapshots:
+        raise BadInputError(f"{question.book}: holds dollars alone, which need no margin; give a book with positions")
     book, notes = _chosen(opened, question.venue)
-    orders = _orders(question.orders)
     markets = opened.markets
+    orders = _orders(question.orders, markets)
     edition, dated = edition_at(question.model, max(market.ts_ns for market in markets.snapshots.values()))
     underlyings = book.underlyings
     account = MarginAccount(book, edition.model, orders, dict.fromkeys(underlyings, question.quoted_coin))
@@ -82,5 +85,11 @@ def _chosen(opened: BookInMarkets, venue: str | None) -> tuple[Portfolio, list[s
     return Portfolio(held, book.balances), ["balances name no venue: all are this account's"] if book.balances else []
 
 
-def _orders(path: Path | None) -> Sequence[BookPosition]:
-    return read_book(path, load_reference()).portfolio.positions if path is not None else ()
+def _orders(path: Path | None, markets: Markets) -> Sequence[BookPosition]:
+    if path is None:
+        return ()
+    orders = read_book(path, load_reference()).portfolio.positions
+    if not orders:
+        raise BadInputError(f"--orders {path}: holds no orders; give rows of instrument and size")
+    refuse_expired(orders, markets)
+    return orders

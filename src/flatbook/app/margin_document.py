@@ -96,7 +96,7 @@ def _positions(part: UnderlyingMargin) -> list[Document]:
             "instrument": name,
             "size_coin": float(part.size[row]),
             "bids_coin": float(part.bids[row]),
-            "asks_coin": float(part.asks[row]),
+            "asks_coin": float(part.asks[row]) + 0.0,  # no -0.0
             "frees_initial_usd": -float(closing.initial[row]),
             "frees_maintenance_usd": -float(closing.maintenance[row]),
             "buying_one_coin_usd": float(buying.initial[row]),

@@ -11,11 +11,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.app.value_book import BookInMarkets, MarketChoice, open_book
+from flatbook.app.value_book import BookInMarkets, MarketChoice, open_book, prior_note
 from flatbook.domain.errors import BadInputError
 from flatbook.market.shock import Shock, Shocks
 from flatbook.policies.stress import ScenarioSet, read_scenarios
-from flatbook.valuation.revaluation import gains_by_shocks
+from flatbook.valuation.revaluation import gains_by_shocks, valued_one_by_one
 from flatbook.valuation.reverse_stress import Breaking, DayMoves, reverse_stress
 from flatbook.valuation.stress import Scenario, Stressed, stress
 
@@ -52,7 +52,10 @@ class StressRequest:
             if not given or list(given) != sorted(set(given)):
                 raise BadInputError(f"--{name}: must rise, each once; give for example -0.2,0,0.2")
             for one in given:
-                Shock(**{name: one})  # refuses a move that leaves no market
+                try:
+                    Shock(**{name: one})
+                except BadInputError as error:
+                    raise BadInputError(f"--{error}") from None
         for name, usd in (("loss", self.loss_usd), ("limit", self.limit_usd)):
             if usd is not None and not 0.0 < usd < math.inf:
                 raise BadInputError(f"--{name} {usd:g}: must be a loss in USD above 0")
@@ -84,6 +87,15 @@ class StressResults:
         """Whether no loss is beyond the limit."""
         limit = self.request.limit_usd
         return limit is None or -self.worst.pnl_usd <= limit
+
+    @property
+    def notes(self) -> list[str]:
+        """What the smallest moves are counted in, and where they were not looked for."""
+        if not self.breaks:
+            return []
+        slow = valued_one_by_one(self.opened.portfolio, self.opened.markets)
+        far = f"{', '.join(slow)}: valued one by one, too slow for all directions; along spot and vol alone"
+        return [*prior_note(self.request.choice, self.opened, "deviations are"), *([far] if slow else [])]
 
 
 def stress_of(request: StressRequest) -> StressResults:

@@ -63,10 +63,10 @@ def stress_document(results: StressResults) -> Document:
         "reverse": {
             "loss_usd": results.loss_usd if results.breaks else None,
             "farthest_deviations": FARTHEST,
-            "moves": [_break(along, one) for along, one in zip(_ALONG, results.breaks or [None] * 5, strict=True)],
+            "moves": [_break(along, one) for along, one in zip(_ALONG, results.breaks or [None] * 5, strict=False)],
         },
         "units": STRESS_UNITS,
-        "notes": list(opened.notes),
+        "notes": [*opened.notes, *results.notes],
     }
 
 

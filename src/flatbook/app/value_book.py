@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,11 @@ from flatbook.app.book_markets import BookMarkets, markets_of_chain, markets_of_
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import format_utc
+from flatbook.kernels.chain import SPOT
 from flatbook.market.snapshot import DOLLARS, Markets
 from flatbook.report.book_value import Document, value_document
 from flatbook.store.book_file import BookFile, read_book
-from flatbook.valuation.portfolio import Portfolio
+from flatbook.valuation.portfolio import BookPosition, Portfolio
 from flatbook.venues.deribit import load_reference
 
 
@@ -62,7 +64,7 @@ def open_book(path: Path, choice: MarketChoice) -> BookInMarkets:
     book = read_book(path, reference)
     underlyings = _needed(book.portfolio)
     found = find_markets(choice, underlyings, reference)
-    _refuse_expired(book.portfolio, found.markets)
+    refuse_expired(book.portfolio.positions, found.markets)
     return BookInMarkets(book, found)
 
 
@@ -75,6 +77,14 @@ def find_markets(choice: MarketChoice, underlyings: Iterable[str], reference: Re
         return markets_of_chain(choice.chain, underlyings, choice.at_ns)
     assert choice.session is not None
     return markets_of_session(choice.session, underlyings, choice.at_ns, reference)
+
+
+def prior_note(choice: MarketChoice, opened: BookInMarkets, what: str) -> list[str]:
+    """That `what` follows from the model's prior, where a chain, which is one moment, is all that was given."""
+    if choice.chain is None:
+        return []
+    vols = {f"{100.0 * math.sqrt(beliefs.covariance[SPOT, SPOT]):.0f} %" for beliefs in opened.found.beliefs.values()}
+    return [f"a chain is one moment: {what} by the model's prior Σ, of spot vol {' and '.join(sorted(vols))} a year"]
 
 
 def value_of(opened: BookInMarkets) -> Document:
@@ -91,8 +101,12 @@ def _needed(portfolio: Portfolio) -> list[str]:
     return sorted({*portfolio.underlyings, *coins})
 
 
-def _refuse_expired(portfolio: Portfolio, markets: Markets) -> None:
-    for position in portfolio.positions:
+def refuse_expired(positions: Iterable[BookPosition], markets: Markets) -> None:
+    """Refuses what has expired by the time of its market, with its row.
+
+    Errors      BadInputError
+    """
+    for position in positions:
         expiry_ns = position.instrument.contract.expiry_ns
         market = markets.of(position.underlying)
         if expiry_ns is not None and expiry_ns <= market.ts_ns:

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.app.value_book import BookInMarkets, MarketChoice, open_book
+from flatbook.app.value_book import BookInMarkets, MarketChoice, open_book, prior_note
 from flatbook.app.var_document import Liquidity, MethodResult, RollingResult, VarResults
 from flatbook.app.var_history import HistoryPath, RecordedHistory, read_history
 from flatbook.app.var_spreads import spreads_usd
@@ -55,7 +55,7 @@ _FEWEST_SCENARIOS: Final = 100
 _MOST_SCENARIOS: Final = 1_000_000
 
 
-def parse_horizon(text: str) -> float:
+def parse_horizon(text: str, option: str = "--horizon") -> float:
     """Hours of `1h`, `1d`, `10d`.
 
     Errors      BadInputError for anything else, and beyond a year
@@ -63,7 +63,7 @@ def parse_horizon(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([hd])", text.strip())
     hours = float(found[1]) * _HOURS[found[2]] if found else math.nan
     if not 0.0 < hours <= _MOST_HOURS:
-        raise BadInputError(f"--horizon {text!r}: write hours or days up to a year, as 1h, 1d or 10d")
+        raise BadInputError(f"{option} {text!r}: write hours or days up to a year, as 1h, 1d or 10d")
     return hours
 
 
@@ -284,7 +284,9 @@ def _jumps() -> JumpModel:
 def _assumptions(desk: _Desk, missing: Sequence[str]) -> list[str]:
     notes = []
     if missing:
-        notes.append(f"no --history: {', '.join(missing)} left out, and Σ is the market's own belief")
+        notes.append(f"no --history: {', '.join(missing)} left out")
+    if desk.history is None:
+        notes += prior_note(desk.request.choice, desk.opened, "scenarios are drawn") or ["Σ is what the session taught"]
     if desk.history is not None and "historical" in desk.request.methods:
         windows = desk.history.factors.over(round(desk.request.horizon_hours * 3.6e12))
         if windows.is_scaled:

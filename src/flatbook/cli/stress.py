@@ -149,6 +149,10 @@ def _write_files(
         files.append(("--html", html, render_stress(document, charts, results.request.book.name)))
     if out is not None:
         files.append(("--out", out, json.dumps(document, indent=2, allow_nan=False) + "\n"))
+    for option, path, _ in files:
+        # None is written where one cannot be.
+        if path.is_dir() or not path.parent.is_dir():
+            raise BadInputError(f"{option} {path}: cannot be written (no such directory); name a file in a directory")
     for option, path, text in files:
         try:
             write_text(path, text)

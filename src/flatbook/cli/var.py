@@ -63,7 +63,7 @@ def var(
             confidence,
             scenarios,
             seed,
-            None if exit_time is None else parse_horizon(exit_time),
+            None if exit_time is None else parse_horizon(exit_time, "--exit"),
             backtest,
         )
         results = var_of(request)

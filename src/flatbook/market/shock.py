@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ TERM_DAYS = 30.0
 
 _SHORTEST_DAYS = 1.0
 _STEEPEST = 2.0  # a wing of total variance over log-moneyness: Lee (2004)
+_MOST_DAYS = 36_525.0
 _LEAST_VARIANCE = 0.01  # of the variance at the forward
 
 
@@ -53,10 +54,16 @@ class Shock:
     basis: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (-1.0 < self.spot < math.inf and -1.0 <= self.vol < math.inf and 0.0 <= self.days < math.inf):
-            raise BadInputError(f"{self}: spot must stay above 0, vols 0 or more, and time must not run backwards")
+        if not (-1.0 < self.spot < math.inf and -1.0 <= self.vol < math.inf):
+            raise BadInputError(f"{self._given}: spot must stay above 0, and vols 0 or more")
+        if not 0.0 <= self.days <= _MOST_DAYS:
+            raise BadInputError(f"{self._given}: time must not run backwards, nor on for more than a century")
         if not (-1.0 < self.basis < math.inf and all(map(math.isfinite, (self.term, self.skew, self.convexity)))):
-            raise BadInputError(f"{self}: forwards must stay above 0, and twists must be numbers")
+            raise BadInputError(f"{self._given}: forwards must stay above 0, and twists must be numbers")
+
+    @property
+    def _given(self) -> str:
+        return ", ".join(f"{name} {value:g}" for name, value in asdict(self).items() if value) or "nothing"
 
     @property
     def carried(self) -> float:

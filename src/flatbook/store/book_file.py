@@ -28,6 +28,9 @@ from flatbook.valuation.portfolio import Balance, BookPosition, Portfolio
 _POSITION: Final = ("instrument", "size", "venue", "price", "strategy")
 _BALANCE: Final = ("currency", "amount")
 _KNOWN: Final = frozenset({*_POSITION, *_BALANCE, *OTC_COLUMNS})
+_MOST: Final = 1e12
+"""Beyond any book's sizes; sums and squares of P&L are finite within."""
+
 _SHAPE: Final = "give rows of instrument and size, or of currency and amount"
 
 
@@ -196,9 +199,12 @@ def _balance(row: _Row) -> Balance:
 
 def _number(fields: Fields, name: str, remedy: str) -> float:
     try:
-        return fields.number(name)
+        number = fields.number(name)
     except FieldError as error:
         raise BadInputError(f"{name}: {error.problem}; {remedy}") from None
+    if abs(number) > _MOST:
+        raise BadInputError(f"{name}: {number:g} is beyond {_MOST:g} either way; {remedy}")
+    return number
 
 
 def _added_up(found: list[tuple[_Row, BookPosition]]) -> tuple[list[BookPosition], list[str]]:

@@ -157,6 +157,16 @@ def gains_by_shocks(portfolio: Portfolio, markets: Markets, shocks: Mapping[str,
     return gained
 
 
+def valued_one_by_one(portfolio: Portfolio, markets: Markets) -> list[str]:
+    """Names of what `gains_by_shocks` values market by market, thousands of times slower than by column: contracts over
+    the counter, and options of an expiry that has no slice of its own."""
+    slow = [one.instrument.name for one in portfolio.positions if one.otc is not None and not one.is_vanilla]
+    for group in portfolio.vanillas:
+        _, listed = _listed(group, markets)
+        slow += [portfolio.positions[at].instrument.name for at in group.at[~listed].tolist()]
+    return slow
+
+
 def _listed(group: Vanillas, markets: Markets) -> tuple[Ints, Flags]:
     """Where in its market's expiries each option's is; and whether it is there, with a smile, still to come."""
     market = markets.of(group.underlying)

@@ -24,7 +24,7 @@ from flatbook.kernels.chain import CONVEXITIES, LEVELS, SKEWS, SPOT
 from flatbook.market.shock import Shock, Shocks
 from flatbook.market.snapshot import Markets, MarketSnapshot
 from flatbook.valuation.portfolio import Portfolio
-from flatbook.valuation.revaluation import gains_by_shocks
+from flatbook.valuation.revaluation import gains_by_shocks, valued_one_by_one
 
 Floats = NDArray[np.float64]
 
@@ -86,25 +86,27 @@ def reverse_stress(
 ) -> tuple[Breaking | None, ...]:
     """The smallest moves that lose `loss_usd` or more: of spot down and up, of vol down and up, and of all together.
 
-    None where no move within `FARTHEST` does. Contracts over the counter take too long for the last, which is None
-    with them in the book.
+    None where no move within `FARTHEST` does. The last is left out where the book holds what is valued one by one, for
+    it would take minutes; nothing is looked for where the book has no underlying.
 
     Errors      BadInputError for a position that a market does not price, or a loss that is not above 0
     """
     if not 0.0 < loss_usd < math.inf:
         raise BadInputError(f"loss: {loss_usd:g} USD is no loss to look for; give one above 0")
+    if not moves:
+        return ()
     search = _Search(book, markets, moves, loss_usd)
     found = [
         search.best(along, {name: sign * _axis(one.deviations, axis) for name, one in moves.items()})
         for along, axis, sign in (("spot down", 0, -1), ("spot up", 0, 1), ("vol down", 1, -1), ("vol up", 1, 1))
     ]
-    return (*found, None if search.is_slow else search.together())
+    return tuple(found) if search.is_slow else (*found, search.together())
 
 
 class _Search:
     def __init__(self, book: Portfolio, markets: Markets, moves: Mapping[str, DayMoves], loss_usd: float) -> None:
         self.book, self.markets, self.moves, self.loss_usd = book.entered(markets), markets, moves, loss_usd
-        self.is_slow = any(position.otc is not None and not position.is_vanilla for position in book.positions)
+        self.is_slow = bool(valued_one_by_one(self.book, markets))
         self._coins = {
             name: sum(one.amount for one in book.balances if one.currency == name) * market.index_usd
             for name, market in markets.snapshots.items()
