@@ -30,7 +30,6 @@ def test_what_cannot_be_served_is_one_line_and_2(flatbook: Flatbook, words: str,
 
 @pytest.mark.slow
 def test_it_serves_until_it_is_interrupted() -> None:
-    pytest.importorskip("websockets", reason="no websocket library is installed: the verb says so and ends")
     words = [
         sys.executable,
         "-c",

@@ -111,7 +111,6 @@ def test_two_clients_of_one_name_are_refused() -> None:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """A served simulated market, for clients that need a real socket."""
-    pytest.importorskip("websockets", reason="no websocket library is installed: uvicorn serves HTTP only")
     request = ExchangeRequest(hours=1.0, clients=(("alice", "secret"), ("bob", "secret")))
     api = open_exchange(request)
     listener = socket.create_server((HOST, 0))

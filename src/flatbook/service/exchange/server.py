@@ -8,7 +8,6 @@ which uvicorn finds by itself. Its own server would read no HTTP body, which JSO
 
 import asyncio
 import contextlib
-import importlib.util
 import logging
 import socket
 import time
@@ -24,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from flatbook.domain.errors import BadInputError, ConfigurationError
+from flatbook.domain.errors import BadInputError
 from flatbook.service.exchange.api import API_PATH, Api
 from flatbook.service.exchange.session import Session
 
@@ -152,10 +151,8 @@ class Service:
 def serve(service: Service, port: int, started: Callable[[str], None]) -> None:
     """Serves until interrupted; `started` is told the address.
 
-    Errors      BadInputError where the port cannot be used; ConfigurationError without a websocket library
+    Errors      BadInputError where the port cannot be used
     """
-    if importlib.util.find_spec("websockets") is None:
-        raise ConfigurationError("no websocket library is installed; pip install websockets")
     try:
         listener = socket.create_server((HOST, port))
     except OSError as error:
