@@ -126,13 +126,18 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Means over paths and their standard errors, (l, x) by lateness and mis-valuation, by field of `Outcome`."""
+    """Means over paths and their standard errors, (l, x) by lateness and mis-valuation, by field of `Outcome`.
+
+    more        `debts_share` beyond that of the first engine, and its error over pairs: all met the same paths
+    """
 
     late_s: tuple[float, ...]
     misvalued: tuple[float, ...]
     paths: int
     mean: dict[str, Floats]
     error: dict[str, Floats]
+    more: Floats
+    more_error: Floats
 
 
 def endured(study: Study, rng: np.random.Generator) -> Floats:
@@ -148,17 +153,27 @@ def endured(study: Study, rng: np.random.Generator) -> Floats:
 def curve_of(study: Study, paths: Sequence[Floats]) -> Curve:
     """The curve that `endured` of several paths come to; errors are NaN of a single one."""
     stacked = np.stack(paths)
-    count = len(paths)
-    mean = stacked.mean(axis=0)
-    error = stacked.std(axis=0, ddof=1) / math.sqrt(count) if count > 1 else np.full_like(mean, math.nan)
+    debts = stacked[..., Outcome._fields.index("debts_share")]
+    mean, error = _mean_and_error(stacked)
+    more, more_error = _mean_and_error(debts - debts[:, :1, :1])
     columns = {name: at for at, name in enumerate(Outcome._fields)}
     return Curve(
         late_s=study.late_s,
         misvalued=study.misvalued,
-        paths=count,
+        paths=len(paths),
         mean={name: mean[..., at] for name, at in columns.items()},
         error={name: error[..., at] for name, at in columns.items()},
+        more=more,
+        more_error=more_error,
     )
+
+
+def _mean_and_error(paths: Floats) -> tuple[Floats, Floats]:
+    """Over the first axis; no error of a single path."""
+    mean = paths.mean(axis=0)
+    if len(paths) < 2:
+        return mean, np.full_like(mean, math.nan)
+    return mean, paths.std(axis=0, ddof=1) / math.sqrt(len(paths))
 
 
 @dataclass(frozen=True, eq=False)

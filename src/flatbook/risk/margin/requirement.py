@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -60,13 +61,19 @@ class NetCharge:
     steep: Floats = field(default_factory=lambda: np.zeros(2))
     free: float = 0.0
 
-    def nets(self, size: Floats) -> Floats:
-        """Net of each group, (..., g), of sizes (..., n)."""
+    @cached_property
+    def _by_group(self) -> tuple[Ints, Ints, Ints]:
+        """Rows in order of their group, where each group begins in that order, and which groups there are."""
         order = np.argsort(self.group, kind="stable")
         starts = np.flatnonzero(np.diff(self.group[order], prepend=-1))
+        return order, starts, self.group[order][starts]
+
+    def nets(self, size: Floats) -> Floats:
+        """Net of each group, (..., g), of sizes (..., n)."""
+        order, starts, groups = self._by_group
         nets = np.zeros((*size.shape[:-1], self.long.shape[1]))
         if len(order):
-            nets[..., self.group[order][starts]] = np.add.reduceat((size * self.weight)[..., order], starts, axis=-1)
+            nets[..., groups] = np.add.reduceat((size * self.weight)[..., order], starts, axis=-1)
         return nets
 
     def each(self, nets: Floats, groups: Ints | slice = slice(None)) -> Floats:
