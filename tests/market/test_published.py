@@ -138,7 +138,7 @@ prints = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(st.lists(prints, min_size=5, max_size=40), st.booleans())
 def test_prints_of_any_vol_in_any_order(stream: list[tuple[float, str, float, float, int]], begins_well: bool) -> None:
     market, world, seconds = new_market(), World(), 1.0
@@ -157,7 +157,7 @@ def test_prints_of_any_vol_in_any_order(stream: list[tuple[float, str, float, fl
             assert_free(published(market, at(seconds)), (date, strike, vol))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(st.lists(st.tuples(st.sampled_from(DATES), st.floats(0.2, 3.0), st.floats(-0.8, 0.8)), min_size=2, max_size=12))
 def test_chains_of_any_smiles(smiles: list[tuple[str, float, float]]) -> None:
     market, seconds = new_market(), 0.0

@@ -14,11 +14,11 @@ HALF_VOL = 0.004
 """Between a quote's side and the true vol."""
 
 
-def chain_rows(market: MarketSnapshot) -> pl.DataFrame:
-    """Quotes around the truth, one row an instrument; strikes to three deviations, in steps of a 40th of the index."""
+def chain_rows(market: MarketSnapshot, per_index: int = 40) -> pl.DataFrame:
+    """Quotes around the truth, one row an instrument; strikes to three deviations, so many steps to the index."""
     rows: list[tuple[str, str, float, float, float | None, float]] = []
     stamp, name = format_utc(market.ts_ns), market.underlying
-    step = market.index_usd / 40
+    step = market.index_usd / per_index
     for number, years in enumerate(market.years.tolist()):
         forward, expiry = float(market.forward_usd[number]), format_expiry(int(market.expiry_ns[number]))
         reach = 3.0 * float(market.vol(forward, years)) * np.sqrt(years)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -48,6 +48,7 @@ def test_the_errors_are_what_markets_drawn_anew_differ_by(overlap: int) -> None:
         assert np.mean(errors) == pytest.approx(np.std(values), rel=0.2)
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.floats(0.8, 0.995), st.floats(0.1, 10.0), st.floats(-5.0, 5.0))
 def test_identities(seed: int, confidence: float, scale: float, shift: float) -> None:
     pnl = drawn(seed, count=300)
