@@ -102,7 +102,9 @@ def test_it_says_what_deviations_are_and_where_breaks_were_not_looked_for(
 ) -> None:
     path = tmp_path / "between.csv"
     path.write_text("instrument,size\nBTC-20FEB26-80000-C,1\n", encoding="utf-8")
-    found = flatbook("stress", path, "--chain", chain, "--json", *QUICK).document
+    page = tmp_path / "page.html"
+    found = flatbook("stress", path, "--chain", chain, "--json", "--html", page, *QUICK).document
+    assert "not looked for" in page.read_text(encoding="utf-8")
     assert [move["along"] for move in found["reverse"]["moves"]] == ["spot down", "spot up", "vol down", "vol up"]
     assert any("prior Σ, of spot vol 55 % a year" in note for note in found["notes"])
     assert any(note.startswith("BTC-20FEB26-80000-C: valued one by one") for note in found["notes"])

@@ -84,14 +84,18 @@ def _header(document: Document, book: str) -> Html:
 
 def _tiles(document: Document) -> Html:
     worst, reverse = document["worst"], document["reverse"]
-    known = [one for one in reverse["moves"] if one["deviations"] is not None]
-    by_name = {one["along"]: one for one in known}
+    looked = {one["along"]: one for one in reverse["moves"]} if reverse["loss_usd"] is not None else {}
     note = f"{worst['name']}; {limit_words(document)}"
     tiles = [tile("Worst", toned(worst["pnl_usd"], formats.usd(worst["pnl_usd"])), note)]
     for along in ("spot down", "spot up", "together"):
-        found = by_name.get(along)
-        note = "nowhere found" if found is None else break_words(found)
-        tiles.append(tile(f"Breaks, {along}", f"{formats.number(found['deviations'], 1)} σ" if found else "–", note))
+        found = looked.get(along)
+        if found is None:
+            value, note = "–", "not looked for"
+        elif found["deviations"] is None:
+            value, note = "–", "nowhere found"
+        else:
+            value, note = f"{formats.number(found['deviations'], 1)} σ", break_words(found)
+        tiles.append(tile(f"Breaks, {along}", value, note))
     return tag("div", *tiles, css="tiles")
 
 
