@@ -130,8 +130,13 @@ class Session:
     def market_events(self, from_ns: int, to_ns: int, reference: ReferenceData) -> Iterator[MarketEvent]:
         """Events with `from_ns` <= `local_ts_ns` < `to_ns`, by local time, ties in the order of `domain.events`.
 
-        Errors      BadInputError, before the first event, where a table cannot be used
+        Errors      BadInputError, before the first event, where a table cannot be used, or where there are order books
+                    alone
         """
+        if self.meta.books and not (self.path / INDEX.file_name).exists():
+            raise BadInputError(
+                f"{self.path} holds order books alone, and no index to price by; give a session with one"
+            )
         tables = self._load(reference)
         streams: list[tuple[pl.DataFrame, Callable[[pl.DataFrame], Iterator[MarketEvent]]]] = [
             (tables.index, _index_ticks),

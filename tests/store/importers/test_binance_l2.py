@@ -158,6 +158,8 @@ def test_a_crossed_book_a_silence_and_a_market_not_recorded_are_said(tmp_path: P
     assert "BTC-PERPETUAL silent for more than 5 s" in found
     with pytest.raises(BadInputError, match=r"no order book of 'ETH-PERPETUAL'; it has BTC-PERPETUAL"):
         open_session(session).book_rows("ETH-PERPETUAL")
+    with pytest.raises(BadInputError, match="holds order books alone, and no index to price by"):
+        open_session(session).market_events(0, 1, reference)
 
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recorded streams are not beside the repository")
