@@ -22,7 +22,7 @@ def test_a_print_that_moves_its_smile_beyond_the_cutoff_requotes_the_chain() -> 
     maker, world = opened(policy(quoting={"price_cutoff_coin": cutoff, "refresh_s": 1e6}))
     width = math.sqrt(world.years(CALL, 1))
     valued_ns, seconds = maker.state.values.ts_ns, 1.0
-    level = maker.state.valued_level[1]
+    level = maker.state.values.level[1]
     vol = world.vol_at(CALL, 1)
     while maker.state.values.ts_ns == valued_ns:
         seconds += 60.0

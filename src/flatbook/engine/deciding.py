@@ -17,8 +17,6 @@ def wanted_quotes(state: State) -> Ints:
     """The grid of quotes the policy wants now; they are kept with their parts, to explain quotes and fills."""
     setup, values, market = state.setup, state.values, state.market
     policy = setup.policy
-    _, slice_error = market.surface.levels_and_errors(market.universe.slots, state.now_ns)
-    vol_error = slice_error.take(values.slot)
     fees = market.universe.instruments[0].spec.fees
     capital = None
     if state.capital is not None:
@@ -27,7 +25,7 @@ def wanted_quotes(state: State) -> Ints:
     inputs = QuoteInputs(
         exposure=state.book.exposure,
         held_coin=state.inventory.size_coin[: values.rows],
-        vol_error=vol_error,
+        vol_error=values.vol_error,
         risk_price=state.risk_price,
         risk_aversion_per_usd=policy.risk_price.risk_aversion_per_usd,
         maker_fee_rate=float(fees.maker),
@@ -39,7 +37,7 @@ def wanted_quotes(state: State) -> Ints:
         stress_coin=None if state.stress.charges_usd is None else state.stress.charges_usd / values.index_usd,
         model=state.quoting_model,
     )
-    quoted = quotable(policy.quoting, market, values, vol_error)
+    quoted = quotable(policy.quoting, market, values, values.vol_error)
     if state.protection.is_pulled:
         quoted[:] = False
     state.quotes = make_quotes(policy.quoting, policy.flow, market, values, inputs, quoted)

@@ -70,12 +70,12 @@ def _surface_moved(state: State) -> bool:
     """Whether any expiry's smile or forward is too far from where it was valued: one print teaches them all."""
     market, quoting = state.market, state.setup.policy.quoting
     slots = market.universe.slots
-    if slots != len(state.valued_level):
+    if slots != len(state.values.level):
         return True
     years = np.maximum(market.years(state.now_ns), 0.0)
     level = market.surface.levels(slots)
     live = np.isfinite(level) & (years > 0.0)
-    moved_coin = (np.abs(level - state.valued_level) * np.sqrt(years) * _PRICE_PER_WIDTH)[live]
+    moved_coin = (np.abs(level - state.values.level) * np.sqrt(years) * _PRICE_PER_WIDTH)[live]
     moved_basis = np.abs(market.forwards.basis[:slots] - state.valued_basis)[live]
     # A slice that had no level when it was valued is NaN here: it has moved.
     still = (moved_coin <= quoting.price_cutoff_coin).all() and (moved_basis <= quoting.index_cutoff_bp * 1e-4).all()

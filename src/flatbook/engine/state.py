@@ -46,7 +46,7 @@ class State:
     trades_seen     how many prints of others, once trading
     cells           coin carried and fees paid by strategy and expiry
     values          the chain as last valued; `spare` is the other buffer
-    valued_level    (slots,) at-the-money vols that `values` were made with; `valued_basis` the forwards' log bases
+    valued_basis    (slots,) the forwards' log bases that `values` were made with
     quotes          the last wanted quotes with their parts; None before the first
     passed          (4, rows) what of their grid might go out
     book            the book's exposures and Greeks as of `values`
@@ -83,7 +83,6 @@ class State:
     cells: CellBooks = field(default_factory=CellBooks)
     values: ChainValues = field(default_factory=ChainValues)
     spare: ChainValues = field(default_factory=ChainValues)
-    valued_level: Floats = field(default_factory=lambda: np.zeros(0))
     valued_basis: Floats = field(default_factory=lambda: np.zeros(0))
     quotes: Quotes | None = None
     passed: Ints = field(default_factory=lambda: np.zeros((4, 0), np.int64))

@@ -63,8 +63,9 @@ def refresh(state: State) -> None:
     if state.otc is not None:
         pnl += state.otc.scenario_pnl_usd(GRID)
     charges_usd = _charges(state, pnl)
+    values = state.values
     state.stress = LiveStress(
-        worst_loss_usd(pnl), state.now_ns, state.values.index_usd, state.valued_level, pnl.ravel(), charges_usd
+        worst_loss_usd(pnl), state.now_ns, values.index_usd, values.level.copy(), pnl.ravel(), charges_usd
     )
     reservation = state.gate.reservation
     if reservation.is_old(state.now_ns - state.setup.stress_every_ns, state.values.index_usd):
@@ -108,8 +109,8 @@ def _is_due(state: State) -> bool:
         return True
     if not abs(state.values.index_usd / last.index_usd - 1.0) <= INDEX_MOVE:
         return True
-    if len(last.level) != len(state.valued_level):
+    if len(last.level) != len(state.values.level):
         return True
     if last.charges_usd is not None and last.charges_usd.shape[1] != state.values.rows:
         return True
-    return bool((np.abs(state.valued_level - last.level) > LEVEL_MOVE * last.level).any())
+    return bool((np.abs(state.values.level - last.level) > LEVEL_MOVE * last.level).any())

@@ -36,7 +36,6 @@ def mark(state: State) -> None:
     if before.ts_ns:
         state.pnl.market_moved(before, after, state.inventory, otc)
     state.inventory.age(state.now_ns)
-    state.valued_level = state.market.surface.levels(state.market.universe.slots)
     state.valued_basis = state.market.forwards.basis[: state.market.universe.slots].copy()
 
 
@@ -58,8 +57,8 @@ def measure_risk(state: State) -> None:
     state.book = state.measure()
     stressing.refresh(state)
     stage = state.loss_stop.update(state.pnl.equity_usd, state.now_ns)
-    expiry_ns = state.market.universe.expiry_ns[: len(state.valued_level)]
-    vol = state.typical_vol.follow(state.valued_level, expiry_ns, state.now_ns)
+    level = state.values.level
+    vol = state.typical_vol.follow(level, state.market.universe.expiry_ns[: len(level)], state.now_ns)
     state.protection.update(state.now_ns, state.values.index_usd, vol)
     index_age_s = (state.now_ns - state.market.forwards.index_ns) / 1e9
     state.risk = BookRisk(

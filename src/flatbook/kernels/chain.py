@@ -33,6 +33,30 @@ SLOT_ROWS = ("forward", "years", "a", "b", "rho", "m", "s")
 """Rows of a table of slots, in order."""
 
 
+def age_slices_plain(params: Floats, fitted_years: Floats, slots: Floats) -> None:
+    """Plain twin of `age_slices`."""
+    n = slots.shape[1]
+    slots[2:] = params[:n].T
+    slots[2:4] *= np.maximum(slots[1], 0.0) / np.maximum(fitted_years[:n], _LEAST_YEARS)
+
+
+_LEAST_YEARS = 1e-12
+
+
+@kernel(Arg.IN_2D, Arg.IN, Arg.OUT_2D, plain=age_slices_plain)
+def age_slices(params: Floats, fitted_years: Floats, slots: Floats) -> None:
+    """Fill the smiles of a table of slots: slices as fitted so many years before expiry, on the time that is left.
+
+    Shapes      params (>= slots, 5) raw SVI; fitted_years (>= slots,); slots (7, slots), rows SLOT_ROWS, years given
+    Domain      an expired slice is scaled to nothing; one that is NaN stays so
+    """
+    for j in range(slots.shape[1]):
+        left = max(slots[1, j], 0.0) / max(fitted_years[j], _LEAST_YEARS)
+        slots[2, j], slots[3, j] = params[j, 0] * left, params[j, 1] * left
+        for p in range(2, 5):
+            slots[2 + p, j] = params[j, p]
+
+
 def spread_slots_plain(
     walk: Ints,
     first: Ints,

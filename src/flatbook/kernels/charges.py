@@ -45,17 +45,24 @@ def fold_curvature_plain(factor_map: Floats, curvature: Floats, folded: Floats) 
 @kernel(Arg.IN_2D, Arg.IN_2D, Arg.OUT_2D, plain=fold_curvature_plain)
 def fold_curvature(factor_map: Floats, curvature: Floats, folded: Floats) -> None:
     """Fill the other rows of `folded`: R's curvature (FACTORS, FACTORS) as a quadratic form in a slot's primitives."""
+    # Most of a map is nothing: a primitive is of one or two factors.
+    kind, kinds = np.empty((PRIMITIVES, FACTORS), np.int64), np.empty(PRIMITIVES, np.int64)
     for j in range(folded.shape[1]):
+        mapped = factor_map[j]
+        for p in range(PRIMITIVES):
+            kinds[p] = 0
+            for f in range(FACTORS):
+                kind[p, kinds[p]] = f
+                kinds[p] += 1 if mapped[p * FACTORS + f] != 0.0 else 0
         at = PRIMITIVES
         for p in range(PRIMITIVES):
             for q in range(p, PRIMITIVES):
                 total = 0.0
-                for f in range(FACTORS):
-                    here = factor_map[j, p * FACTORS + f]
-                    if here == 0.0:
-                        continue
-                    for g in range(FACTORS):
-                        total += here * curvature[f, g] * factor_map[j, q * FACTORS + g]
+                for a in range(kinds[p]):
+                    f = kind[p, a]
+                    for b in range(kinds[q]):
+                        g = kind[q, b]
+                        total += mapped[p * FACTORS + f] * curvature[f, g] * mapped[q * FACTORS + g]
                 folded[at, j] = total if p == q else 2.0 * total
                 at += 1
 

@@ -13,6 +13,10 @@ from flatbook.market.surface_model import SurfaceModel
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+Known = tuple[Floats, Floats, Floats, Floats, Floats, float, float]
+"""Slices' parameters, the years they were fitted at and their errors; covariance and wander of the levels, the years
+since it was brought up to date, and the error of a quote. Arrays are live, with room for more slots than there are."""
+
 _SEED_ERROR = 0.1
 """Standard deviation of the log level of a slice that is read and not fitted."""
 
@@ -91,19 +95,25 @@ class Levels:
     def levels_and_errors(self, slots: int, now_ns: int) -> tuple[Floats, Floats]:
         """As `Surface.levels_and_errors`."""
         level, error = np.empty(slots), np.empty(slots)
+        params, fitted_years, rmse_vol, covariance, wander, unseen_years, quote_error = self.known(now_ns)
         n = slice(slots)
         level_errors(
-            self._slices.params[n],
-            self._slices.fitted_years[n],
-            self._slices.rmse_vol[n],
-            self.covariance,
-            self._wander[n],
-            max(now_ns - self.aged_ns, 0) / NS_PER_YEAR,
-            self._model.quote_error,
-            level,
-            error,
+            params[n], fitted_years[n], rmse_vol[n], covariance, wander[n], unseen_years, quote_error, level, error
         )
         return level, error
+
+    def known(self, now_ns: int) -> Known:
+        """What `kernels.levels.level_errors` asks of the slices, and of what is not known of them now."""
+        slices = self._slices
+        return (
+            slices.params,
+            slices.fitted_years,
+            slices.rmse_vol,
+            self.covariance,
+            self._wander,
+            max(now_ns - self.aged_ns, 0) / NS_PER_YEAR,
+            self._model.quote_error,
+        )
 
     def grow(self, slots: int) -> None:
         """Makes room for as many slots."""

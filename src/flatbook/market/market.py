@@ -74,6 +74,7 @@ class Market:
         self.surface = Surface(model.surface)
         self.meter = FactorMeter(model.meter, model.covariance.tenor_days)
         self.covariance = FactorCovariance.of(model.covariance, model.meter.overlap)
+        self.tenor_years: Floats = np.array(model.covariance.tenor_days) / 365
         self.touches = Touches(self.universe.capacity)
         self.mark_coin: Floats = np.full(self.universe.capacity, np.nan)
         self.mark_ns: NDArray[np.int64] = np.zeros(self.universe.capacity, np.int64)

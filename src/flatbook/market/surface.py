@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from flatbook.kernels.surface_joint_plain import CALENDAR_LEFT
 from flatbook.kernels.svi_fit import BAD_INPUT, BUTTERFLY_LEFT, TOO_FEW_POINTS
 from flatbook.market.expiry_quotes import Bands
-from flatbook.market.levels import Levels
+from flatbook.market.levels import Known, Levels
 from flatbook.market.shapes import SEED_RMSE_VOL, Fit, Shapes
 from flatbook.market.sightings import Sightings, thinned
 from flatbook.market.slices import Slices
@@ -283,6 +283,10 @@ class Surface:
     def levels_and_errors(self, slots: int, now_ns: int) -> tuple[Floats, Floats]:
         """At-the-money vols, and one standard error of each slice as of now: level, fit, quotes; inf where none."""
         return self._levels.levels_and_errors(slots, now_ns)
+
+    def known(self, now_ns: int) -> Known:
+        """As `Levels.known`."""
+        return self._levels.known(now_ns)
 
     def grow(self, slots: int) -> None:
         """Makes room for as many slots."""

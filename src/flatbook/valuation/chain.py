@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from flatbook.kernels.black import FULL_ROWS, price_full
 from flatbook.kernels.chain import FACTORS, SLOT_ROWS, spread_slots
 from flatbook.kernels.factors import PRIMITIVES, load_factors, map_factors
+from flatbook.kernels.revalue import COLUMNS, revalue
 from flatbook.market.market import Market
 from flatbook.market.settling import Settling
 from flatbook.market.snapshot import MarketSnapshot
@@ -22,9 +23,10 @@ PRICE, DELTA, GAMMA, VEGA, THETA, VANNA, VOLGA = range(7)
 class ChainValues:
     """Values, Greeks and factor loadings of every option of a universe, a row each.
 
-    Shapes      all (rows,), greeks (11, rows), slot (rows,), factor_map (slots, PRIMITIVES * FACTORS)
-    Units       forward, Greeks in USD per contract of one coin (see kernels.black); fair in coin; vol decimal;
-                factor_map as in kernels.factors; `perp_usd` the perpetual's mark
+    Shapes      all (rows,), greeks (11, rows), slot (rows,), factor_map (slots, PRIMITIVES * FACTORS), level (slots,)
+    Units       forward, Greeks in USD per contract of one coin (see kernels.black); fair in coin; vol decimal, and
+                vol_error its smile's standard error; factor_map as in kernels.factors; `perp_usd` the perpetual's
+                mark; level the vol at the forward, NaN where there is no slice
     delivery_usd    (slots,) what a dated future is worth: its forward, in the settlement window the price it is
                     expected to be delivered at, of which `fixed_share` (slots,) no longer moves
     settling        expiries in their last hour, each with its rows: their price and Greeks are `valuation.settling`'s
@@ -43,15 +45,14 @@ class ChainValues:
 
     def _allocate(self, rows: int) -> None:
         self.rows = rows
-        self.forward_usd: Floats = np.full(rows, np.nan)
-        self.years: Floats = np.zeros(rows)
-        self.vol: Floats = np.full(rows, np.nan)
-        self.moneyness: Floats = np.zeros(rows)
+        self._table: Floats = np.full((len(COLUMNS), rows), np.nan)
+        self.forward_usd, self.years, self.vol, self.moneyness, self.fair_coin, self.vol_error = self._table
         self.greeks: Floats = np.full((len(FULL_ROWS), rows), np.nan)
-        self.fair_coin: Floats = np.full(rows, np.nan)
 
     def _allocate_slots(self, slots: int) -> None:
         self._slots: Floats = np.empty((len(SLOT_ROWS), slots))
+        self._levels: Floats = np.full((2, slots), np.nan)
+        self.level: Floats = self._levels[0]
         self.factor_map: Floats = np.empty((slots, PRIMITIVES * FACTORS))
         self.delivery_usd: Floats = np.full(slots, np.nan)
         self.fixed_share: Floats = np.zeros(slots)
@@ -69,25 +70,24 @@ class ChainValues:
         if universe.slots != self._slots.shape[1]:
             self._allocate_slots(universe.slots)
         ladders = universe.ladders()
-        self.slot = ladders.columns.slot
-        self._take_slots(market, now_ns)
-        spread_slots(
+        columns = ladders.columns
+        self.slot, self.ts_ns, self.index_usd = columns.slot, now_ns, market.forwards.index_usd
+        self._slots[0], self._slots[1] = market.forwards.forwards_usd(universe.slots), market.years(now_ns)
+        revalue(
+            market.tenor_years,
+            *market.surface.known(now_ns),
             ladders.walk,
             ladders.first,
             ladders.run_slot,
-            ladders.columns.strike_usd,
+            columns.strike_usd,
+            columns.sign,
             self._slots,
-            self.forward_usd,
-            self.years,
-            self.vol,
-            self.moneyness,
+            self._levels,
+            self.factor_map,
+            self._table,
+            self.greeks,
         )
-        columns = ladders.columns
-        price_full(self.forward_usd, columns.strike_usd, self.vol, self.years, columns.sign, self.greeks)
-        self.ts_ns = now_ns
-        self.index_usd = market.forwards.index_usd
         self._settle(market, ladders)
-        np.divide(self.greeks[PRICE], self.forward_usd, out=self.fair_coin)
         self.perp_usd = market.perpetual.mark_usd(self.index_usd, now_ns)
 
     def _settle(self, market: Market, ladders: Ladders) -> None:
@@ -100,15 +100,9 @@ class ChainValues:
             self.greeks[:, rows] = settle_greeks(
                 one, self.index_usd, self.forward_usd[rows], strike, self.vol[rows], sign
             )
+            self.fair_coin[rows] = self.greeks[PRICE, rows] / self.forward_usd[rows]
             expected = expected_delivery_usd(one, float(self._slots[0, one.slot]))
             self.delivery_usd[one.slot], self.fixed_share[one.slot] = expected
-
-    def _take_slots(self, market: Market, now_ns: int) -> None:
-        years = market.years(now_ns)
-        self._slots[0] = market.forwards.forwards_usd(len(years))
-        self._slots[1] = years
-        self._slots[2:] = market.surface.slots_at(years).T
-        map_factors(_tenor_years(market), years, self.factor_map)
 
     @property
     def slots(self) -> Floats:
@@ -164,18 +158,11 @@ class ChainValues:
 
     def _columns(self) -> tuple[Floats, ...]:
         return (
-            self.forward_usd,
-            self.years,
-            self.vol,
-            self.moneyness,
+            self._table,
             self.greeks,
-            self.fair_coin,
             self._slots,
+            self._levels,
             self.factor_map,
             self.delivery_usd,
             self.fixed_share,
         )
-
-
-def _tenor_years(market: Market) -> Floats:
-    return np.array(market.model.covariance.tenor_days) / 365
