@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -55,7 +54,7 @@ def inputs(**changed: object) -> QuoteInputs:
         hedge_cost_rate=5e-4,
         widen=1.0,
     )
-    return replace(plain, **changed)  # type: ignore[arg-type]
+    return plain._replace(**changed)  # type: ignore[arg-type]
 
 
 def quotes(policy: QuotingPolicy, asked: QuoteInputs, quoted: NDArray[np.bool_] | None = None) -> Quotes:
@@ -212,7 +211,7 @@ def test_by_risk_the_spread_has_the_closed_form_of_exponential_flow() -> None:
 def test_our_own_quotes_are_no_arbitrage_however_heavy_the_book(policy: QuotingPolicy, seed: int) -> None:
     market, values = chain()
     asked = heavy_book(seed)
-    asked = replace(asked, exposure=10 * asked.exposure, held_coin=4 * asked.held_coin)
+    asked = asked._replace(exposure=10 * asked.exposure, held_coin=4 * asked.held_coin)
     made, universe = quotes(policy.model_copy(update={"position_skew_vol": 0.01}), asked), market.universe
     has_bid, has_ask = made.grid[BID_LOTS] > 0, made.grid[ASK_LOTS] > 0
     bid = np.where(has_bid, made.grid[BID_TICKS] * TICK, 0.0)

@@ -7,7 +7,8 @@ fee, hedging. `inventory` is what the trade adds to the book's risk, by the poli
 rounded outward to the tick, and a bid that would make an arbitrage against our own asks gives way.
 """
 
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,7 @@ BID_TICKS, BID_LOTS, ASK_TICKS, ASK_LOTS = range(4)
 """Rows of a quote grid."""
 
 
-@dataclass(frozen=True, slots=True)
-class QuoteInputs:
+class QuoteInputs(NamedTuple):
     """What a quote is made from: the book's exposure and holdings, the price of risk, the maker's mood.
 
     exposure        (FACTORS,) USD per unit of factor, hedges and cash included
@@ -63,8 +63,7 @@ class QuoteInputs:
     model: FittedModel | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Quotes:
+class Quotes(NamedTuple):
     """Wanted quotes of a chain, and the parts they are made of.
 
     Shapes      grid (4, rows): bid ticks, bid lots, ask ticks, ask lots, no price without lots; else (rows,)
@@ -108,17 +107,16 @@ def quotable(quoting: QuotingPolicy, market: Market, values: ChainValues, vol_er
     index_age_s = (values.ts_ns - market.forwards.index_ns) / 1e9
     if index_age_s > quoting.max_index_age_s:
         return np.zeros(values.rows, np.bool_)
-    bounds = np.array(
-        [
-            quoting.min_hours / 24 / _DAYS,
-            quoting.max_days / _DAYS,
-            quoting.max_moneyness,
-            quoting.max_surface_error_vol,
-        ]
-    )
-    chosen = np.empty(values.rows, np.int8)
-    choose_rows(bounds, values.fair_coin, values.years, values.moneyness, vol_error, chosen)
-    return chosen.view(np.bool_)
+    bounds = _bounds(quoting.min_hours, quoting.max_days, quoting.max_moneyness, quoting.max_surface_error_vol)
+    chosen = np.empty(values.rows, np.bool_)
+    choose_rows(bounds, values.fair_coin, values.years, values.moneyness, vol_error, chosen.view(np.int8))
+    return chosen
+
+
+@lru_cache(maxsize=4)
+def _bounds(min_hours: float, max_days: float, max_moneyness: float, max_error_vol: float) -> Floats:
+    """As `kernels.quotes.choose_rows` wants them."""
+    return _frozen(np.array([min_hours / 24 / _DAYS, max_days / _DAYS, max_moneyness, max_error_vol]))
 
 
 def make_quotes(
@@ -257,14 +255,26 @@ def _on_the_grid(
     return grid
 
 
+@lru_cache(maxsize=4)
+def _believed(rows: int) -> Floats:
+    """Takers of whom nothing is learnt."""
+    takers = np.zeros((3, rows))
+    takers[0] = 1.0
+    return _frozen(takers)
+
+
+def _frozen(column: Floats) -> Floats:
+    column.setflags(write=False)
+    return column
+
+
 def _takers(inputs: QuoteInputs, rows: int) -> Floats:
     """What is learnt of takers, and what capital and tails their side costs; else they come as believed."""
+    takers = _believed(rows) if inputs.takers is None else inputs.takers
     costs = [cost for cost in (inputs.capital_coin, inputs.stress_coin) if cost is not None]
-    if inputs.takers is not None and not costs:
-        return inputs.takers
-    takers = np.zeros((3, rows)) if inputs.takers is None else inputs.takers.copy()
-    if inputs.takers is None:
-        takers[0] = 1.0
+    if not costs:
+        return takers
+    takers = takers.copy()
     for cost in costs:
         # A mood that widens spreads makes neither dearer.
         takers[1:] += cost / inputs.widen

@@ -60,7 +60,7 @@ class Capital:
 def _held_coin(values: ChainValues, inventory: Inventory) -> Floats:
     """Options by row, the perpetual, and a dated future an expiry, in coins."""
     futures = np.zeros(len(values.slot_years))
-    slots = inventory.future_slots
+    slots = inventory.future_slots(values)
     futures[slots] = inventory.future_usd[slots] / values.delivery_usd[slots]
     return np.concatenate([inventory.size_coin[: values.rows], [inventory.perp_usd / values.perp_usd], futures])
 

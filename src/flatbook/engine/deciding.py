@@ -41,12 +41,12 @@ def wanted_quotes(state: State) -> Ints:
     if state.protection.is_pulled:
         quoted[:] = False
     state.quotes = make_quotes(policy.quoting, policy.flow, market, values, inputs, quoted)
-    return state.quotes.grid.copy()
+    return state.quotes.grid
 
 
-def through_the_gate(state: State, grid: Ints, wanted: tuple[Wanted, ...]) -> Effects:
+def through_the_gate(state: State, wanted_grid: Ints, wanted: tuple[Wanted, ...]) -> Effects:
     """What of it may go out, told to the tables and stamped into the digest."""
-    values = state.values
+    values, grid = state.values, wanted_grid.copy()
     state.gate.pass_quotes(grid, state.market.universe, values, state.inventory.size_coin[: values.rows], state.risk)
     passed = [one for one in wanted if state.gate.refusal(one.risk, state.risk) is None]
     orders = []

@@ -57,7 +57,7 @@ NO_STRESS = LiveStress(0.0, 0, math.nan, np.zeros(0), np.zeros(0))
 
 def refresh(state: State) -> None:
     """Takes the stress anew where the book, the market or the time since then ask for it."""
-    if not _is_due(state):
+    if not is_due(state):
         return
     pnl = scenario_pnl_usd(GRID, state.market.universe, state.values, state.inventory)
     if state.otc is not None:
@@ -103,14 +103,21 @@ def _charges(state: State, pnl: Floats) -> Floats | None:
     return price.charges_usd(pnl.ravel(), gains, policy.quoting.size_coin)
 
 
-def _is_due(state: State) -> bool:
+def is_due(state: State) -> bool:
+    """Whether the book, the market or the time since the last stress ask for another."""
     last = state.stress
     if state.now_ns - last.ts_ns >= state.setup.stress_every_ns:
         return True
     if not abs(state.values.index_usd / last.index_usd - 1.0) <= INDEX_MOVE:
         return True
-    if len(last.level) != len(state.values.level):
-        return True
     if last.charges_usd is not None and last.charges_usd.shape[1] != state.values.rows:
         return True
-    return bool((np.abs(state.values.level - last.level) > LEVEL_MOVE * last.level).any())
+    return _have_levels_moved(last.level, state.values.level)
+
+
+def _have_levels_moved(last: Floats, now: Floats) -> bool:
+    """Whether a level is farther from what it was than LEVEL_MOVE, or there are others; unknown ones have not moved."""
+    if len(last) != len(now):
+        return True
+    then = last.tolist()
+    return any(abs(level - was) > LEVEL_MOVE * was for level, was in zip(now.tolist(), then, strict=True))

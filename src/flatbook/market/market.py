@@ -88,7 +88,8 @@ class Market:
     def years(self, now_ns: int) -> Floats:
         """Years to each slot's expiry, negative once past."""
         universe = self.universe
-        return np.asarray((universe.expiry_ns[: universe.slots] - now_ns) / NS_PER_YEAR)
+        years: Floats = (universe.expiry_ns[: universe.slots] - now_ns) / NS_PER_YEAR
+        return years
 
     def take_index(self, event: IndexTick) -> None:
         """A tick of the index moves every forward. Factors are read just before it, when all is of one moment."""

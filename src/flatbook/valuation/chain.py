@@ -92,9 +92,10 @@ class ChainValues:
 
     def _settle(self, market: Market, ladders: Ladders) -> None:
         """Values what is in its settlement window as the average it pays on."""
-        self.delivery_usd[:], self.fixed_share[:] = self._slots[0], 0.0
+        np.copyto(self.delivery_usd, self._slots[0])
+        self.fixed_share.fill(0.0)
         near = market.settling(self._slots[1], self.ts_ns)
-        self.settling = tuple((one, ladders.rows(one.slot)) for one in near)
+        self.settling = tuple([(one, ladders.rows(one.slot)) for one in near])
         for one, rows in self.settling:
             strike, sign = ladders.columns.strike_usd[rows], ladders.columns.sign[rows]
             self.greeks[:, rows] = settle_greeks(

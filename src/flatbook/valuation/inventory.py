@@ -82,21 +82,20 @@ class Inventory:
         at = np.flatnonzero(held)
         options = float(held[at] @ values.fair_coin[at])
         linear = self.perp_usd / perp_price_usd
-        if (slots := self.future_slots).size:
+        if (slots := self.future_slots(values)).size:
             linear += float(np.sum(self.future_usd[slots] / values.delivery_usd[slots]))
         return self.carried_coin + options - linear
 
-    @property
-    def future_slots(self) -> Ints:
+    def future_slots(self, values: ChainValues) -> Ints:
         """The expiries whose dated future is held."""
-        return np.flatnonzero(self.future_usd)
+        return np.flatnonzero(self.future_usd[: len(values.delivery_usd)])
 
     def beside_coin(self, values: ChainValues, otc_usd: float) -> Floats:
         """What is held beside the chain's options, as coin, (CELLS,); contracts over the counter are making's."""
         beside = np.zeros(CELLS)
         beside[MAKING] = otc_usd / values.index_usd
         beside[HEDGING] = -self.perp_usd / values.perp_usd
-        if (slots := self.future_slots).size:
+        if (slots := self.future_slots(values)).size:
             beside[STRATEGIES * (slots + 1) + HEDGING] = -self.future_usd[slots] / values.delivery_usd[slots]
         return beside
 
@@ -104,7 +103,7 @@ class Inventory:
         """What a held perpetual gained by its premium over the index, and futures by theirs, (CELLS,)."""
         gained = np.zeros(CELLS)
         gained[HEDGING] = self.perp_usd * (before.index_usd / before.perp_usd - after.index_usd / after.perp_usd)
-        if (slots := self.future_slots).size:
+        if (slots := self.future_slots(before)).size:
             ratio = before.index_usd / before.delivery_usd[slots] - after.index_usd / after.delivery_usd[slots]
             gained[STRATEGIES * (slots + 1) + HEDGING] = self.future_usd[slots] * ratio
         return gained
@@ -132,7 +131,7 @@ class Inventory:
         options_coin, gamma, vega, theta = totals.tolist()
         exposure[SPOT] += (self.carried_coin + options_coin) * values.index_usd
         exposure[PREMIUM] += self.perp_usd * values.index_usd / values.perp_usd
-        if (slots := self.future_slots).size:
+        if (slots := self.future_slots(values)).size:
             worth_usd = self.future_usd[slots] * values.index_usd / values.delivery_usd[slots]
             moving = 1.0 - values.fixed_share[slots]
             exposure[SPOT] -= float(worth_usd @ (1.0 - moving))

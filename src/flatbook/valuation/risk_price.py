@@ -43,7 +43,7 @@ class RiskPrice:
 
     def gradient(self, exposure: Floats) -> Floats:
         """∇R(x): what one more unit of each factor costs at the margin."""
-        bent = np.asarray(self.curvature @ exposure)
+        bent: Floats = self.curvature.dot(exposure)
         return bent if self.slope is None else bent + self.slope
 
     def charge_usd(self, exposure: Floats, trade: Floats) -> float:

@@ -231,7 +231,7 @@ def quote(name: str, held: Floats, quoted: NDArray[np.bool_] | None = None, **ch
     )
     policy = QuotingPolicy(skew=name, size_coin=SIZE, fee_share=1.0, half_spread_vol=0.002)  # type: ignore[arg-type]
     everything = np.ones(values.rows, np.bool_)
-    asked = replace(inputs, **changed)  # type: ignore[arg-type]
+    asked = inputs._replace(**changed)  # type: ignore[arg-type]
     return make_quotes(policy, FLOW, market, values, asked, everything if quoted is None else quoted)
 
 
