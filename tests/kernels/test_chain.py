@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flatbook.kernels import svi
-from flatbook.kernels.chain import spread_slots, spread_slots_plain
+from flatbook.kernels.chain import SLOT_ROWS, age_slices, age_slices_plain, spread_slots, spread_slots_plain
 
 Floats = NDArray[np.float64]
 Twin = Callable[..., None]
@@ -83,3 +83,15 @@ def test_an_expired_row_has_no_vol_and_one_without_a_smile_an_unknown_one(twin: 
     assert vol[[0, 2]].tolist() == [0.0, 0.0]
     assert math.isnan(vol[1])
     assert moneyness.tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_slices_age_as_the_plain_twin_ages_them(seed: int) -> None:
+    forward, years, params = random_slots(seed, 9)
+    fitted = np.maximum(years, 0.0) + 0.01
+    fast, plain = np.empty((2, len(SLOT_ROWS), 6))
+    for twin, slots in ((age_slices, fast), (age_slices_plain, plain)):
+        slots[0], slots[1] = forward[:6], years[:6]
+        twin(params, fitted, slots)
+    np.testing.assert_allclose(fast, plain, rtol=1e-15)
+    np.testing.assert_array_equal(fast[4:], params[:6, 2:].T)
