@@ -23,7 +23,7 @@ from flatbook.domain.config import NonNegative, Positive, Section, Share
 from flatbook.kernels.black import black
 from flatbook.risk.margin.contracts import MarginContracts
 from flatbook.risk.margin.model import MarginModel, listed
-from flatbook.risk.margin.requirement import Block, Margins, Requirement
+from flatbook.risk.margin.requirement import Margins, Requirement, ScenarioBlock
 from flatbook.risk.margin.shocks import (
     Scenario,
     VolMove,
@@ -123,23 +123,12 @@ def _vega_usd(contracts: MarginContracts) -> Floats:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class _Charges(Block):
+class _Charges(ScenarioBlock):
     """Features: P&L by scenario, of a day, deltas and vegas by expiry, and the cost of unwinding."""
 
     model: OkxPortfolio
     unit: RiskUnit
-    scenarios_: tuple[Scenario, ...]
     basis_usd: Floats
-
-    @property
-    def scenarios(self) -> tuple[Scenario, ...]:
-        """MR1's and MR6's."""
-        return self.scenarios_
-
-    def pnl_usd(self, features: Floats) -> Floats:
-        """Each as it counts."""
-        weight = np.array([scenario.weight for scenario in self.scenarios_])
-        return np.asarray(weight * features[..., : len(weight)])
 
     def parts(self, features: Floats) -> dict[str, Margins]:
         """Each charge, and what the minimum adds to all."""

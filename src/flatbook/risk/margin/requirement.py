@@ -169,6 +169,23 @@ class ChargesOnly(Block):
         return {}
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ScenarioBlock(Block):
+    """One whose first features are P&L by scenario, in their order, each counted by its weight."""
+
+    scenarios_: tuple[Scenario, ...]
+
+    @property
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """See `Block`."""
+        return self.scenarios_
+
+    def pnl_usd(self, features: Floats) -> Floats:
+        """See `Block`."""
+        weight = np.array([scenario.weight for scenario in self.scenarios_])
+        return np.asarray(weight * features[..., : len(weight)])
+
+
 @dataclass(frozen=True, eq=False)
 class Requirement:
     """What a model asks for of any holding of `count` contracts on one underlying, in one market."""

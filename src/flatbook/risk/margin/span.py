@@ -22,7 +22,7 @@ from pydantic import Field
 from flatbook.domain.config import NonNegative, Positive, Section, Share
 from flatbook.risk.margin.contracts import MarginContracts
 from flatbook.risk.margin.model import MarginModel, listed
-from flatbook.risk.margin.requirement import Block, Margins, Requirement
+from flatbook.risk.margin.requirement import Margins, Requirement, ScenarioBlock
 from flatbook.risk.margin.shocks import Scenario, VolMove, VolShock, shocked_vols, spots, unit_pnl_usd
 
 Floats = NDArray[np.float64]
@@ -83,23 +83,12 @@ def _scenarios(scan: Scan) -> tuple[Scenario, ...]:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class _Grid(Block):
+class _Grid(ScenarioBlock):
     """Features: P&L by scenario, deltas by expiry in coins, and short options in coins."""
 
     scan: Scan
-    scenarios_: tuple[Scenario, ...]
     index_usd: float
     maintenance_share: float
-
-    @property
-    def scenarios(self) -> tuple[Scenario, ...]:
-        """All sixteen."""
-        return self.scenarios_
-
-    def pnl_usd(self, features: Floats) -> Floats:
-        """Each as it counts."""
-        weight = np.array([scenario.weight for scenario in self.scenarios_])
-        return np.asarray(weight * features[..., : len(weight)])
 
     def parts(self, features: Floats) -> dict[str, Margins]:
         """Scan, spreads, and what the minimum adds to both."""
