@@ -134,9 +134,7 @@ class Session:
                     alone
         """
         if self.meta.books and not (self.path / INDEX.file_name).exists():
-            raise BadInputError(
-                f"{self.path} holds order books alone, and no index to price by; give one with it"
-            )
+            raise BadInputError(f"{self.path} holds order books alone, and no index to price by; give one with it")
         tables = self._load(reference)
         streams: list[tuple[pl.DataFrame, Callable[[pl.DataFrame], Iterator[MarketEvent]]]] = [
             (tables.index, _index_ticks),
