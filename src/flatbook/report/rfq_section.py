@@ -83,7 +83,6 @@ def _requests(rfqs: pl.DataFrame) -> Html:
     columns = (
         Column("Received", "UTC", is_number=False),
         Column("Counterparty", is_number=False),
-        Column("Package", is_number=False),
         Column("Size"),
         Column("Wants", is_number=False),
         Column("Fair", "coin"),
@@ -92,19 +91,20 @@ def _requests(rfqs: pl.DataFrame) -> Html:
         Column("End", is_number=False),
         Column("Traded at", "coin"),
         Column("Edge", "USD"),
+        Column("Package", is_number=False),
     )
     wants = {1: "to buy", -1: "to sell", 0: "either"}
     rows = [
         (
             formats.moment(row["ts_ns"]),
             row["counterparty"],
-            row["package"],
             formats.number(row["size"], 1),
             wants[row["taker_side"]],
             *(formats.number(row[name], 4) for name in ("fair", "bid", "ask")),
             f"{row['state']}: {row['reason']}" if row["reason"] else row["state"],
             formats.number(row["traded_price"], 4),
             toned(row["edge_usd"], formats.usd(row["edge_usd"], signed=True)) if row["side"] else formats.DASH,
+            row["package"],
         )
         for row in rfqs.tail(_SHOWN).reverse().iter_rows(named=True)
     ]
