@@ -1,7 +1,7 @@
 """One index tick on a chain of a thousand options, against the bare pricing of the same chain.
 
 In: an index. Out: forwards, prices, Greeks, exposures, charges, two-sided quotes, and the list of those that changed.
-The bar is six times the bare kernel. Measured on two shared cores, lower quartiles: 63 us against 7.6, 8.3 times. The
+The bar is six times the bare kernel. Measured on two shared cores, lower quartiles: 64 us against 7.5, 8.3 to 8.6 times. The
 rows under the first are its stages; then come those that the whole step of the engine has beside them, when it
 requotes, and that step. Ticks are a second apart there, so a stress a minute is in one of sixty.
 """
