@@ -1,8 +1,8 @@
 """One index tick on a chain of a thousand options, against the bare pricing of the same chain.
 
 In: an index. Out: forwards, prices, Greeks, exposures, charges, two-sided quotes, and the list of those that changed.
-The bar is six times the bare kernel. Measured on two shared cores, lower quartiles: 64 us against 7.5, 8.3 to 8.6 times. The
-rows under the first are its stages; then come those that the whole step of the engine has beside them, when it
+The bar is six times the bare kernel. On two shared cores, lower quartiles: 64 us against 7.5, 8.3 to 8.6 times.
+The rows under the first are its stages; then come those that the whole step of the engine has beside them, when it
 requotes, and that step. Ticks are a second apart there, so a stress a minute is in one of sixty.
 """
 
