@@ -5,12 +5,14 @@ digest compared with what the journal holds, and goes on writing where the journ
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from flatbook.app.told import TOLD, Told
 from flatbook.domain.errors import ReplayDivergedError
 from flatbook.domain.events import (
     AnyEvent,
     Fill,
+    OperatorEvent,
     OrderAccepted,
     OrderCancelled,
     OrderRejected,
@@ -29,7 +31,7 @@ from flatbook.store.journal import Checkpoint, Journal
 CHECKPOINT_EVERY = 256
 """Events between two checkpoints where nothing of ours happens; our own events and orders get theirs at once."""
 
-_OWN = (Fill, OrderAccepted, OrderCancelled, OrderRejected, RequestForQuote, PackageFill, RfqClosed)
+_OWN = (Fill, OrderAccepted, OrderCancelled, OrderRejected, RequestForQuote, PackageFill, RfqClosed, *TOLD)
 
 _ABOUT_QUOTES = (QuotesAcknowledged, ProtectionTriggered)
 """Answers that move no money: they wait for the next checkpoint."""
@@ -41,17 +43,21 @@ def conduct(
     journal: Journal,
     after_event: Callable[[AnyEvent], bool] = lambda _event: True,
     until_ns: int | None = None,
-) -> None:
+    told: Iterable[OperatorEvent] = (),
+) -> tuple[OperatorEvent, ...]:
     """Runs until the market ends, `after_event` says no, or the next event is later than `until_ns`.
+
+    `told` is what a person tells the run beside what its journal holds of that; returned is what came too late.
 
     Errors      ReplayDivergedError where a continued run does not come to what its journal holds, all of it
     """
     scribe = _Scribe(journal)
+    waiting = Told(scribe.held(), told)
     universe = engine.state.market.universe
     listed = 0
-    for event in venue.events():
-        if until_ns is not None and event.local_ts_ns > until_ns:
-            break
+
+    def take(event: AnyEvent) -> bool:
+        nonlocal listed
         effects = engine.step(event)
         while listed < universe.count:
             venue.list_instrument(listed, universe.instruments[listed])
@@ -59,11 +65,17 @@ def conduct(
         scribe.write(engine, event, effects)
         if not effects.is_empty:
             venue.submit(effects)
-        if not after_event(event):
+        return after_event(event)
+
+    for event in venue.events():
+        if until_ns is not None and event.local_ts_ns > until_ns:
+            break
+        if not take(event) or not all(map(take, waiting.due(event.local_ts_ns))):
             break
     else:
         scribe.require_nothing_left(engine)
     scribe.finish(engine)
+    return waiting.left
 
 
 class _Scribe:
@@ -75,6 +87,10 @@ class _Scribe:
         self._inbox: deque[tuple[int, AnyEvent]] = deque(journal.inbox())
         self._checkpoints: deque[Checkpoint] = deque(journal.checkpoints())
         self._rows = 0
+
+    def held(self) -> tuple[AnyEvent, ...]:
+        """What the journal holds and was not come to yet."""
+        return tuple(event for _, event in self._inbox)
 
     def write(self, engine: Engine, event: AnyEvent, effects: Effects) -> None:
         state = engine.state

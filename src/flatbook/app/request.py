@@ -16,6 +16,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     policy_text     the policy file as it was read, under the name or path `policy`
     capital_coin    collateral deposited at the start
     warm_up_hours   recorded: how long before `from_ns` the market is watched without quoting
+    drill           the loss stop is taken through its stages once trading has begun
     book_text       the book that the run begins with as it was read, under the path `book`
     """
 
@@ -32,6 +33,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     warm_up_hours: float = 48.0
     book: str | None = None
     book_text: str | None = None
+    drill: bool = False
 
     def __post_init__(self) -> None:
         if self.session is None and (self.from_ns is not None or self.to_ns is not None):

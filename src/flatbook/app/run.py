@@ -17,8 +17,9 @@ from flatbook.app.markets import OpenMarket
 from flatbook.app.naming import stamped_name
 from flatbook.app.pace import Pacer
 from flatbook.app.request import RunRequest
+from flatbook.app.told import OPERATOR, drill, rearmed
 from flatbook.domain.errors import BadInputError
-from flatbook.domain.events import AnyEvent
+from flatbook.domain.events import AnyEvent, OperatorEvent, Rearm
 from flatbook.engine.loop import Engine
 from flatbook.store.journal import Journal, RunHeader
 from flatbook.store.run_directory import RunDirectory, create_run_directory, open_run_directory
@@ -78,8 +79,12 @@ def resumed_run(path: Path, session: str | None = None) -> Run:
     return Run(request, market, engine, journal, directory, journal.header.run_id)
 
 
-def carry_out(run: Run, speed: float | None = None, watch: Callable[[], None] = lambda: None) -> Finished:
+def carry_out(
+    run: Run, speed: float | None = None, watch: Callable[[], None] = lambda: None, rearm: str | None = None
+) -> Finished:
     """Runs to the end, or to an interrupt, and writes the report either way.
+
+    `rearm` is why a maker that its loss stop has halted goes on, from where the journal ends.
 
     `speed` is kept once trading has begun and what the journal held is replayed; `watch` is called after every event.
     """
@@ -94,12 +99,22 @@ def carry_out(run: Run, speed: float | None = None, watch: Callable[[], None] = 
                 pacer.wait(event.local_ts_ns, interrupted)
             return not interrupted()
 
-        conduct(run.engine, run.market.venue, journal, after_event)
+        left = conduct(run.engine, run.market.venue, journal, after_event, told=_told(run, rearm))
         was_interrupted = interrupted()
+    if not was_interrupted and any(isinstance(event, Rearm) and event.who == OPERATOR for event in left):
+        raise BadInputError(
+            f"--rearm: {run.directory.path} has come to its market's end; there is nothing to go on with"
+        )
     wall_s = time.monotonic() - started
     finished = finish(run.engine, run.request, run.market, run.run_id, flatbook.__version__, wall_s)
     write(finished, run.directory)
     return replace(finished, is_cut_short=was_interrupted)
+
+
+def _told(run: Run, rearm: str | None) -> tuple[OperatorEvent, ...]:
+    planned = drill(run.engine.state.setup.policy.loss_stop, run.market.from_ns) if run.request.drill else ()
+    last = run.journal.last_checkpoint()
+    return planned if rearm is None or last is None else (*planned, rearmed(last.ts_ns + 1, OPERATOR, rearm))
 
 
 def _make_directory(runs: Path, run_id: str) -> RunDirectory:

@@ -59,6 +59,12 @@ def run(
     book: Annotated[Path | None, typer.Option("--book", metavar="FILE", help="Positions to begin with.")] = None,
     out: OutOption = Path("runs"),
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue the run in this directory.")] = None,
+    rearm: Annotated[
+        str | None, typer.Option("--rearm", metavar="WHY", help="With --resume: a halted maker goes on from there.")
+    ] = None,
+    drill: Annotated[
+        bool, typer.Option("--drill", help="Take the loss stop through its stages, a minute each.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a maker's book through a market: quotes, hedges, ledger, and the tear sheet at the end.
@@ -67,12 +73,14 @@ def run(
     """
     with one_line_errors():
         speed = parse_pace(pace)
+        _refuse_empty_rearm(resume, rearm)
         if resume is not None:
             _refuse_new_choices(context)
             warm_kernels()
             prepared = resumed_run(resume, session)
         else:
             request = with_book(make_request(policy, session, seed, from_, to, hours, fills), book)
+            request = msgspec.structs.replace(request, drill=drill)
             warm_kernels()
             prepared = new_run(request, out)
         say_set_aside(prepared)
@@ -83,7 +91,7 @@ def run(
                 progress.update()
                 show()
 
-            finished = carry_out(prepared, speed, watch)
+            finished = carry_out(prepared, speed, watch, rearm)
     if as_json:
         print_json(finished.summary)
     else:
@@ -140,9 +148,16 @@ def say_set_aside(prepared: Run) -> None:
         say(f"{prepared.request.session}: set aside: {reason} ({count:,})")
 
 
+def _refuse_empty_rearm(resume: Path | None, rearm: str | None) -> None:
+    if rearm is not None and resume is None:
+        raise BadInputError("--rearm without --resume: a run begins armed; name the halted run by --resume DIR")
+    if rearm is not None and not rearm.strip():
+        raise BadInputError("--rearm says nothing; say why the maker may go on")
+
+
 def _refuse_new_choices(context: typer.Context) -> None:
     """What decides a run's outcome was chosen when it began; where its session lies may have changed."""
-    for option in ("policy", "seed", "from_", "to", "hours", "fills", "book", "out"):
+    for option in ("policy", "seed", "from_", "to", "hours", "fills", "book", "out", "drill"):
         source = context.get_parameter_source(option)
         if source is not None and source.name == "COMMANDLINE":
             name = option.removesuffix("_")

@@ -223,6 +223,19 @@ class ProtectionTriggered(Event, frozen=True, kw_only=True, tag="protection_trig
     frozen_until_ns: int
 
 
+class Rearm(Event, frozen=True, kw_only=True, tag="rearm"):
+    """A person lets a maker that its loss stop has halted go on: who, and why."""
+
+    who: str
+    why: str
+
+
+class LossDrill(Event, frozen=True, kw_only=True, tag="loss_drill"):
+    """From here on the loss stop reckons with `loss_usd` more than was lost; 0 ends the drill. No P&L has it."""
+
+    loss_usd: float
+
+
 MarketEvent = IndexTick | TopOfBook | TradePrint | ChainQuotes | FundingRate | DailySettlement | Delivery
 """Events that are the same for every maker: what a session records."""
 
@@ -235,4 +248,7 @@ QuoteEvent = QuotesAcknowledged | ProtectionTriggered
 RfqEvent = RequestForQuote | PackageFill | RfqClosed
 """Events about requests for quotes that we are asked: no session holds them."""
 
-AnyEvent = MarketEvent | OrderEvent | QuoteEvent | RfqEvent | Payoff
+OperatorEvent = Rearm | LossDrill
+"""What a person tells the maker."""
+
+AnyEvent = MarketEvent | OrderEvent | QuoteEvent | RfqEvent | OperatorEvent | Payoff

@@ -12,12 +12,14 @@ from flatbook.domain.events import (
     Fill,
     FundingRate,
     IndexTick,
+    LossDrill,
     OrderAccepted,
     OrderCancelled,
     OrderRejected,
     Payoff,
     ProtectionTriggered,
     QuotesAcknowledged,
+    Rearm,
 )
 from flatbook.domain.reference import Instrument
 from flatbook.domain.units import NS_PER_SECOND, risk_amount
@@ -31,6 +33,7 @@ from flatbook.execution.lifecycle import OrderState
 from flatbook.execution.orders import WorkingOrder
 from flatbook.ledger.positions import Position, PositionKey
 from flatbook.report.facts import LogEntry
+from flatbook.risk.loss_stop import Stage
 from flatbook.valuation.chain import DELTA, VEGA
 
 if TYPE_CHECKING:
@@ -60,12 +63,27 @@ def take_own(state: State, event: AnyEvent) -> bool:
             state.table.all_gone()
             state.protection.venue_pulled(state.now_ns, event.frozen_until_ns)
             return False
+        case Rearm():
+            return _rearm(state, event)
+        case LossDrill():
+            state.loss_stop.drill_usd = event.loss_usd
+            return True
         case Delivery():
             return _take_delivery(state, event)
         case IndexTick() if state.otc is not None and event.underlying == state.setup.underlying:
             return _take_tick(state, state.otc, event)
         case _:
             return False
+
+
+def _rearm(state: State, event: Rearm) -> bool:
+    stopped = state.loss_stop.stage is Stage.HALT
+    if stopped:
+        state.loss_stop.rearm(state.now_ns, event.who, event.why)
+    else:
+        text = f"re-armed by {event.who}: {event.why}; it was not halted, nothing changes"
+        state.recorder.log.append(LogEntry(ts_ns=state.now_ns, kind="loss_stop", text=text))
+    return stopped
 
 
 def _take_answer(state: State, event: OrderAccepted | OrderRejected | OrderCancelled) -> bool:

@@ -56,6 +56,7 @@ class Recorder:
         self._smiles_ns = 0
         self._breached: set[str] = set()
         self._alarms_noted = 0
+        self._stages_noted = 0
         self._status: dict[int, str] = {}
         self._watched: list[int] = []
         self._quoted: Floats = np.full((3, 0), np.nan)
@@ -222,6 +223,11 @@ class Recorder:
             text = f"{alarm.reason}: {alarm.text}"
             self.log.append(LogEntry(ts_ns=alarm.ts_ns, kind="protection", text=text))
         self._alarms_noted = len(alarms)
+        changes = state.loss_stop.changes
+        for change in changes[self._stages_noted :]:
+            text = f"{change.before.name.lower()} to {change.after.name.lower()}: {change.text}"
+            self.log.append(LogEntry(ts_ns=change.ts_ns, kind="loss_stop", text=text))
+        self._stages_noted = len(changes)
 
     def _note_breaches(self, state: "State") -> None:
         standing = set(state.gate.breaches(state.risk))

@@ -11,6 +11,7 @@ from flatbook.engine.state import State
 from flatbook.kernels.chain import LEVELS
 from flatbook.risk.gate import BookRisk
 from flatbook.valuation.explain import OtcStep
+from flatbook.valuation.inventory import STRATEGY_NAMES
 from flatbook.valuation.risk_price import Liquidity, quadratic_risk_price
 
 _HOURS_PER_YEAR = 8760.0
@@ -56,7 +57,7 @@ def measure_risk(state: State) -> None:
     """The book's exposures, its stress loss, the loss stop's stage, and the price of risk."""
     state.book = state.measure()
     stressing.refresh(state)
-    stage = state.loss_stop.update(state.pnl.equity_usd, state.now_ns)
+    stage = state.loss_stop.update(state.pnl.equity_usd, state.now_ns, _by_strategy(state))
     level = state.values.level
     vol = state.typical_vol.follow(level, state.market.universe.expiry_ns[: len(level)], state.now_ns)
     state.protection.update(state.now_ns, state.values.index_usd, vol)
@@ -76,6 +77,13 @@ def measure_risk(state: State) -> None:
     if state.now_ns - state.refreshed_ns >= policy.risk_price.refresh_s * 1e9:
         _refresh_risk_price(state)
         state.refreshed_ns = state.now_ns
+
+
+def _by_strategy(state: State) -> dict[str, float] | None:
+    """What each strategy has gained, where the loss stop looks at them."""
+    if not state.setup.policy.loss_stop.strategy_share:
+        return None
+    return dict(zip(STRATEGY_NAMES, state.pnl.usd_by_strategy().tolist(), strict=True))
 
 
 def _rank_quotes(state: State) -> None:

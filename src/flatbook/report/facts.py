@@ -75,7 +75,7 @@ class HedgingFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Something worth a line: a refused fit, a limit reached. Not stage changes: the equity series has them."""
+    """Something worth a line: a refused fit, a limit reached. Of stage changes, why: the equity series has when."""
 
     ts_ns: int
     kind: str

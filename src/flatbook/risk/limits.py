@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from flatbook.domain.config import Positive, Section
+from flatbook.domain.config import NonNegative, Positive, Section
 
 
 class LimitPolicy(Section):
@@ -40,7 +40,7 @@ class LimitPolicy(Section):
 class LossStopPolicy(Section):
     """Stages of loss from the run's peak equity: each is entered at its loss, and left when half of it is regained.
 
-    The last, halt, is left by a person only.
+    The last, halt, is left by a person only: `flatbook run --resume DIR --rearm "why"`.
     """
 
     widen_usd: Positive = Field(default=60_000.0, description="loss at which spreads widen")
@@ -52,6 +52,12 @@ class LossStopPolicy(Section):
     )
     halt_usd: Positive = Field(default=500_000.0, description="loss at which nothing goes out any more")
     widen_factor: Annotated[float, Field(ge=1)] = Field(default=2.0, description="factor on spreads once widened")
+    minute_share: Positive = Field(default=1.0, description="of these losses, when lost within a minute")
+    hour_share: Positive = Field(default=1.0, description="... within an hour")
+    day_share: Positive = Field(default=1.0, description="... within a day")
+    strategy_share: NonNegative = Field(
+        default=0.0, description="of all of these, when making or hedging alone lost them; 0 looks at the book only"
+    )
 
     @model_validator(mode="after")
     def _rises(self) -> Self:

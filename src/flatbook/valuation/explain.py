@@ -89,6 +89,10 @@ class PnlBook:
         """The parts so far, USD."""
         return dict(zip(PNL_PARTS, self._usd.sum(axis=0)[_IN_ORDER].tolist(), strict=True))
 
+    def usd_by_strategy(self) -> Floats:
+        """(STRATEGIES,) what each has gained so far, USD."""
+        return self._usd.sum(axis=1).reshape(-1, STRATEGIES).sum(axis=0)
+
     def coin_by_name(self) -> dict[str, float]:
         """The parts so far, coin."""
         return dict(zip(PNL_PARTS, self._coin.sum(axis=0)[_IN_ORDER].tolist(), strict=True))
