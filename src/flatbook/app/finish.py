@@ -67,7 +67,7 @@ def finish(
         quotes=_quote_facts(state),
         hedging=_hedging_facts(state),
         limit_breaches=state.recorder.breaches,
-        log=(*_session_log(market), *state.recorder.log[-LOG_LIMIT:], *_refusals(state)),
+        log=(*_session_log(market), *_shown_log(state.recorder.log), *_refusals(state)),
     )
     frames = state.recorder.tables.frames()
     return Finished(summarise(frames, facts), frames)
@@ -78,6 +78,11 @@ def write(finished: Finished, directory: RunDirectory) -> None:
     directory.write_report(finished.summary)
     write_series(directory.path, finished.frames)
     directory.write_page(render(finished.frames, finished.summary))
+
+
+def _shown_log(log: list[LogEntry]) -> list[LogEntry]:
+    """The last of it, and every change of the loss stop's stage."""
+    return [*(entry for entry in log[:-LOG_LIMIT] if entry.kind == "loss_stop"), *log[-LOG_LIMIT:]]
 
 
 def _session_log(market: OpenMarket) -> list[LogEntry]:
