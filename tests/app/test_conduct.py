@@ -134,7 +134,8 @@ def test_an_answer_that_the_replay_does_not_come_to_is_found_out(in_world: Ended
     run = new_run(in_world.request, tmp_path)
     with run.journal as journal:
         journal.append(1, OrderAccepted(exch_ts_ns=1, local_ts_ns=2, order_id="never sent"))
-    with pytest.raises(ReplayDivergedError, match=r"inbox row 1 holds .*never sent.*, the replay came to QuotesAcknowledged"):
+    told = r"inbox row 1 holds .*never sent.*, the replay came to QuotesAcknowledged"
+    with pytest.raises(ReplayDivergedError, match=told):
         carry_out(resumed_run(run.directory.path))
 
 

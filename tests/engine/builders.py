@@ -5,13 +5,14 @@ from decimal import Decimal
 from itertools import count
 
 from flatbook.domain.events import AnyEvent, Fill
-from flatbook.domain.units import exact_units, parse_utc
+from flatbook.domain.units import NS_PER_SECOND, exact_units, parse_utc
 from flatbook.engine.effects import Effects
 from flatbook.engine.loop import Engine
 from flatbook.engine.policy import Policy
 from flatbook.engine.setup import Setup
 from flatbook.engine.state import State
 from flatbook.policies import read_policy
+from flatbook.risk.loss_stop import Stage
 from flatbook.sim.market import SimulatedVenue
 from tests.market.builders import REFERENCE, START_NS, World, at, chain, options
 
@@ -102,3 +103,14 @@ def replayed(made: Policy, events: Iterable[AnyEvent]) -> tuple[list[Effects], E
     """The same maker taken through recorded events."""
     maker = engine(made, trade_from_ns=SIMULATED_FROM_NS)
     return [maker.step(event) for event in events], maker
+
+
+def fall(state: State, stage: Stage) -> None:
+    """A loss from a peak, each having stood for long enough to bring the loss stop to `stage`."""
+    policy_, stop = state.setup.policy.loss_stop, state.loss_stop
+    losses = (0.0, policy_.widen_usd, policy_.reduce_only_usd, policy_.flat_usd, policy_.halt_usd)
+    worth = state.pnl.equity_usd
+    peak = worth + losses[stage] + 5_000.0
+    for seconds, usd in ((-61, stop.peak_usd), (-60, peak), (-40, peak), (-39, worth), (-19, worth)):
+        stop.update(usd, state.now_ns + seconds * NS_PER_SECOND)
+    assert stop.stage is stage

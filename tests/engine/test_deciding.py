@@ -9,7 +9,7 @@ from flatbook.engine.state import State
 from flatbook.risk.loss_stop import Stage
 from tests.market.builders import World, at, top
 
-from .builders import opened, our_fill, policy, row_of
+from .builders import fall, opened, our_fill, policy, row_of
 
 CALL = "BTC-25APR25-80000-C"
 BAND = {"rule": "band_and_timer", "band_coin": 0.1, "every_s": 30.0}
@@ -23,9 +23,7 @@ def loaded(lots: int = 50, **sections: dict[str, object]) -> tuple[Engine, World
 
 def answer(maker: Engine, world: World, seconds: float, stage: Stage) -> Effects:
     """The next tick, after a fall from a peak that has brought the loss stop to `stage`."""
-    policy_, stop = maker.state.setup.policy.loss_stop, maker.state.loss_stop
-    losses = (0.0, policy_.widen_usd, policy_.reduce_only_usd, policy_.flat_usd, policy_.halt_usd)
-    stop.stage, stop.peak_usd = stage, maker.state.pnl.equity_usd + losses[stage] + 5_000.0
+    fall(maker.state, stage)
     world.index_usd *= 1 + 3e-4
     return maker.step(world.index(seconds))
 

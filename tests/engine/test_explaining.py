@@ -8,7 +8,7 @@ from flatbook.engine.state import State
 from flatbook.risk.loss_stop import Stage
 from tests.market.builders import index
 
-from .builders import opened, our_fill, policy, row_of
+from .builders import fall, opened, our_fill, policy, row_of
 
 CALL = "BTC-25APR25-80000-C"
 
@@ -67,7 +67,7 @@ def test_a_bid_under_a_tick_is_none() -> None:
 
 def test_a_stopped_maker_says_so() -> None:
     maker, _ = opened(policy("advanced"))
-    maker.state.loss_stop.stage, maker.state.loss_stop.peak_usd = Stage.HALT, 1e9
+    fall(maker.state, Stage.HALT)
     maker.step(index(31, 80_000.0))
     assert explained(maker.state).bid.absent == "the loss stop says halt"
 

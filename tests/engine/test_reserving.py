@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from numpy.typing import NDArray
 
-from flatbook.domain.events import AnyEvent, OrderCancelled, ProtectionTriggered, QuotesAcknowledged
+from flatbook.domain.events import AnyEvent, Fill, OrderCancelled, ProtectionTriggered, QuotesAcknowledged
 from flatbook.engine.effects import Effects
 from flatbook.engine.loop import Engine
 from flatbook.engine.policy import Policy
@@ -175,7 +175,7 @@ class Desk(RuleBasedStateMachine):
     def listen(self, count: int) -> None:
         for _ in range(min(count, len(self.venue.said))):
             event, ns = self.venue.said.popleft(), self.now_ns()
-            if hasattr(event, "trade_id"):
+            if isinstance(event, Fill):
                 row = row_of(self.maker.state, event.instrument)
                 self.unheard[row] -= event.side * event.size_lots * 0.1
                 if abs(self.unheard[row]) < 1e-9:

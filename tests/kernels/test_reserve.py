@@ -61,7 +61,7 @@ class Desk:
         n = self.rows
         changed = (self.told[1::2, :n] != passed).any(axis=0) | (self.unsure[:n] > 0)
         changed |= (self.told[::2, :n] != np.where(passed > 0, self.wanted[::2], 0)).any(axis=0)
-        return (self.told[1::2, :n] + self.loose[:, :n] + changed * passed) * LOT
+        return np.asarray((self.told[1::2, :n] + self.loose[:, :n] + changed * passed) * LOT)
 
 
 def axis(*units: float) -> Floats:

@@ -70,14 +70,19 @@ def top(seconds: float, bid: float = 80_007.5, ask: float = 80_008.5, name: str 
 def quote(row: int, bid: tuple[int, int] | None, ask: tuple[int, int] | None) -> QuoteChanges:
     """One row's quote: price in ticks and size in lots of each side, None for none."""
     numbers = (*(bid or (0, 0)), *(ask or (0, 0)))
-    columns = [np.array([number], np.int64) for number in (row, *numbers)]
-    return QuoteChanges(*columns)
+    rows, bids, bid_lots, asks, ask_lots = (np.array([number], np.int64) for number in (row, *numbers))
+    return QuoteChanges(rows, bids, bid_lots, asks, ask_lots)
 
 
 def together(*changes: QuoteChanges) -> QuoteChanges:
     """Several rows' quotes as one change; the rows rise."""
-    columns = [[getattr(change, name) for change in changes] for name in QuoteChanges.__slots__]
-    return QuoteChanges(*(np.concatenate(column) for column in columns[:5]))
+    return QuoteChanges(
+        np.concatenate([change.row for change in changes]),
+        np.concatenate([change.bid_ticks for change in changes]),
+        np.concatenate([change.bid_lots for change in changes]),
+        np.concatenate([change.ask_ticks for change in changes]),
+        np.concatenate([change.ask_lots for change in changes]),
+    )
 
 
 def order(

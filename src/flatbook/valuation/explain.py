@@ -91,7 +91,7 @@ class PnlBook:
 
     def usd_by_strategy(self) -> Floats:
         """(STRATEGIES,) what each has gained so far, USD."""
-        return self._usd.sum(axis=1).reshape(-1, STRATEGIES).sum(axis=0)
+        return np.asarray(self._usd.sum(axis=1).reshape(-1, STRATEGIES).sum(axis=0))
 
     def coin_by_name(self) -> dict[str, float]:
         """The parts so far, coin."""
