@@ -180,5 +180,6 @@ def check_contenders(contenders: Sequence[Contender]) -> None:
 
 
 def _place(trial: Trial) -> tuple[Any, ...]:
+    """Which market it was; not when the run's last event was, for that may be an answer to the maker."""
     run = trial.summary["run"]
-    return (run["session"], run["seed"], run["from_ns"], run["to_ns"], trial.hourly_usd.size)
+    return (trial.market, run["session"], run["seed"], run["from_ns"], trial.hourly_usd.size)
