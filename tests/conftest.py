@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 KEEN = """
 name = "keen"
-description = "Trades and hedges much, up to the expiry: a short run has every kind of event."
+description = "Trades and hedges much, up to the expiry, within wide limits: a short run has every kind of event."
 
 [quoting]
 skew = "price_of_risk"
@@ -30,6 +30,11 @@ min_hours = 0.02
 rule = "band_and_timer"
 band_coin = 0.2
 every_s = 20.0
+
+[limits]
+gamma_1pct_usd = 20_000_000.0
+expiry_gamma_1pct_usd = 20_000_000.0
+stress_loss_usd = 20_000_000.0
 """
 
 TAPE_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "deribit-option-trades"

@@ -4,7 +4,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -55,6 +55,7 @@ def test_a_slice_may_grow_to_its_limit_and_no_farther(params: Floats) -> None:
         assert least_density(scaled(params, share * math.exp(room))) > 0.0
 
 
+@example(np.array([0.125, 0.5625, 0.0, 0.0, 0.75]), np.array([0.03125, 0.25, 0.0, 0.0, 0.375]))  # least midway
 @settings(deadline=None, max_examples=60)
 @given(smiles(), smiles())
 def test_two_slices_are_in_order_from_their_limit_on_and_no_sooner(near: Floats, far: Floats) -> None:

@@ -78,7 +78,7 @@ def test_while_days_pass_expiries_keep_their_vols_and_forwards(days: float) -> N
 
 @pytest.mark.parametrize("shock", [{"spot": -1.0}, {"spot": math.nan}, {"vol": -1.1}, {"days": -1.0}])
 def test_a_shock_that_leaves_no_market_is_refused(shock: dict[str, float]) -> None:
-    with pytest.raises(BadInputError, match="spot must stay above 0"):
+    with pytest.raises(BadInputError, match=r"spot must stay above 0|time must not run backwards"):
         Shock(**shock)
 
 

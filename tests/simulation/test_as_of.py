@@ -82,6 +82,8 @@ def _past(path: Path, finished: Finished) -> dict[str, list[object]]:
             "checkpoints": [checkpoint for checkpoint in journal.checkpoints() if checkpoint.ts_ns < NOW_NS],
         }
     for name, frame in finished.frames.items():
+        if name == "pnl":  # sums of whole days, which the future is part of
+            continue
         kept = frame.filter(pl.col("ts_ns") < NOW_NS).drop("^markout_.*$")
         past[name] = [str(row) for row in kept.iter_rows()]
     return past

@@ -46,7 +46,7 @@ def _ratio_around(near: Floats, far: Floats, centre: float, unit: float, grid: F
     close = (1.0 + CLOSE) * least
     for j in range(1, n - 1):
         # By more than rounding: where two slices are of one shape, every point is as low as its neighbours.
-        if ratio[j] < close and ratio[j] < (1.0 - 1e-14) * ratio[j - 1] and ratio[j] <= ratio[j + 1]:
+        if ratio[j] < close and ratio[j] < (1.0 - 1e-14) * ratio[j - 1] and ratio[j] <= (1.0 + 1e-14) * ratio[j + 1]:
             lo, k, hi = centre + unit * grid[j - 1], centre + unit * grid[j], centre + unit * grid[j + 1]
             least = min(least, _least_ratio(near, far, lo, k, hi))
     return least
