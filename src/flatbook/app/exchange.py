@@ -9,6 +9,7 @@ from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import MarketEvent
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_SECOND, format_utc
+from flatbook.risk.margin.deribit_standard import DeribitStandard
 from flatbook.service.exchange.api import Api, Others
 from flatbook.service.exchange.auth import Auth, Client
 from flatbook.sim.venue.crowd import Crowd
@@ -17,6 +18,7 @@ from flatbook.sim.venue.exchange import Exchange
 from flatbook.sim.venue.tape import Tape
 from flatbook.store.session import open_session
 from flatbook.venues.deribit import load_reference
+from flatbook.venues.margin import edition_at
 
 _WARM_UP_NS = 6 * NS_PER_HOUR
 """Of a recorded market goes by before clients come, so that books and marks stand."""
@@ -49,7 +51,9 @@ def open_exchange(request: ExchangeRequest) -> Api:
         raise BadInputError(f"--client: {', '.join(names)}: each name once")
     reference = load_reference()
     begins_ns, start_ns, events = _start(request, reference)
-    exchange = Exchange(reference, begins_ns)
+    edition, _ = edition_at("deribit_sm", begins_ns)
+    assert isinstance(edition.model, DeribitStandard)
+    exchange = Exchange(reference, edition.model, begins_ns)
     cycle = Cycle(exchange)
     others: Others
     if events is None:

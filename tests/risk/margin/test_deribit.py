@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from flatbook.risk.margin.deribit_portfolio import DeribitPortfolio
+from flatbook.risk.margin.deribit_standard import DeribitStandard
 from flatbook.sim.venue import margin as simulated
 from flatbook.sim.venue.listing import Listing, Mark
 from flatbook.venues.deribit import load_reference
-from flatbook.venues.margin import editions
+from flatbook.venues.margin import MarginEdition, editions
 
 from .columns import Row, contracts
 
@@ -34,6 +35,7 @@ def test_a_short_option(sign: float, strike: float, mark: float, initial: float,
     assert np.array(found) / INDEX == pytest.approx([2.0 * initial, 2.0 * maintenance])
 
 
+@pytest.mark.parametrize("edition", editions("deribit_sm"), ids=lambda edition: edition.since)
 @pytest.mark.parametrize(
     ("name", "lots"),
     [
@@ -41,10 +43,12 @@ def test_a_short_option(sign: float, strike: float, mark: float, initial: float,
         ("BTC-30JAN26-70000-P", -3),
         ("BTC-30JAN26-300000-P", -8),
         ("BTC-PERPETUAL", 12_345),
+        ("BTC-PERPETUAL", -2_400_000),
     ],
 )
-def test_the_simulated_exchange_asks_the_same(name: str, lots: int) -> None:
-    """Two spellings of the venue's page."""
+def test_the_simulated_exchange_asks_the_same(edition: MarginEdition, name: str, lots: int) -> None:
+    """One position at a time, and all of an account at once: two spellings of the venue's page, by every edition."""
+    assert isinstance(edition.model, DeribitStandard)
     listing = Listing(0, load_reference().instrument(name), 0)
     contract, lot = listing.instrument.contract, listing.instrument.lot_size
     if contract.strike is None:
@@ -55,8 +59,8 @@ def test_the_simulated_exchange_asks_the_same(name: str, lots: int) -> None:
         price = max(sign * (INDEX - strike), 0.0) / INDEX + 0.01
         row, coins = Row(sign, strike, 0.1, INDEX, mark=price * INDEX), lots * lot
     listing.mark = Mark(price=price, underlying_usd=INDEX)
-    found = STANDARD.requirement(contracts([row], INDEX)).margins(np.array([coins]))
-    assert np.array(found) / INDEX == pytest.approx(simulated.requirement(listing, lots))
+    found = edition.model.requirement(contracts([row], INDEX)).margins(np.array([coins]))
+    assert np.array(found) / INDEX == pytest.approx(simulated.requirement(edition.model, listing, lots))
 
 
 def test_larger_futures_need_more_a_coin() -> None:

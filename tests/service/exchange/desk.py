@@ -11,6 +11,7 @@ from flatbook.sim.venue.cycle import Cycle
 from flatbook.sim.venue.exchange import Exchange
 from flatbook.sim.venue.listing import Mark
 from flatbook.venues.deribit import load_reference
+from tests.sim.venue.builders import STANDARD_MARGIN
 
 START_NS = parse_utc("2026-01-05T10:00")
 PERPETUAL, CALL, SPOT = "BTC-PERPETUAL", "BTC-30JAN26-80000-C", "BTC_USDC"
@@ -33,7 +34,7 @@ class Desk:
     """The service with two clients; each step of its clock is a second."""
 
     def __init__(self) -> None:
-        exchange = Exchange(load_reference(), START_NS)
+        exchange = Exchange(load_reference(), STANDARD_MARGIN, START_NS)
         marks = {
             PERPETUAL: Mark(80_000.0, 80_000.0),
             CALL: Mark(0.05, 80_000.0, 0.48, delta=0.5, gamma=1e-5, vega=80.0, theta=-60.0),

@@ -9,6 +9,7 @@ import pytest
 from flatbook.service.exchange import shapes, tellings
 from tests.domain.recorded import DATA
 from tests.service.exchange.desk import CALL, PERPETUAL, Caller, Desk
+from tests.sim.venue.builders import STANDARD_MARGIN
 
 RAW = DATA / "deribit-ws-raw"
 pytestmark = pytest.mark.skipif(not RAW.exists(), reason="no recorded messages beside the repository")
@@ -53,9 +54,9 @@ def test_an_options_instrument_and_ticker_have_all_that_the_venues_have(desk: De
     tickers = taken["tickers"]
     ticker = next(iter(tickers.values() if isinstance(tickers, dict) else tickers))
     listing = desk.exchange.listings[CALL]
-    assert missing(taken["instruments"][0], shapes.instrument(listing)) == set()
+    assert missing(taken["instruments"][0], shapes.instrument(listing, STANDARD_MARGIN)) == set()
     assert missing(ticker, shapes.ticker(desk.exchange, listing)) == set()
-    ours = shapes.instrument(listing)
+    ours = shapes.instrument(listing, STANDARD_MARGIN)
     same = [
         "tick_size", "tick_size_steps", "min_trade_amount", "contract_size", "maker_commission", "instrument_type",
         "base_currency", "quote_currency", "counter_currency", "settlement_currency", "kind", "price_index",
@@ -67,7 +68,7 @@ def test_an_options_instrument_and_ticker_have_all_that_the_venues_have(desk: De
 def test_a_perpetuals_messages_have_all_that_the_venues_have(desk: Desk) -> None:
     listing, exchange = desk.exchange.listings[PERPETUAL], desk.exchange
     instrument = recorded("http_get_instrument.json")["result"]
-    assert missing(instrument, shapes.instrument(listing)) == {"max_non_default_leverage"}
+    assert missing(instrument, shapes.instrument(listing, STANDARD_MARGIN)) == {"max_non_default_leverage"}
     trade = recorded("http_get_last_trades.json")["result"]["trades"][0]
     assert missing(trade, shapes.trade(listing, listing.tape[-1])) == set()
     for file, ours in (

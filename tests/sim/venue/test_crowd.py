@@ -13,6 +13,7 @@ from flatbook.sim.venue.cycle import Cycle
 from flatbook.sim.venue.exchange import Exchange
 from flatbook.sim.venue.orders import OrderKind, OrderRequest, Print
 from flatbook.venues.deribit import load_reference
+from tests.sim.venue.builders import STANDARD_MARGIN
 
 START_NS = parse_utc("2026-01-05T07:59")
 SMALL = MarketParameters(listing=ListingRules(ExpiryPlan(dailies=1, weeklies=1, months=1, quarters=1)))
@@ -20,7 +21,7 @@ SMALL = MarketParameters(listing=ListingRules(ExpiryPlan(dailies=1, weeklies=1, 
 
 def opened(seed: int) -> tuple[Exchange, Crowd]:
     reference = load_reference()
-    exchange = Exchange(reference, START_NS)
+    exchange = Exchange(reference, STANDARD_MARGIN, START_NS)
     return exchange, Crowd(exchange, Cycle(exchange), reference, seed=seed, steps=600, market=SMALL)
 
 

@@ -10,13 +10,14 @@ from flatbook.sim.venue.listing import Mark
 from flatbook.sim.venue.margin import margin_of
 from flatbook.sim.venue.orders import OrderRequest
 from flatbook.venues.deribit import load_reference
+from tests.sim.venue.builders import STANDARD_MARGIN
 
 PERPETUAL, CALL, FUTURE = "BTC-PERPETUAL", "BTC-6JAN26-80000-C", "BTC-6JAN26"
 NOW_NS = parse_utc("2026-01-06T07:00")
 
 
 def opened(**deposits: float) -> tuple[Exchange, Cycle]:
-    exchange = Exchange(load_reference(), NOW_NS)
+    exchange = Exchange(load_reference(), STANDARD_MARGIN, NOW_NS)
     for name in (PERPETUAL, CALL, FUTURE):
         exchange.list_instrument(name)
     for name, amount in deposits.items():

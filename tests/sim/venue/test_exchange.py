@@ -19,6 +19,7 @@ from flatbook.sim.venue.margin import margin_of, requirement
 from flatbook.sim.venue.mmp import NEVER_NS, MmpConfig, MmpGroup
 from flatbook.sim.venue.orders import OrderKind, OrderRequest, OrderState, RefusalError, Refused
 from flatbook.venues.deribit import load_reference
+from tests.sim.venue.builders import STANDARD_MARGIN
 
 NOW_NS = parse_utc("2026-01-05T10:00")
 PERPETUAL, CALL, SPOT = "BTC-PERPETUAL", "BTC-30JAN26-80000-C", "BTC_USDC"
@@ -26,7 +27,7 @@ PERPETUAL, CALL, SPOT = "BTC-PERPETUAL", "BTC-30JAN26-80000-C", "BTC_USDC"
 
 @pytest.fixture
 def exchange() -> Exchange:
-    venue = Exchange(load_reference(), NOW_NS)
+    venue = Exchange(load_reference(), STANDARD_MARGIN, NOW_NS)
     venue.index_usd["BTC"] = 80_000.0
     for name, mark in (
         (PERPETUAL, Mark(80_000.0, 80_000.0)),
@@ -73,10 +74,10 @@ def test_margin_of_shorts_falls_with_their_distance_from_the_money(exchange: Exc
     put = exchange.list_instrument("BTC-30JAN26-60000-P")
     put.mark = Mark(0.004, 80_000.0, 0.6, delta=-0.1)
     # A quarter out of the money: 0.15 - 0.25 is less than the least, 0.10.
-    assert requirement(put, -10) == pytest.approx((0.104, 0.079))
-    assert requirement(put, 10) == (0.0, 0.0)
+    assert requirement(STANDARD_MARGIN, put, -10) == pytest.approx((0.104, 0.079))
+    assert requirement(STANDARD_MARGIN, put, 10) == (0.0, 0.0)
     # 800,000 USD at 80,000 are ten coins: 2 % and 1 % of them, and ten times 0.005 % each.
-    assert requirement(exchange.listings[PERPETUAL], 80_000) == pytest.approx((0.205, 0.105))
+    assert requirement(STANDARD_MARGIN, exchange.listings[PERPETUAL], 80_000) == pytest.approx((0.205, 0.105))
 
 
 def test_what_may_not_come_in_is_refused_by_its_reason(exchange: Exchange) -> None:
@@ -191,7 +192,7 @@ actions = st.lists(
 def test_whatever_is_traded_positions_net_cash_is_exact_and_open_orders_are_those_in_the_books(
     script: list[tuple[str, str, int, int, int, TimeInForce, bool, int]],
 ) -> None:
-    venue = Exchange(load_reference(), NOW_NS)
+    venue = Exchange(load_reference(), STANDARD_MARGIN, NOW_NS)
     venue.index_usd["BTC"] = 80_000.0
     base = {PERPETUAL: (160_000, 1), CALL: (500, 5)}
     for name, mark in ((PERPETUAL, Mark(80_000.0, 80_000.0)), (CALL, Mark(0.05, 80_000.0, 0.5, delta=0.5))):

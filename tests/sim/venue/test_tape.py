@@ -11,6 +11,7 @@ from flatbook.sim.venue.exchange import Exchange
 from flatbook.sim.venue.orders import OrderRequest
 from flatbook.sim.venue.tape import Tape
 from flatbook.venues.deribit import load_reference
+from tests.sim.venue.builders import STANDARD_MARGIN
 
 START_NS = parse_utc("2026-01-05T10:00")
 PERPETUAL, CALL = "BTC-PERPETUAL", "BTC-30JAN26-80000-C"
@@ -53,7 +54,7 @@ EVENTS: list[MarketEvent] = [
 
 
 def test_recorded_quotes_stand_and_recorded_takers_meet_the_better_first() -> None:
-    exchange = Exchange(load_reference(), START_NS)
+    exchange = Exchange(load_reference(), STANDARD_MARGIN, START_NS)
     tape = Tape(exchange, Cycle(exchange), EVENTS)
     tape.run_until(START_NS + 2 * NS_PER_SECOND)
     perpetual, call = exchange.listings[PERPETUAL], exchange.listings[CALL]

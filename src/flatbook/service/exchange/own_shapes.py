@@ -5,7 +5,7 @@ from operator import itemgetter
 
 from flatbook.domain.instruments import Kind
 from flatbook.domain.units import risk_amount
-from flatbook.service.exchange.shapes import Json, contract_size, kind_of, ms, number, trade
+from flatbook.service.exchange.shapes import Json, contract_size, kind_of, max_leverage, ms, number, trade
 from flatbook.sim.venue.account import Account
 from flatbook.sim.venue.block_rfq import BlockRfq, RfqDesk, RfqState
 from flatbook.sim.venue.exchange import Exchange
@@ -97,7 +97,7 @@ def position(exchange: Exchange, account: Account, listing: Listing) -> Json:
     held, instrument, mark = account.position(listing.name), listing.instrument, listing.mark
     settle = instrument.contract.settle
     lots = held.size_lots
-    initial, maintenance = requirement(listing, lots)
+    initial, maintenance = requirement(account.margin, listing, lots)
     profit = open_profit(account, listing)
     size = listing.amount(lots)
     average = account.entry_prices.get(listing.name, 0.0)
@@ -128,7 +128,7 @@ def position(exchange: Exchange, account: Account, listing: Listing) -> Json:
         }
     else:
         shape["size_currency"] = round(coins, 8)
-        shape["leverage"] = 50
+        shape["leverage"] = max_leverage(account.margin)
         if instrument.contract.kind is Kind.PERPETUAL:
             shape["realized_funding"] = risk_amount(held.funding_units, settle)
     return shape

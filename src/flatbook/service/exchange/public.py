@@ -51,11 +51,13 @@ def _listings(call: Call, *, expired: bool = False) -> list[Listing]:
 
 
 def _instruments(call: Call) -> list[Json]:
-    return [shapes.instrument(each) for each in _listings(call, expired=call.params.flag("expired"))]
+    return [
+        shapes.instrument(each, call.exchange.margin) for each in _listings(call, expired=call.params.flag("expired"))
+    ]
 
 
 def _instrument(call: Call) -> Json:
-    return shapes.instrument(call.listing())
+    return shapes.instrument(call.listing(), call.exchange.margin)
 
 
 def _expirations(call: Call) -> Json:

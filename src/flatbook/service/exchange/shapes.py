@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from flatbook.domain.instruments import Kind, Right, format_expiry
+from flatbook.risk.margin.deribit_standard import DeribitStandard
 from flatbook.sim.options import vol_of
 from flatbook.sim.venue.account import index_name
 from flatbook.sim.venue.exchange import Exchange
@@ -48,8 +49,13 @@ def contract_size(listing: Listing) -> float:
     return 1.0 if listing.is_option and listing.instrument.contract.is_inverse else listing.instrument.lot_size
 
 
-def instrument(listing: Listing) -> Json:
-    """As in `public/get_instruments`."""
+def max_leverage(margin: DeribitStandard) -> int:
+    """Of a small position in a future or perpetual."""
+    return round(1.0 / margin.future.initial)
+
+
+def instrument(listing: Listing, margin: DeribitStandard) -> Json:
+    """As in `public/get_instruments`; the greatest leverage is the margin rules'."""
     known, contract = listing.instrument, listing.instrument.contract
     fees, ticks = known.spec.fees, known.spec.ticks
     is_linear = not contract.is_inverse
@@ -89,7 +95,7 @@ def instrument(listing: Listing) -> Json:
         shape |= {
             "settlement_period": "perpetual" if contract.kind is Kind.PERPETUAL else "week",
             "future_type": shape["instrument_type"],
-            "max_leverage": 50,
+            "max_leverage": max_leverage(margin),
             "max_liquidation_commission": 0.0,
         }
     return shape

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import book_amount, risk_amount
 from flatbook.ledger import Ledger, Position, PositionKey
+from flatbook.risk.margin.deribit_standard import DeribitStandard
 from flatbook.sim.matching import SelfTrade
 from flatbook.sim.venue.mmp import MmpGroup
 from flatbook.sim.venue.orders import Execution, Order, OrderRequest
@@ -16,7 +17,8 @@ _FLAT = Position()
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """One account. Its ledger is exact; `orders` are the open ones by number, `history` all, oldest first.
+    """One account. Its ledger is exact; `margin` are the venue's rules for it; `orders` are the open ones by number,
+    `history` all, oldest first.
 
     `working` are the lots of its open orders by instrument: buys, then sells. `entry_prices` are what open positions
     were traded at on average, which settlement does not change; the ledger's costs are since the last one.
@@ -24,6 +26,7 @@ class Account:
 
     name: str
     ledger: Ledger
+    margin: DeribitStandard
     self_trade: SelfTrade = SelfTrade.REJECT_TAKER
     orders: dict[int, Order] = field(default_factory=dict)
     history: list[Order] = field(default_factory=list)
@@ -35,9 +38,11 @@ class Account:
     entry_prices: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def opened(cls, name: str, reference: ReferenceData, deposits: dict[str, float], now_ns: int) -> "Account":
+    def opened(
+        cls, name: str, reference: ReferenceData, margin: DeribitStandard, deposits: dict[str, float], now_ns: int
+    ) -> "Account":
         """An account with these deposits, in coins of each currency."""
-        account = cls(name, Ledger(reference, [STRATEGY]))
+        account = cls(name, Ledger(reference, [STRATEGY]), margin)
         for currency, amount in deposits.items():
             account.ledger.deposit(VENUE, currency, book_amount(amount, currency), now_ns)
             account.currencies.append(currency)

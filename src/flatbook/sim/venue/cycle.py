@@ -199,7 +199,7 @@ class Cycle:
                 continue
             exchange.cancel_where(account, lambda order: True, "liquidation")
             held = [
-                (requirement(exchange.listings[name], lots)[1], name, lots)
+                (requirement(account.margin, exchange.listings[name], lots)[1], name, lots)
                 for name, lots in account.ledger.open_lots().items()
                 if exchange.listings[name].instrument.contract.settle == currency and exchange.listings[name].is_open
             ]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from flatbook.domain.reference import ReferenceData
+from flatbook.risk.margin.deribit_standard import DeribitStandard
 from flatbook.sim.matching import Outcome, Resting, SelfTrade, TimeInForce, Trade
 from flatbook.sim.venue import events as said
 from flatbook.sim.venue.account import Account, index_name
@@ -34,8 +35,9 @@ class Exchange:
                 the maker's price, before anything else happens
     """
 
-    def __init__(self, reference: ReferenceData, now_ns: int) -> None:
+    def __init__(self, reference: ReferenceData, margin: DeribitStandard, now_ns: int) -> None:
         self.reference = reference
+        self.margin = margin
         self.now_ns = now_ns
         self.listings: dict[str, Listing] = {}
         self.accounts: dict[str, Account] = {}
@@ -50,7 +52,7 @@ class Exchange:
 
     def open_account(self, name: str, deposits: dict[str, float]) -> Account:
         """A new account with these deposits, in coins of each currency."""
-        self.accounts[name] = Account.opened(name, self.reference, deposits, self.now_ns)
+        self.accounts[name] = Account.opened(name, self.reference, self.margin, deposits, self.now_ns)
         return self.accounts[name]
 
     def list_instrument(self, name: str) -> Listing:

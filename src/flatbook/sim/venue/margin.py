@@ -1,6 +1,7 @@
 """What an account must hold: the venue's standard margin, on positions and on the worst side of open orders.
 
-Source      the venue's pages on standard margin: an option's by its distance from the money, a future's by its size
+One position at a time and in coin, for the venue asks at every order; the rates, dated data, and the formula are those
+of `risk.margin.deribit_standard`, which a test holds this to.
 """
 
 import math
@@ -10,12 +11,9 @@ from typing import NamedTuple
 
 from flatbook.domain.instruments import Kind, Right
 from flatbook.domain.units import risk_amount
+from flatbook.risk.margin.deribit_standard import DeribitStandard
 from flatbook.sim.venue.account import Account
 from flatbook.sim.venue.listing import Listing
-
-_OPTION_INITIAL, _OPTION_LEAST, _OPTION_MAINTENANCE = 0.15, 0.10, 0.075
-_FUTURE_INITIAL, _FUTURE_MAINTENANCE, _FUTURE_PER_COIN = 0.02, 0.01, 0.00005
-_QUOTE_SHARE = 0.03
 
 
 class Margin(NamedTuple):
@@ -47,7 +45,7 @@ class Margin(NamedTuple):
         return self.margin_balance - self.initial
 
 
-def requirement(listing: Listing, lots: int) -> tuple[float, float]:
+def requirement(model: DeribitStandard, listing: Listing, lots: int) -> tuple[float, float]:
     """Initial and maintenance margin of a net position, in coins of the settlement currency."""
     mark, instrument = listing.mark, listing.instrument
     contract = instrument.contract
@@ -56,18 +54,22 @@ def requirement(listing: Listing, lots: int) -> tuple[float, float]:
     coins = abs(listing.coins(lots, mark.price))
     unit = 1.0 if contract.is_inverse else mark.underlying_usd
     if contract.kind is not Kind.OPTION:
-        size_rate = _FUTURE_PER_COIN * coins
+        future, beyond = model.future, max(coins - model.future.free_coin, 0.0)
         notional = coins * (1.0 if contract.is_inverse else mark.price)
-        return notional * (_FUTURE_INITIAL + size_rate), notional * (_FUTURE_MAINTENANCE + size_rate)
+        return (
+            notional * (future.initial + future.steepness_per_coin * beyond),
+            notional * (future.maintenance + future.maintenance_steepness_per_coin * beyond),
+        )
     if lots > 0:
         return 0.0, 0.0
     price, strike, spot = mark.price / unit, float(contract.strike or 0), mark.underlying_usd
     is_call = contract.right is Right.CALL
     out_of_money = max(strike - spot if is_call else spot - strike, 0.0) / spot
-    initial = max(_OPTION_INITIAL - out_of_money, _OPTION_LEAST) + price
+    option = model.option
+    initial = max(option.base - out_of_money, option.least) + price
     if is_call:
-        return coins * unit * initial, coins * unit * (_OPTION_MAINTENANCE + price)
-    maintenance = max(_OPTION_MAINTENANCE, _OPTION_MAINTENANCE * price) + price
+        return coins * unit * initial, coins * unit * (option.maintenance + price)
+    maintenance = max(option.maintenance, option.maintenance * price) + price
     return coins * unit * max(initial, maintenance), coins * unit * maintenance
 
 
@@ -96,14 +98,14 @@ def margin_of(
         if extra is not None and extra[0] == name:
             buys, sells = (buys + extra[2], sells) if extra[1] > 0 else (buys, sells + extra[2])
         after = lots + traded.get(name, 0)
-        initial += _initial(listing, after, buys, sells)
-        maintenance += requirement(listing, after)[1]
+        initial += _initial(account.margin, listing, after, buys, sells)
+        maintenance += requirement(account.margin, listing, after)[1]
         if lots and listing.is_option:
             options += lots * listing.instrument.lot_size * _finite(listing.mark.price)
         elif lots:
             profit += open_profit(account, listing)
     initial += sum(
-        _QUOTE_SHARE * group.config.max_quote_coin
+        account.margin.mmp_share * group.config.max_quote_coin
         for (index, _), group in account.mmp.items()
         if index == f"{currency.lower()}_usd"
     )
@@ -122,11 +124,11 @@ def open_profit(account: Account, listing: Listing) -> float:
     return value - risk_amount(position.cost_units, settle)
 
 
-def _initial(listing: Listing, lots: int, buys: int, sells: int) -> float:
+def _initial(model: DeribitStandard, listing: Listing, lots: int, buys: int, sells: int) -> float:
     """Margin of a position with its open orders: the worst of the three ways they may go, and premiums to be paid."""
     if listing.instrument.contract.kind is Kind.SPOT:
         return 0.0
-    worst = max(requirement(listing, end)[0] for end in (lots, lots + buys, lots - sells))
+    worst = max(requirement(model, listing, end)[0] for end in (lots, lots + buys, lots - sells))
     if not listing.is_option:
         return worst
     # A long position must be paid for; what it pays for is worth nothing as margin.
