@@ -123,6 +123,14 @@ def test_a_round_trip_in_the_inverse_perpetual_is_n_over_entry_less_n_over_exit(
     assert exact - 2 < gained <= exact
 
 
+def test_spot_with_finer_steps_than_its_money_rounds_once_against_us() -> None:
+    fine = {"tick": "0.01", "lot": "0.00001"}
+    spot = ReferenceData.from_table({"family": {"BTC_USDC/spot": FAMILY | fine}}).instrument("BTC_USDC")
+    exact = Fraction("60000.01") * Fraction("0.00003") * 10**6
+    bought, sold = spot.value_units(6_000_001, 3), spot.value_units(6_000_001, -3)
+    assert (bought, sold) == (ceil(exact), -floor(exact)) == (1_800_001, -1_800_000)
+
+
 def test_a_reciprocal_contract_has_no_value_at_no_price() -> None:
     with pytest.raises(BadInputError, match="BTC-PERPETUAL: a contract worth USD over price has no value at 0 ticks"):
         PERPETUAL.value_units(0, 1)

@@ -5,7 +5,7 @@ import pytest
 
 from flatbook.domain.errors import BadInputError, FlatbookError, UnknownInstrumentError
 from flatbook.domain.events import DailySettlement, Delivery, Fill, FundingRate, Payoff
-from flatbook.ledger import AccountKind, Cause, Entry, Ledger
+from flatbook.ledger import AccountKind, Cause, Entry, Ledger, VenueFee
 
 from .blotter import REFERENCE, STRATEGIES, Blotter, fill
 
@@ -437,6 +437,17 @@ def test_a_million_fills_would_be_kept_as_ids_only() -> None:
     assert not _reachable(ledger, Fill)
     assert len(ledger.positions()) == 1
     ledger.invariant()
+
+
+def test_a_fee_in_another_currency_is_booked_once() -> None:
+    ledger = Ledger(REFERENCE, STRATEGIES)
+    fee = VenueFee(venue="okx", trade_id="7", currency="USDC", units=1_250_000, exch_ts_ns=1)
+    assert ledger.book_fee(fee, STRATEGIES[0]) is not None
+    assert ledger.book_fee(fee, STRATEGIES[0]) is None
+    assert (ledger.balance("okx", "USDC"), ledger.totals("USDC").fees_paid_units) == (-1_250_000, 1_250_000)
+    ledger.invariant()
+    with pytest.raises(BadInputError, match="BNB"):
+        ledger.book_fee(msgspec.structs.replace(fee, currency="BNB"), STRATEGIES[0])
 
 
 def _reachable(root: object, kind: type) -> bool:

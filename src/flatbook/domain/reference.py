@@ -1,8 +1,9 @@
 """How contracts trade: tick steps, lots, sizes and fees, as dated data joined to what a name says.
 
 A price in the books is an integer of the contract's finest tick, a size an integer of lots. One tick-lot of an option,
-a linear contract or spot is a whole number of the settlement currency's units, so money is exact by construction; an
-inverse future divides, and rounds once, against us.
+a linear contract or spot is a whole number of the settlement currency's units, so money is exact by construction. Where
+it is not, on spot whose steps are finer than a dollar coin's units and on an inverse future, which divides, a trade
+rounds once, against us.
 """
 
 from dataclasses import dataclass
@@ -110,16 +111,23 @@ class Instrument:
     def value_units(self, price_ticks: int, size_lots: int) -> int:
         """Settlement units that trading `size_lots` at `price_ticks` costs; negative is received.
 
-        A reciprocal contract's is minus its notional over the price: long USD notional is short coin. It is rounded up,
-        which is against us on either side; so what closing `size_lots` would bring is `-value_units(price, -size)`.
+        A reciprocal contract's is minus its notional over the price: long USD notional is short coin. What is no whole
+        unit is rounded up, against us on either side; so closing `size_lots` would bring `-value_units(price, -size)`.
 
         Errors      BadInputError for a reciprocal contract at no positive price
         """
         if not self.is_reciprocal:
-            return price_ticks * size_lots * self.units_per_tick_lot
+            units, tick_lots = self._units_of_tick_lots
+            return -(-price_ticks * size_lots * units // tick_lots)
         self._refuse_no_price(price_ticks)
         units_times_ticks, per_lot = self._unit_ticks_per_lot
         return -(size_lots * units_times_ticks // (price_ticks * per_lot))
+
+    @cached_property
+    def _units_of_tick_lots(self) -> tuple[int, int]:
+        """Units that so many tick-lots are worth, as an exact ratio; the second is 1 but for the finest of steps."""
+        exact = Fraction(self.spec.ticks.finest) * Fraction(self.spec.lot) * units_per_coin(self.contract.settle)
+        return exact.as_integer_ratio()
 
     @cached_property
     def _unit_ticks_per_lot(self) -> tuple[int, int]:

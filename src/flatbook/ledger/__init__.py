@@ -5,7 +5,7 @@
 
 from flatbook.ledger.accounts import FlowTotals
 from flatbook.ledger.book import Ledger
-from flatbook.ledger.entries import Account, AccountKind, Cause, Entry, Posting
+from flatbook.ledger.entries import Account, AccountKind, Cause, Entry, Posting, VenueFee
 from flatbook.ledger.positions import Position, PositionKey
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "Position",
     "PositionKey",
     "Posting",
+    "VenueFee",
 ]

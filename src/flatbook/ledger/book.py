@@ -13,7 +13,6 @@ Entries are handed to the caller and not kept; what grows is the set of booked t
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple
 
 import msgspec
 
@@ -24,19 +23,10 @@ from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import exact_units, units_per_coin
 from flatbook.ledger import amounts, positions
 from flatbook.ledger.accounts import Accounts, FlowTotals, expect
-from flatbook.ledger.entries import Account, AccountKind, Cause, Entry, Posting, swap
+from flatbook.ledger.changes import Change, postings_of
+from flatbook.ledger.entries import Account, AccountKind, Cause, Entry, VenueFee, swap
 from flatbook.ledger.holdings import Holdings, is_margined
 from flatbook.ledger.positions import Position, PositionKey
-
-
-class _Change(NamedTuple):
-    """A position before and after an event, and the cash received by that, by kind."""
-
-    key: PositionKey
-    instrument: Instrument
-    before: Position
-    after: Position
-    received: tuple[tuple[AccountKind, int], ...]
 
 
 class Ledger:
@@ -77,6 +67,21 @@ class Ledger:
             entry = self._book(Cause.TRADE, fill.exch_ts_ns, fill.trade_id, self._traded(fill, strategy, instrument))
         booked.add(fill.trade_id)
         return entry
+
+    def book_fee(self, fee: VenueFee, strategy: str) -> Entry | None:
+        """Books a trade's fee that was taken in another currency than the contract's, once: None where it is booked.
+
+        Errors      BadInputError for a currency that is not known
+        """
+        units_per_coin(fee.currency)
+        booked = self._booked_trades.setdefault(fee.venue, set())
+        reference = f"{fee.trade_id} fee in {fee.currency}"
+        if reference in booked:
+            return None
+        booked.add(reference)
+        cash, fees = Account(AccountKind.CASH, fee.venue), Account(AccountKind.FEES, fee.venue, strategy)
+        postings = swap(cash, fees, fee.currency, fee.units)
+        return self._post(Entry(exch_ts_ns=fee.exch_ts_ns, cause=Cause.TRADE, reference=reference, postings=postings))
 
     def book_package(self, package: PackageFill, strategy_of: Callable[[str], str]) -> tuple[Entry, ...] | None:
         """Books the legs of one trade together, all or none, once: None where its trade id is booked already.
@@ -122,7 +127,7 @@ class Ledger:
         changes = []
         for (key, before), paid in zip(held, amounts.shares_of_net(per_lot, _sizes(held)), strict=True):
             after = positions.apply_funding(before, paid)
-            changes.append(_Change(key, instrument, before, after, ((AccountKind.FUNDING, paid),)))
+            changes.append(Change(key, instrument, before, after, ((AccountKind.FUNDING, paid),)))
         return self._book_all(Cause.FUNDING, event.exch_ts_ns, event.instrument, changes)
 
     def book_daily_settlement(self, event: DailySettlement, venue: str) -> tuple[Entry, ...]:
@@ -138,7 +143,7 @@ class Ledger:
         for (key, before), value in zip(held, amounts.shares_of_net(per_lot, _sizes(held)), strict=True):
             after = positions.apply_settlement(before, value)
             paid = after.realised_units - before.realised_units
-            changes.append(_Change(key, instrument, before, after, ((AccountKind.SETTLEMENT, paid),)))
+            changes.append(Change(key, instrument, before, after, ((AccountKind.SETTLEMENT, paid),)))
         return self._book_all(Cause.SETTLEMENT, event.exch_ts_ns, event.instrument, changes)
 
     def book_delivery(self, event: Delivery, venue: str) -> tuple[Entry, ...]:
@@ -151,7 +156,7 @@ class Ledger:
         """
         expiry = f"{event.underlying}-{format_expiry(event.expiry_ns)}"
         price = amounts.printed_price(event.price_usd, f"{expiry}: delivery price")
-        changes: list[_Change] = []
+        changes: list[Change] = []
         for instrument in self._holdings.expiring(event.underlying, event.expiry_ns):
             changes += self._deliver(venue, instrument, price)
         return self._book_all(Cause.DELIVERY, event.exch_ts_ns, expiry, changes)
@@ -170,7 +175,7 @@ class Ledger:
         changes = []
         for (key, before), received in zip(held, amounts.shares_of_net(per_lot, _sizes(held)), strict=True):
             after = positions.apply_delivery(before, received, 0)
-            changes.append(_Change(key, instrument, before, after, ((AccountKind.DELIVERY, received),)))
+            changes.append(Change(key, instrument, before, after, ((AccountKind.DELIVERY, received),)))
         return self._book_all(Cause.DELIVERY, event.exch_ts_ns, event.instrument, changes)
 
     def balance(self, venue: str, currency: str) -> int:
@@ -255,7 +260,7 @@ class Ledger:
             raise BadInputError(f"{name}: {what} belongs to a {asked}, this is a {instrument.contract.kind}")
         return instrument
 
-    def _traded(self, fill: Fill, strategy: str, instrument: Instrument) -> _Change:
+    def _traded(self, fill: Fill, strategy: str, instrument: Instrument) -> Change:
         """What a fill does to its position, which is not booked yet."""
         lots = fill.side * fill.size_lots
         value_units = instrument.value_units(fill.price_ticks, lots)
@@ -266,7 +271,7 @@ class Ledger:
             traded = (AccountKind.VARIATION, after.realised_units - before.realised_units)
         else:
             traded = (AccountKind.PREMIUM, -value_units)
-        return _Change(key, instrument, before, after, (traded, (AccountKind.FEES, -fill.fee_units)))
+        return Change(key, instrument, before, after, (traded, (AccountKind.FEES, -fill.fee_units)))
 
     def _exchange(self, fill: Fill, strategy: str, instrument: Instrument) -> Entry:
         contract, lots = instrument.contract, fill.side * fill.size_lots
@@ -281,7 +286,7 @@ class Ledger:
         entry = Entry(exch_ts_ns=fill.exch_ts_ns, cause=Cause.TRADE, reference=fill.trade_id, postings=postings)
         return self._post(entry)
 
-    def _deliver(self, venue: str, instrument: Instrument, price: Fraction) -> list[_Change]:
+    def _deliver(self, venue: str, instrument: Instrument, price: Fraction) -> list[Change]:
         held = self._holdings.held(venue, instrument.name)
         proceeds = amounts.shares_of_net(amounts.lot_value_units(instrument, price), _sizes(held))
         fees = amounts.shares_of_fee(amounts.lot_delivery_fee_units(instrument, price), _sizes(held))
@@ -290,15 +295,15 @@ class Ledger:
             after = positions.apply_delivery(before, received, fee)
             paid = received - before.cost_units if is_margined(instrument) else received
             flows = ((AccountKind.DELIVERY, paid), (AccountKind.FEES, -fee))
-            changes.append(_Change(key, instrument, before, after, flows))
+            changes.append(Change(key, instrument, before, after, flows))
         return changes
 
-    def _book_all(self, cause: Cause, exch_ts_ns: int, reference: str, changes: Sequence[_Change]) -> tuple[Entry, ...]:
+    def _book_all(self, cause: Cause, exch_ts_ns: int, reference: str, changes: Sequence[Change]) -> tuple[Entry, ...]:
         entries = [self._book(cause, exch_ts_ns, reference, change) for change in changes]
         return tuple(entry for entry in entries if entry.postings)
 
-    def _book(self, cause: Cause, exch_ts_ns: int, reference: str, change: _Change) -> Entry:
-        entry = Entry(exch_ts_ns=exch_ts_ns, cause=cause, reference=reference, postings=_postings(change))
+    def _book(self, cause: Cause, exch_ts_ns: int, reference: str, change: Change) -> Entry:
+        entry = Entry(exch_ts_ns=exch_ts_ns, cause=cause, reference=reference, postings=postings_of(change))
         self._holdings.put(change.key, change.instrument, change.after)
         return self._post(entry)
 
@@ -309,14 +314,3 @@ class Ledger:
 
 def _sizes(held: Sequence[tuple[PositionKey, Position]]) -> list[int]:
     return [position.size_lots for _, position in held]
-
-
-def _postings(change: _Change) -> tuple[Posting, ...]:
-    """Lots against the market, then cash by kind."""
-    venue, strategy, name = change.key
-    market, position = Account(AccountKind.MARKET, venue, strategy), Account(AccountKind.POSITION, venue, strategy)
-    postings = swap(market, position, name, change.after.size_lots - change.before.size_lots)
-    cash, settle = Account(AccountKind.CASH, venue), change.instrument.contract.settle
-    for kind, units in change.received:
-        postings += swap(Account(kind, venue, strategy), cash, settle, units)
-    return postings

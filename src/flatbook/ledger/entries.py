@@ -91,6 +91,16 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
                 )
 
 
+class VenueFee(msgspec.Struct, frozen=True, kw_only=True):
+    """A trade's fee in another currency than the contract's; `units` paid positive, a rebate negative."""
+
+    venue: str
+    trade_id: str
+    currency: str
+    units: int
+    exch_ts_ns: int
+
+
 def swap(giver: Account, taker: Account, commodity: str, units: int) -> tuple[Posting, ...]:
     """`units` of `commodity` from `giver` to `taker`; no posting where there is nothing to move."""
     if not units:
