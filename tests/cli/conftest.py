@@ -4,11 +4,17 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flatbook.cli import main, progress
+from tests.market.snapshots import snapshot
+from tests.store.simulated_chains import write_chain_file
+
+BTC = snapshot(linear_usd={"BTC-PERPETUAL": 80_040.0})
+ETH = snapshot("ETH", 3_000.0, vol=0.8, carry=0.03)
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,12 @@ class Ended:
 
 
 Flatbook = Callable[..., Ended]
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of what `BTC` and `ETH` show."""
+    return write_chain_file(tmp_path_factory.mktemp("chain") / "chain.csv", BTC, ETH)
 
 
 @pytest.fixture

@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TAPE_FOLDER
-from tests.store.simulated_chains import write_chain_file
 
 from .conftest import Flatbook
-from .test_value import BTC, ETH
 
 DATA = TAPE_FOLDER.parent
 QUICK = ("--spot", "0", "--vol", "0", "--days", "0", "--loss", "1")
@@ -21,11 +19,6 @@ BTC-30JAN26-70000-P,-20,,deribit
 BTC-30JAN26-60000-P,20,,other
 ,,,,BTC,20
 """
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_chain_file(tmp_path_factory.mktemp("chain") / "chain.csv", BTC, ETH)
 
 
 @pytest.fixture

@@ -9,14 +9,10 @@ import pytest
 from flatbook.risk.margin.account import MarginAccount
 from flatbook.valuation.portfolio import Balance, Portfolio
 from flatbook.venues.margin import MODELS, editions
-from tests.market.snapshots import snapshot
-from tests.store.simulated_chains import write_chain_file
 from tests.valuation.books import listed, markets
 
-from .conftest import Flatbook
+from .conftest import BTC, ETH, Flatbook
 
-BTC = snapshot(linear_usd={"BTC-PERPETUAL": 80_040.0})
-ETH = snapshot("ETH", 3_000.0, vol=0.8, carry=0.03)
 ROWS = """\
 instrument,size,venue,currency,amount
 BTC-30JAN26-90000-C,-20,deribit
@@ -25,11 +21,6 @@ BTC-PERPETUAL,-50000,deribit
 ,,,BTC,6
 ,,,USDC,100000
 """
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_chain_file(tmp_path_factory.mktemp("chain") / "chain.csv", BTC, ETH)
 
 
 @pytest.fixture

@@ -5,9 +5,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.market.snapshots import snapshot
-from tests.store.simulated_chains import write_chain_file
-
 from .conftest import Flatbook
 
 ROWS = """\
@@ -21,12 +18,6 @@ bert,,,,USDC,100
 
 carl,,,,USDC,5
 """
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    market = snapshot(linear_usd={"BTC-PERPETUAL": 80_040.0})
-    return write_chain_file(tmp_path_factory.mktemp("chain") / "chain.csv", market)
 
 
 def table(folder: Path, text: str = ROWS) -> Path:

@@ -8,11 +8,10 @@ import pytest
 
 from flatbook.market.shock import Shock
 from flatbook.valuation.portfolio import Portfolio
-from tests.store.simulated_chains import write_chain_file
 from tests.valuation.books import markets
 
-from .conftest import Flatbook
-from .test_value import BTC, ETH, truth
+from .conftest import BTC, ETH, Flatbook
+from .test_value import truth
 
 BOOK = """\
 instrument,size,price,venue,currency,amount
@@ -24,11 +23,6 @@ BTC-PERPETUAL,50000,78000,other
 ,,,,USDC,1000
 """
 QUICK = ("--spot", "-0.3,0,0.3", "--vol", "0,0.5", "--days", "0,7")
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_chain_file(tmp_path_factory.mktemp("chain") / "chain.csv", BTC, ETH)
 
 
 @pytest.fixture

@@ -8,14 +8,10 @@ import pytest
 
 from flatbook.valuation.contracts import Cell
 from flatbook.valuation.portfolio import Balance, Portfolio
-from tests.market.snapshots import snapshot
-from tests.store.simulated_chains import write_chain_file
 from tests.valuation.books import listed, markets, over_the_counter
 
-from .conftest import Flatbook
+from .conftest import BTC, ETH, Flatbook
 
-BTC = snapshot(linear_usd={"BTC-PERPETUAL": 80_040.0})
-ETH = snapshot("ETH", 3_000.0, vol=0.8, carry=0.03)
 BOOK = """\
 instrument,size,price,strategy,venue,style,right,strike,expiry,underlying,barrier,barrier_kind,currency,amount
 BTC-30JAN26-80000-C,10,0.05,making,deribit
@@ -26,11 +22,6 @@ knock-1,2,,otc,,barrier,call,85000,30JAN26,BTC,70000,down_out
 ,,,,,,,,,,,,BTC,3
 ,,,,,,,,,,,,USDC,1000
 """
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_chain_file(tmp_path_factory.mktemp("chain") / "chain.csv", BTC, ETH)
 
 
 @pytest.fixture

@@ -7,13 +7,11 @@ import pytest
 
 from flatbook.domain.units import NS_PER_HOUR, format_utc
 from flatbook.market.shock import Shock
-from tests.market.snapshots import NOW_NS, snapshot
+from tests.market.snapshots import NOW_NS
 from tests.store.simulated_chains import chain_rows, write_chain_file
 
-from .conftest import Flatbook
+from .conftest import BTC, Flatbook
 
-BTC = snapshot(linear_usd={"BTC-PERPETUAL": 80_040.0})
-ETH = snapshot("ETH", 3_000.0, vol=0.8, carry=0.03)
 BOOK = """\
 instrument,size,price,currency,amount
 BTC-30JAN26-80000-C,-10,0.05,,
@@ -23,11 +21,6 @@ BTC-PERPETUAL,50000,78000,,
 ,,,BTC,1
 """
 QUICK = ("--scenarios", 1_000)
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_chain_file(tmp_path_factory.mktemp("chain") / "chain.csv", BTC, ETH)
 
 
 @pytest.fixture(scope="module")

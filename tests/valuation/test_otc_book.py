@@ -104,7 +104,9 @@ def test_between_full_values_it_goes_by_its_greeks_and_the_next_full_value_corre
     assert book.value_usd == pytest.approx(fresh, rel=1e-9)
     both = first + second
     assert both.sum() == pytest.approx(fresh - begun)
+    # The level that vega sees changes as spot slides along the smile; its slope gives that back, and is nobody's part.
     assert abs(both[PART["unexplained"]]) < 0.04 * abs(both[PART["delta"]])
+    assert both[PART["unexplained"]] == pytest.approx(-both[PART["vega"]], rel=0.2)
 
 
 def test_a_knock_out_pays_its_rebate_at_the_hit_and_is_gone() -> None:

@@ -4,7 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -70,12 +70,10 @@ def resumed_run(path: Path, session: str | None = None) -> Run:
     Errors      BadInputError where another process writes it, its journal is damaged, or its session is not what it was
     """
     directory = open_run_directory(path)
-    journal = Journal.open(directory.journal)
-    try:
+    with ExitStack() as on_failure:
+        journal = on_failure.enter_context(Journal.open(directory.journal))
         request, market, engine = compose_again(journal.header, session)
-    except BaseException:
-        journal.close()
-        raise
+        on_failure.pop_all()
     return Run(request, market, engine, journal, directory, journal.header.run_id)
 
 

@@ -4,7 +4,6 @@ import multiprocessing
 import multiprocessing.queues
 import os
 import queue
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from flatbook.app.finish import Finished
 from flatbook.app.request import RunRequest
 from flatbook.app.run import Observe, Run, carry_out, new_run
+from flatbook.app.workers import end_with_parent
 from flatbook.domain.errors import FlatbookError
 from flatbook.report.contenders import Trial
 from flatbook.report.statistics import hourly_changes
@@ -110,15 +110,7 @@ _news: "multiprocessing.queues.Queue[tuple[int, float]] | None" = None
 def _begin(news: "multiprocessing.queues.Queue[tuple[int, float]]") -> None:
     global _news
     _news = news
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed tells nobody: without it a worker would finish its run and wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    end_with_parent()
 
 
 def _in_worker(number: int, planned: Planned, group: Path) -> Trial:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+import os
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -44,6 +46,18 @@ class Workers:
         return (work(shared, part) for part in parts)
 
 
+def end_with_parent() -> None:
+    """Of a worker process, from now on: a parent that was killed tells nobody, and its workers would wait for ever."""
+    threading.Thread(target=_end_after_parent, daemon=True).start()
+
+
+def _end_after_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 _shared: Any = None
 _work: Any = None
 
@@ -51,6 +65,7 @@ _work: Any = None
 def _begin(work: Any, shared: Any) -> None:
     global _shared, _work
     _shared, _work = shared, work
+    end_with_parent()
 
 
 def _one(part: Any) -> Any:

@@ -20,6 +20,42 @@ from flatbook.report.stress_page import render_stress
 from flatbook.report.stress_text import stress_tables
 from flatbook.store.atomic import write_text
 
+ScenariosOption = Annotated[
+    str, typer.Option("--scenarios", metavar="NAME|FILE", help="A set that ships, or a TOML file of them.")
+]
+SpotOption = Annotated[str | None, typer.Option("--spot", metavar="LIST", help="Relative moves, as -0.2,0,0.2.")]
+VolOption = Annotated[str | None, typer.Option("--vol", metavar="LIST", help="Relative moves of all vols.")]
+DaysOption = Annotated[str | None, typer.Option("--days", metavar="LIST", help="Days that pass.")]
+LossOption = Annotated[
+    float | None, typer.Option("--loss", metavar="USD", help="What breaks it; else all the book is worth.")
+]
+LimitOption = Annotated[float | None, typer.Option("--limit", metavar="USD", help="On the worst loss.")]
+CrisisOption = Annotated[str | None, typer.Option("--crisis", metavar="NAME|all", help="A dated crisis, or all.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help=f"The folder of recordings; {DATA} if not given.")
+]
+HedgeOption = Annotated[
+    str | None, typer.Option("--hedge", metavar="RULE", help=f"In a crisis: {', '.join(HEDGES)} (the default).")
+]
+HedgeEveryOption = Annotated[
+    float | None, typer.Option("--hedge-every", metavar="MIN", help="Least time between hedges; else each step.")
+]
+OutageOption = Annotated[
+    float | None, typer.Option("--outage-hours", metavar="N", help="No hedge venue in the worst so many hours.")
+]
+DepthOption = Annotated[
+    float | None, typer.Option("--depth-factor", metavar="X", help="On the hedge market's depth; 0.1 is thin.")
+]
+LoseVenueOption = Annotated[
+    str | None, typer.Option("--lose-venue", metavar="NAME", help="winning, or a venue's name, at the extreme.")
+]
+MarginModelOption = Annotated[
+    str | None, typer.Option("--margin-model", metavar="NAME", help="As of flatbook margin; deribit_pm if not given.")
+]
+HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the picture.")]
+OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the document, too: .json.")]
+
+
 _OPTIONS = {"hedge_minutes": "hedge-every", "lost_venue": "lose-venue"}
 
 _HELP = """Stress a book: a grid of spot, vol and time, named scenarios, and the smallest moves that lose a given \
@@ -41,67 +77,34 @@ def stress(
     chain: ChainOption = None,
     session: SessionOption = None,
     at: AtOption = None,
-    scenarios: Annotated[
-        str, typer.Option("--scenarios", metavar="NAME|FILE", help="A set that ships, or a TOML file of them.")
-    ] = "standard",
-    spot: Annotated[str | None, typer.Option("--spot", metavar="LIST", help="Relative moves, as -0.2,0,0.2.")] = None,
-    vol: Annotated[str | None, typer.Option("--vol", metavar="LIST", help="Relative moves of all vols.")] = None,
-    days: Annotated[str | None, typer.Option("--days", metavar="LIST", help="Days that pass.")] = None,
-    loss: Annotated[
-        float | None, typer.Option("--loss", metavar="USD", help="What breaks it; else all the book is worth.")
-    ] = None,
-    limit: Annotated[float | None, typer.Option("--limit", metavar="USD", help="On the worst loss.")] = None,
-    crisis: Annotated[str | None, typer.Option("--crisis", metavar="NAME|all", help="A dated crisis, or all.")] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help=f"The folder of recordings; {DATA} if not given.")
-    ] = None,
-    hedge: Annotated[
-        str | None, typer.Option("--hedge", metavar="RULE", help=f"In a crisis: {', '.join(HEDGES)} (the default).")
-    ] = None,
-    hedge_every: Annotated[
-        float | None, typer.Option("--hedge-every", metavar="MIN", help="Least time between hedges; else each step.")
-    ] = None,
-    outage_hours: Annotated[
-        float | None, typer.Option("--outage-hours", metavar="N", help="No hedge venue in the worst so many hours.")
-    ] = None,
-    depth_factor: Annotated[
-        float | None, typer.Option("--depth-factor", metavar="X", help="On the hedge market's depth; 0.1 is thin.")
-    ] = None,
-    lose_venue: Annotated[
-        str | None, typer.Option("--lose-venue", metavar="NAME", help="winning, or a venue's name, at the extreme.")
-    ] = None,
-    margin_model: Annotated[
-        str | None,
-        typer.Option("--margin-model", metavar="NAME", help="As of flatbook margin; deribit_pm if not given."),
-    ] = None,
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the picture.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the document, too: .json.")] = None,
+    scenarios: ScenariosOption = "standard",
+    spot: SpotOption = None,
+    vol: VolOption = None,
+    days: DaysOption = None,
+    loss: LossOption = None,
+    limit: LimitOption = None,
+    crisis: CrisisOption = None,
+    data: DataOption = None,
+    hedge: HedgeOption = None,
+    hedge_every: HedgeEveryOption = None,
+    outage_hours: OutageOption = None,
+    depth_factor: DepthOption = None,
+    lose_venue: LoseVenueOption = None,
+    margin_model: MarginModelOption = None,
+    html: HtmlOption = None,
+    out: OutOption = None,
     as_json: AsJson = False,
 ) -> None:
     """See `_HELP`."""
     with one_line_errors():
         if out is not None and out.suffix.lower() != ".json":
             raise BadInputError(f"--out {out}: does not end in .json; name a file that does")
-        request = StressRequest(
-            book,
-            market_choice(chain, session, at),
-            scenarios,
-            _numbers("spot", spot, SPOTS),
-            _numbers("vol", vol, VOLS),
-            _numbers("days", days, DAYS),
-            loss,
-            limit,
-        )
+        grid = (_numbers("spot", spot, SPOTS), _numbers("vol", vol, VOLS), _numbers("days", days, DAYS))
+        request = StressRequest(book, market_choice(chain, session, at), scenarios, *grid, loss, limit)
         wanted = _crisis_request(
-            crisis,
-            data=data,
-            hedge=hedge,
-            hedge_minutes=hedge_every,
-            outage_hours=outage_hours,
-            depth_factor=depth_factor,
-            lost_venue=lose_venue,
-            margin_model=margin_model,
-        )
+            crisis, data=data, hedge=hedge, hedge_minutes=hedge_every, outage_hours=outage_hours,
+            depth_factor=depth_factor, lost_venue=lose_venue, margin_model=margin_model,
+        )  # fmt: skip
         results = stress_of(request)
         gone_through = None if wanted is None else crises_of(results.opened, wanted)
         document = stress_document(results)
