@@ -88,6 +88,23 @@ def test_a_channel_that_should_speak_and_does_not_is_subscribed_anew() -> None:
     assert line.client.connects == 1
 
 
+def test_a_connection_whose_token_is_no_longer_good_begins_anew_and_hears_of_its_orders_again() -> None:
+    line = _line()
+    assert line.session is not None
+    line.session.until_ns = line.now_ns
+    line.run(1)
+    asked, actions = line.client.ask(line.now_ns, *_buy())
+    line.do(actions)
+    assert asked.outcome is Outcome.REFUSED
+    assert line.closes == ["the venue no longer knows us"]
+    line.run(5)
+    line.do(line.client.ask(line.now_ns, *_buy("b"))[1])
+    line.run(1)
+    assert _orders(line, "a") == 0
+    assert _orders(line, "b") == 1
+    assert [told.message.channel for told in line.told].count(OWN) == 1
+
+
 def test_a_line_that_says_nothing_at_all_is_given_up() -> None:
     line = _line()
     line.is_deaf = True

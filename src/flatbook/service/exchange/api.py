@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.service.exchange import connection, private, public, rfq, trading
-from flatbook.service.exchange.auth import Auth
+from flatbook.service.exchange.auth import TOKEN_LIFE_S, Auth
 from flatbook.service.exchange.hub import Hub
 from flatbook.service.exchange.params import Params
 from flatbook.service.exchange.session import Call, Method, Session
@@ -86,8 +86,8 @@ class Api:
         for name in list(session.channels):
             self.hub.unsubscribe(session, name)
         self.sessions.pop(session.number, None)
-        if session.cancels_on_disconnect and session.account is not None:
-            self.exchange.cancel_where(session.account, lambda order: True, "cancel_on_disconnect")
+        if session.cancels_for is not None:
+            self.exchange.cancel_where(session.cancels_for, lambda order: True, "cancel_on_disconnect")
             self._tell()
 
     def advance(self, now_ns: int) -> None:
@@ -97,6 +97,8 @@ class Api:
         self._tell()
         self.hub.flush(now_ns)
         for session in self.sessions.values():
+            if now_ns >= session.until_ns:
+                session.account = None
             self._beat(session, now_ns)
 
     def receive(self, session: Session, raw: bytes | str, now_ns: int) -> None:
@@ -129,8 +131,9 @@ class Api:
         return 200 if is_done else 400, session.outbox[0]
 
     def identify(self, session: Session, account: str) -> None:
-        """The connection is this account's from now on."""
+        """The connection is this account's from now on, for as long as a token lives."""
         session.account = self.exchange.accounts[account]
+        session.until_ns = self.exchange.now_ns + TOKEN_LIFE_S * NS_PER_SECOND
         session.credits = self._credits.setdefault(account, Credits())
 
     def settle_changes(self, listing: Listing) -> None:

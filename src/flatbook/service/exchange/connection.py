@@ -129,14 +129,14 @@ def _disable_heartbeat(call: Call) -> str:
 def _set_cancel_on_disconnect(value: bool) -> Method:
     def set_it(call: Call) -> str:
         _socket(call)
-        call.session.cancels_on_disconnect = value
+        call.session.cancels_for = call.account if value else None
         return "ok"
 
     return set_it
 
 
 def _get_cancel_on_disconnect(call: Call) -> Json:
-    return {"enabled": call.session.cancels_on_disconnect, "scope": "connection"}
+    return {"enabled": call.session.cancels_for is not None, "scope": "connection"}
 
 
 METHODS: dict[str, Method] = {

@@ -19,18 +19,20 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """One websocket, or one HTTP request. `outbox` holds bytes in the order they are to be sent."""
+    """One websocket, or one HTTP request. `outbox` holds bytes in the order they are to be sent; the connection is
+    `account`'s until its token expires at `until_ns`; when it breaks, the orders of `cancels_for` are cancelled."""
 
     number: int
     is_websocket: bool
     account: Account | None = None
+    until_ns: int = 2**63 - 1
     channels: dict[str, Channel] = field(default_factory=dict)
     outbox: list[bytes] = field(default_factory=list)
     credits: Credits = field(default_factory=Credits)
     heartbeat_ns: int = 0
     next_heartbeat_ns: int = 0
     is_asked: bool = False
-    cancels_on_disconnect: bool = False
+    cancels_for: Account | None = None
     is_closing: bool = False
 
 

@@ -25,6 +25,7 @@ _SUBSCRIBE = ("public/subscribe", "private/subscribe")
 _HEARTBEAT = "public/set_heartbeat"
 _TOO_MANY = Code.TOO_MANY_REQUESTS.value[0]
 _REFUSED_KEYS = {Code.INVALID_CREDENTIALS.value[0], Code.UNAUTHORIZED.value[0], Code.FORBIDDEN.value[0]}
+_UNKNOWN_TO_VENUE = {Code.UNAUTHORIZED.value[0], Code.RAW_NOT_FOR_UNAUTHORIZED.value[0]}
 _GONE = {Code.ORDER_NOT_FOUND.value[0], Code.NOT_OPEN_ORDER.value[0]}
 
 
@@ -213,6 +214,9 @@ class Protocol:
         if asked.method in _SUBSCRIBE:
             names = result_of(answer, list[str]) if answer.error is None else []
             self.channels.granted(asked.params["channels"], names, now_ns)
+        if answer.error is not None and answer.error.code in _UNKNOWN_TO_VENUE and self._credentials is not None:
+            # Private channels fell silent, too, and nobody said when: only a new beginning is whole.
+            return [*actions, *self._hang_up("the venue no longer knows us", now_ns)]
         if asked.for_request is not None and (answer.error is None or answer.error.code in _GONE):
             found = self._table.reconcile(asked.for_request, answer)
             actions += [Settled(found)] if found is not None and found.is_users else []
