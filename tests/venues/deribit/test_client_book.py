@@ -97,3 +97,13 @@ def test_the_simulated_exchanges_book_is_put_together_as_it_stands() -> None:
     shown = alice("public/get_order_book", instrument_name=PERPETUAL, depth=20)
     assert sorted(book.bids.items(), reverse=True) == [tuple(level) for level in shown["bids"]]
     assert sorted(book.asks.items()) == [tuple(level) for level in shown["asks"]]
+
+
+def test_a_snapshot_of_before_does_not_take_a_whole_book_back() -> None:
+    updates, after = _updates([(1, 5), (2, 7), (1, 0)])
+    book = AssembledBook("X")
+    taken = [book.take(update) for update in [*updates, updates[0]]]
+    assert taken == [Taken.APPLIED] * 4 + [Taken.OLD]
+    assert book.bids == after[-1]
+    book.lose()
+    assert book.take(updates[0]) is Taken.APPLIED

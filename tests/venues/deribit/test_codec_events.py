@@ -66,7 +66,7 @@ def test_options_are_told_together_the_last_word_of_each_with_vols_as_decimals()
     vols: dict[str, Any] = {"bid_iv": 47.0, "ask_iv": 0.0, "mark_iv": 48.5, "underlying_price": 80_500.0}
     for number, bid in enumerate((0.040, 0.041)):
         assert feed.take(_ticker(CALL, START_NS + number * MS, best_bid_price=bid, **vols), number + 1) == []
-    feed.take(_ticker(CALL, best_bid_price=0.05, best_ask_price=0.04, **vols), 3)
+    feed.take(_ticker(CALL, START_NS + MS, best_bid_price=0.05, best_ask_price=0.04, **vols), 3)
     (chain,) = feed.chains(NS_PER_SECOND)
     assert isinstance(chain, ChainQuotes)
     assert (chain.underlying, chain.exch_ts_ns, chain.local_ts_ns) == ("BTC", START_NS + MS, NS_PER_SECOND)
@@ -87,7 +87,8 @@ def test_trades_have_the_takers_side_whole_lots_and_say_whether_they_were_on_the
         return msgspec.convert(known | fields, Trade)
 
     feed = _feed()
-    rows = [trade(), trade(block_trade_id="B"), trade(amount=0.25), trade(price=0.0), trade(instrument_name="X")]
+    odd: list[dict[str, Any]] = [{"block_trade_id": "B"}, {"amount": 0.25}, {"price": 0.0}, {"instrument_name": "X"}]
+    rows = [trade(), *(trade(trade_id=f"{number}", **fields) for number, fields in enumerate(odd))]
     first, block = feed.take(Notification("", rows), 9)
     assert isinstance(first, TradePrint)
     assert (first.taker_side, first.size_lots, first.iv, first.off_book) == (-1, 3, 0.48, False)
@@ -95,6 +96,21 @@ def test_trades_have_the_takers_side_whole_lots_and_say_whether_they_were_on_the
     assert isinstance(block, TradePrint)
     assert block.off_book
     assert sum(feed.set_aside.values()) == 3
+
+
+def test_what_comes_twice_or_after_a_later_word_makes_no_event() -> None:
+    feed = _feed()
+    prices = [(2, 80_001.0), (1, 80_000.0), (2, 80_001.0), (3, 80_002.0)]
+    ticks = [feed.take(Notification("", IndexPrice(ms, usd, "btc_usd")), n) for n, (ms, usd) in enumerate(prices)]
+    assert [len(each) for each in ticks] == [1, 0, 0, 1]
+    tops = [feed.take(_ticker(PERPETUAL, START_NS + ms * MS), 9) for ms in (2, 1, 3)]
+    assert [len(each) for each in tops] == [1, 0, 1]
+    row = {"trade_seq": 1, "timestamp": 1, "instrument_name": CALL, "direction": "buy", "price": 0.05, "amount": 0.3,
+           "index_price": 80_000.0, "tick_direction": 0}  # fmt: skip
+    prints = [feed.take(Notification("", [msgspec.convert(row | {"trade_id": name}, Trade)]), 9) for name in "abab"]
+    assert [len(each) for each in prints] == [1, 1, 0, 0]
+    counted = {"index older than the one before": 1, "ticker older than the one before": 1, "trade told twice": 2}
+    assert feed.set_aside == counted
 
 
 def test_recorded_days_become_events_and_nothing_known_is_left_out() -> None:

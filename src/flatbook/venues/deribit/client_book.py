@@ -33,6 +33,8 @@ class AssembledBook:
     def take(self, update: BookUpdate) -> Taken:
         """Applies an update, or finds that it cannot be."""
         if update.is_snapshot:
+            if self.is_whole and update.change_id < self.change_id:
+                return Taken.OLD
             self.bids.clear()
             self.asks.clear()
             self.is_whole = True

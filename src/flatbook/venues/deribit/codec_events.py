@@ -6,7 +6,8 @@
     trades                            TradePrint
 
 Best prices of 0 are nobody's; vols become decimals. What no contract explains, or what cannot be true, makes no event
-and is counted: the same that a recorded session sets aside when it is read.
+and is counted: the same that a recorded session sets aside when it is read. So is what comes twice, or after a later
+word on the same.
 """
 
 import math
@@ -24,6 +25,7 @@ from flatbook.venues.deribit.codec_messages import IndexPrice, Ticker, Trade
 _NS_PER_MS = 1_000_000
 _FUNDING_HOURS = 8.0
 """The ticker's rate is for so many hours, and accrues all the time."""
+_PRINTS_REMEMBERED = 10_000
 _LONGEST_FUNDING_GAP_NS = 10 * NS_PER_MINUTE
 
 
@@ -55,6 +57,8 @@ class MarketFeed:
         self._funding: dict[str, _Funding] = {}
         self._chains: dict[str, _Chain] = {}
         self._told_chain_ns = 0
+        self._latest_ms: dict[str, int] = {}
+        self._prints: dict[str, None] = {}
 
     def take(self, told: Notification, local_ts_ns: int) -> list[MarketEvent]:
         """What a channel said, as events in the order of `domain.events`."""
@@ -63,7 +67,7 @@ class MarketFeed:
                 return self._index(index, local_ts_ns)
             case Ticker() as ticker:
                 instrument = self._known(ticker.instrument_name, "ticker")
-                if instrument is None:
+                if instrument is None or self._is_old(ticker.instrument_name, ticker.timestamp, "ticker"):
                     return []
                 if instrument.contract.kind is Kind.OPTION:
                     self._option(ticker, instrument)
@@ -97,12 +101,34 @@ class MarketFeed:
             self.set_aside[f"{what} of an unknown instrument"] += 1
             return None
 
+    def _is_old(self, name: str, timestamp_ms: int, what: str) -> bool:
+        """Whether something later was heard of this before."""
+        if timestamp_ms < self._latest_ms.get(name, 0):
+            self.set_aside[f"{what} older than the one before"] += 1
+            return True
+        self._latest_ms[name] = timestamp_ms
+        return False
+
+    def _is_known_print(self, trade_id: str) -> bool:
+        """Whether this print came before; the last ones are remembered."""
+        if trade_id in self._prints:
+            self.set_aside["trade told twice"] += 1
+            return True
+        self._prints[trade_id] = None
+        if len(self._prints) > _PRINTS_REMEMBERED:
+            del self._prints[next(iter(self._prints))]
+        return False
+
     def _index(self, told: IndexPrice, local_ts_ns: int) -> list[MarketEvent]:
         coin, _, quote = told.index_name.upper().partition("_")
-        if quote != "USD" or self._index_usd.get(coin) == told.price:
+        if quote != "USD":
             return []
         if not _is_price(told.price):
             self.set_aside["index that is no price"] += 1
+            return []
+        if self._is_old(told.index_name, told.timestamp, "index"):
+            return []
+        if self._index_usd.get(coin) == told.price:
             return []
         self._index_usd[coin] = told.price
         exch_ts_ns = told.timestamp * _NS_PER_MS
@@ -161,7 +187,7 @@ class MarketFeed:
 
     def _trade(self, told: Trade, local_ts_ns: int) -> TradePrint | None:
         instrument = self._known(told.instrument_name, "trade")
-        if instrument is None:
+        if instrument is None or self._is_known_print(told.trade_id):
             return None
         try:
             price_ticks, size_lots = instrument.price_ticks(told.price), instrument.size_lots(told.amount)
