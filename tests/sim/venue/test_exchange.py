@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flatbook.domain.units import NS_PER_SECOND, NS_PER_YEAR, parse_utc
+from flatbook.domain.units import NS_PER_MINUTE, NS_PER_SECOND, NS_PER_YEAR, parse_utc
 from flatbook.ledger import PositionKey
 from flatbook.sim.matching import SelfTrade, TimeInForce
 from flatbook.sim.venue.account import STRATEGY, VENUE, Account
@@ -138,6 +138,25 @@ def test_an_account_may_have_its_own_order_cancelled_instead(exchange: Exchange)
     old, _ = exchange.place(alice, order(PERPETUAL, 1, 10, 159_990))
     exchange.place(alice, order(PERPETUAL, -1, 10, 159_990))
     assert (old.state, old.cancel_reason) == (OrderState.CANCELLED, "self_trade")
+
+
+def test_what_ended_is_known_half_an_hour_or_a_day_where_it_traded_and_what_is_open_for_ever(
+    exchange: Exchange,
+) -> None:
+    alice, bob = exchange.accounts.values()
+    open_, _ = exchange.place(alice, order(CALL, -1, 10, 700))
+    pulled, _ = exchange.place(alice, order(CALL, -1, 10, 800))
+    exchange.cancel(alice, pulled.number)
+    exchange.place(alice, order(CALL, -1, 5, 600))
+    exchange.place(bob, order(CALL, 1, 5, 600))
+    known = []
+    for minutes in (30, 31, 1_440, 1_441):
+        exchange.now_ns = NOW_NS + minutes * NS_PER_MINUTE
+        exchange.forget()
+        known.append((len(alice.history), len(alice.executions), len(exchange.orders)))
+    assert known == [(3, 1, 4), (2, 1, 3), (2, 1, 3), (1, 0, 1)]
+    assert alice.history == [open_]
+    assert exchange.cancel(alice, open_.number).state is OrderState.CANCELLED
 
 
 def test_protection_pulls_all_quotes_of_its_group_when_its_window_is_full(exchange: Exchange) -> None:

@@ -1,14 +1,15 @@
 """An account at the venue: its books in the project's own ledger, its open orders, its protection."""
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from flatbook.domain.reference import Instrument, ReferenceData
-from flatbook.domain.units import book_amount, risk_amount
+from flatbook.domain.units import NS_PER_DAY, NS_PER_HOUR, book_amount, risk_amount
 from flatbook.ledger import Ledger, Position, PositionKey
 from flatbook.risk.margin.deribit_standard import DeribitStandard
 from flatbook.sim.matching import SelfTrade
 from flatbook.sim.venue.mmp import MmpGroup
-from flatbook.sim.venue.orders import Execution, Order, OrderRequest
+from flatbook.sim.venue.orders import Execution, Order, OrderRequest, OrderState
 
 VENUE = "exchange"
 STRATEGY = "account"
@@ -18,7 +19,7 @@ _FLAT = Position()
 @dataclass(slots=True, eq=False)
 class Account:
     """One account. Its ledger is exact; `margin` are the venue's rules for it; `orders` are the open ones by number,
-    `history` all, oldest first.
+    `history` those, and the ones that ended of late, in the order they came; `executions` are a day's.
 
     `working` are the lots of its open orders by instrument: buys, then sells. `entry_prices` are what open positions
     were traded at on average, which settlement does not change; the ledger's costs are since the last one.
@@ -75,9 +76,30 @@ class Account:
             else:
                 self.entry_prices[name] = (1 - share) * before + share * price
 
+    def forget(self, now_ns: int) -> list[Order]:
+        """Drops what ended so long ago that the venue tells it no more; the orders that are gone.
+
+        Source      the venue's pages on order and trade history: recent orders are half an hour's, or a day's where
+                    something traded, recent trades a day's
+        """
+        gone = [
+            order for order in self.history if order.state is not OrderState.OPEN and now_ns > _known_until_ns(order)
+        ]
+        if gone:
+            numbers = {order.number for order in gone}
+            self.history = [order for order in self.history if order.number not in numbers]
+            self.quotes = {key: number for key, number in self.quotes.items() if number not in numbers}
+        first = bisect_left(self.executions, now_ns - NS_PER_DAY, key=lambda done: done.printed.ts_ns)
+        del self.executions[:first]
+        return gone
+
     def protection(self, request: OrderRequest, instrument: Instrument) -> MmpGroup | None:
         """The group that protects an order, where it asks for one and it is configured."""
         return self.mmp.get((index_name(instrument), request.mmp_group)) if request.mmp else None
+
+
+def _known_until_ns(order: Order) -> int:
+    return order.updated_ns + (NS_PER_DAY if order.filled_lots else NS_PER_HOUR // 2)
 
 
 def index_name(instrument: Instrument) -> str:

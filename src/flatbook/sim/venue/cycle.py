@@ -77,6 +77,7 @@ class Cycle:
             self._mark(listing, price_usd)
         if now_ns - self._funded_ns >= NS_PER_MINUTE:
             self._fund([each for each in linears if each.instrument.contract.kind is Kind.PERPETUAL], price_usd)
+            exchange.forget()
         if now_ns >= self.clock.next_ns:
             self._settle(base, linears)
         for account in exchange.accounts.values():

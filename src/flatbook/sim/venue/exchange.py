@@ -219,6 +219,14 @@ class Exchange:
         prints, self._prints = self._prints, []
         return prints
 
+    def forget(self) -> None:
+        """Drops what the venue tells no more, so that its memory does not grow with time."""
+        for account in self.accounts.values():
+            for order in account.forget(self.now_ns):
+                del self.orders[order.number]
+        for listing in self.listings.values():
+            listing.day.forget(self.now_ns)
+
     def index_of(self, listing: Listing) -> float:
         """The index of a listing's base, USD; NaN before the first tick."""
         return self.index_usd.get(listing.instrument.contract.base, math.nan)
