@@ -2,6 +2,7 @@
 
 import json
 import re
+import sqlite3
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -204,6 +205,21 @@ def test_a_journal_that_was_changed_is_one_line_and_2(flatbook: Flatbook, tmp_pa
     ended = flatbook("run", "--headless", "--json", "--resume", tmp_path / run)
     assert ended.code == 2
     assert "journal.sqlite: damaged: the header fails its checksum; restore it from a copy" in ended.complaint
+
+
+def test_a_torn_last_record_is_said_and_made_again(flatbook: Flatbook, tmp_path: Path) -> None:
+    run = flatbook(*QUICK, "--json", "--out", tmp_path).document["run"]
+    database = sqlite3.connect(tmp_path / run["id"] / "journal.sqlite")
+    database.execute("UPDATE checkpoint SET digest = x'00' WHERE number = (SELECT max(number) FROM checkpoint)")
+    database.commit()
+    database.close()
+    (tmp_path / run["id"] / "run.lock").write_text("4194300")
+    ended = flatbook("run", "--headless", "--json", "--resume", tmp_path / run["id"])
+    assert ended.code == 0
+    ended_before, torn = ended.err.splitlines()
+    assert "journal.sqlite: process 4194300 did not end in order; its run goes on from event " in ended_before
+    assert re.search(r"its last record was torn \(checkpoint \d+ fails its checksum\): dropped; it goes on from", torn)
+    assert ended.document["run"]["state_sha256"] == run["state_sha256"]
 
 
 def test_a_run_may_begin_with_a_book(flatbook: Flatbook, tmp_path: Path) -> None:

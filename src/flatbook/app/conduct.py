@@ -12,6 +12,7 @@ from flatbook.domain.errors import ReplayDivergedError
 from flatbook.domain.events import (
     AnyEvent,
     Fill,
+    FundingPaid,
     OperatorEvent,
     OrderAccepted,
     OrderCancelled,
@@ -31,7 +32,7 @@ from flatbook.store.journal import Checkpoint, Journal
 CHECKPOINT_EVERY = 256
 """Events between two checkpoints where nothing of ours happens; our own events and orders get theirs at once."""
 
-_OWN = (Fill, OrderAccepted, OrderCancelled, OrderRejected, RequestForQuote, PackageFill, RfqClosed, *TOLD)
+_OWN = (Fill, FundingPaid, OrderAccepted, OrderCancelled, OrderRejected, RequestForQuote, PackageFill, RfqClosed, *TOLD)
 
 _ABOUT_QUOTES = (QuotesAcknowledged, ProtectionTriggered)
 """Answers that move no money: they wait for the next checkpoint."""
@@ -110,7 +111,7 @@ class _Scribe:
         last, events = self._journal.last_checkpoint(), engine.state.events
         if self._inbox or (last is not None and last.event_seq > events):
             raise ReplayDivergedError(
-                f"{self._journal.path}: the replay ended after {events} events with {self._rows} inbox rows, the "
+                f"{self._journal.place}: the replay ended after {events} events with {self._rows} inbox rows, the "
                 f"journal reaches {last.event_seq if last else 0} and {self._journal.next_seq - 1}; "
                 "the policy or the program has changed"
             )
@@ -130,7 +131,7 @@ class _Scribe:
         held = self._inbox.popleft()[1] if self._inbox else "nothing"
         if held != event:
             raise ReplayDivergedError(
-                f"{self._journal.path}: inbox row {self._rows} holds {held}, the replay came to {event}; "
+                f"{self._journal.place}: inbox row {self._rows} holds {held}, the replay came to {event}; "
                 "the policy or the program is not the one that wrote it"
             )
 
@@ -141,7 +142,7 @@ class _Scribe:
             held = self._checkpoints.popleft()
             if held.digest != digest:
                 raise ReplayDivergedError(
-                    f"{journal.path}: after event {held.event_seq} at {format_utc(held.ts_ns)} the replay's output "
+                    f"{journal.place}: after event {held.event_seq} at {format_utc(held.ts_ns)} the replay's output "
                     "differs from the journal's; the policy or the program has changed"
                 )
             return

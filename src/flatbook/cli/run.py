@@ -15,7 +15,7 @@ from flatbook.app.run import Run, carry_out, new_run, resumed_run
 from flatbook.cli.outcome import AsJson, one_line_errors, print_json, say
 from flatbook.cli.progress import RunProgress, warm_kernels
 from flatbook.domain.errors import BadInputError, LimitBreachedError
-from flatbook.domain.units import parse_until, parse_utc
+from flatbook.domain.units import format_utc, parse_until, parse_utc
 from flatbook.policies import read_policy
 from flatbook.report.summary import Summary
 from flatbook.report.terminal import tear_sheet
@@ -78,6 +78,7 @@ def run(
             _refuse_new_choices(context)
             warm_kernels()
             prepared = resumed_run(resume, session)
+            _say_recovered(prepared)
         else:
             request = with_book(make_request(policy, session, seed, from_, to, hours, fills), book)
             request = msgspec.structs.replace(request, drill=drill)
@@ -146,6 +147,16 @@ def say_set_aside(prepared: Run) -> None:
     """Rows of the session that this run does without."""
     for reason, count in prepared.market.set_aside.items():
         say(f"{prepared.request.session}: set aside: {reason} ({count:,})")
+
+
+def _say_recovered(prepared: Run) -> None:
+    """How the run ended before, where that was not in order."""
+    journal, last = prepared.journal, prepared.journal.last_checkpoint()
+    if journal.stale_pid is not None and last is not None:
+        until = f"event {last.event_seq:,} at {format_utc(last.ts_ns)}"
+        say(f"{journal.place}: process {journal.stale_pid} did not end in order; its run goes on from {until}")
+    if journal.recovered is not None:
+        say(journal.recovered)
 
 
 def _refuse_empty_rearm(resume: Path | None, rearm: str | None) -> None:
