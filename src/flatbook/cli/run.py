@@ -152,8 +152,8 @@ def say_set_aside(prepared: Run) -> None:
 def _say_recovered(prepared: Run) -> None:
     """How the run ended before, where that was not in order."""
     journal, last = prepared.journal, prepared.journal.last_checkpoint()
-    if journal.stale_pid is not None and last is not None:
-        until = f"event {last.event_seq:,} at {format_utc(last.ts_ns)}"
+    if journal.stale_pid is not None:
+        until = "its start" if last is None else f"event {last.event_seq:,} at {format_utc(last.ts_ns)}"
         say(f"{journal.place}: process {journal.stale_pid} did not end in order; its run goes on from {until}")
     if journal.recovered is not None:
         say(journal.recovered)

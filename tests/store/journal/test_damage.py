@@ -138,3 +138,14 @@ def test_rows_that_were_swapped_are_refused(tmp_path: Path) -> None:
     _change(path, *(f"UPDATE inbox {move}" for move in moves))
     with pytest.raises(BadInputError, match=r"inbox row 4 fails its checksum, and is not the last; it is whole "):
         Journal.open(path)
+
+
+def test_a_torn_first_record_leaves_an_empty_journal(tmp_path: Path) -> None:
+    path = written(tmp_path, 1)
+    _change(path, "UPDATE checkpoint SET digest = x'00'")
+    with Journal.open(path) as journal:
+        assert journal.recovered is not None
+        assert "goes on from its start" in journal.recovered
+        assert _reached(journal) == (0, 0)
+    with Journal.open(path) as journal:
+        assert journal.recovered is None

@@ -40,7 +40,7 @@ class _FaultError(Exception):
 def examine(database: Database) -> Examined:
     """Checks every row of a journal."""
     chain, last = Chain(), None
-    whole = chain
+    whole = copy(chain)
     inbox, checkpoints = database.inbox(), database.checkpoints()
     try:
         while (row := _next(checkpoints, f"checkpoint {chain.next_number}")) is not None:
