@@ -28,7 +28,8 @@ _WARM_UP_NS = 6 * NS_PER_HOUR
 class ExchangeRequest:
     """What is served: the market of `seed` for `hours` from `start_ns`, to clients who each begin with `deposits`.
 
-    With a `session` it is that recorded market, from `start_ns` or from its own start.
+    With a `session` it is that recorded market, from `start_ns` or from its own start. Where it `is_stepped` its time
+    passes when a client lets it, and by nothing else.
     """
 
     session: str | None = None
@@ -37,6 +38,7 @@ class ExchangeRequest:
     start_ns: int | None = None
     clients: tuple[tuple[str, str], ...] = (("flatbook", "flatbook"),)
     deposits: tuple[tuple[str, float], ...] = (("BTC", 10.0), ("USDC", 100_000.0))
+    is_stepped: bool = False
 
 
 def open_exchange(request: ExchangeRequest) -> Api:
@@ -64,7 +66,7 @@ def open_exchange(request: ExchangeRequest) -> Api:
     for name in names:
         exchange.open_account(name, dict(request.deposits))
     clients = [Client(name, secret, name) for name, secret in request.clients]
-    api = Api(exchange, cycle, others, Auth(clients, f"{request.seed}".encode()))
+    api = Api(exchange, cycle, others, Auth(clients, f"{request.seed}".encode()), is_stepped=request.is_stepped)
     api.advance(start_ns)
     return api
 

@@ -30,7 +30,9 @@ def exchange(
     ] = None,
     hours: Annotated[float, typer.Option(help="Simulated: how long it lasts, in its own time.")] = 168.0,
     start: Annotated[str | None, typer.Option(metavar="TIME", help="The market's time at the start, ISO, UTC.")] = None,
-    pace: Annotated[str, typer.Option(help="real, or a multiple of real time such as 10x.")] = "real",
+    pace: Annotated[
+        str, typer.Option(help="real, a multiple of real time such as 10x, or step: by public/advance alone.")
+    ] = "real",
     client: ClientOption = None,
     btc: Annotated[float, typer.Option(min=0, help="Each account begins with so many BTC.")] = 10.0,
     usdc: Annotated[float, typer.Option(min=0, help="Each account begins with so many USDC.")] = 100_000.0,
@@ -45,17 +47,19 @@ def exchange(
     from flatbook.service.exchange.server import Service, VenueClock, serve
 
     with one_line_errors():
-        speed = parse_pace(pace)
+        is_stepped = pace == "step"
+        speed = 1.0 if is_stepped else parse_pace(pace)
         if speed is None:
-            raise BadInputError("--pace max: clients live by the clock; use real, or a multiple such as 10x")
+            raise BadInputError("--pace max: clients live by the clock; use real, a multiple such as 10x, or step")
         clients = tuple(map(_client, client or ["flatbook:flatbook"]))
         deposits = (("BTC", btc), ("USDC", usdc))
         start_ns = None if start is None else parse_utc(start) // NS_PER_SECOND * NS_PER_SECOND
         if session is not None and not Path(session).is_dir():
             raise BadInputError(f"--session {session}: no such directory; make one with flatbook data import")
         request = ExchangeRequest(
-            session=session, seed=seed, hours=hours, start_ns=start_ns, clients=clients, deposits=deposits
-        )
+            session=session, seed=seed, hours=hours, start_ns=start_ns, clients=clients, deposits=deposits,
+            is_stepped=is_stepped,
+        )  # fmt: skip
         api = open_exchange(request)
         clock = VenueClock(api.exchange.now_ns, speed)
 
@@ -71,7 +75,8 @@ def exchange(
         def ended() -> None:
             say("the market is over: accounts and books stand as they are, and nobody else trades")
 
-        serve(Service(api, clock.now_ns, ended), port, started)
+        now_ns = (lambda: api.exchange.now_ns) if is_stepped else clock.now_ns
+        serve(Service(api, now_ns, ended), port, started)
 
 
 def _client(text: str) -> tuple[str, str]:

@@ -54,9 +54,12 @@ class Others(Protocol):
 
 
 class Api:
-    """One venue's service."""
+    """One venue's service. Where it `is_stepped` clients let its time pass, by `public/advance`."""
 
-    def __init__(self, exchange: Exchange, cycle: Cycle, others: Others, auth: Auth) -> None:
+    def __init__(
+        self, exchange: Exchange, cycle: Cycle, others: Others, auth: Auth, *, is_stepped: bool = False
+    ) -> None:
+        self.is_stepped = is_stepped
         self.exchange, self.cycle, self.auth = exchange, cycle, auth
         self.volatility = others.volatility
         self.rfqs = RfqDesk(exchange)
@@ -162,7 +165,8 @@ class Api:
             session.is_closing |= error.code is Code.TOO_MANY_REQUESTS and session.is_websocket
             session.outbox.insert(position, told)
             return False
-        session.outbox.insert(position, told)
+        # Time that was asked for has passed, and all was told, when that is answered: a client can wait for it.
+        session.outbox.insert(len(session.outbox) if request.method == connection.ADVANCE else position, told)
         self._tell()
         for channel in greeted:
             self.hub.greet(session, channel)
@@ -172,7 +176,8 @@ class Api:
         method = METHODS.get(request.method)
         if method is None:
             raise RpcError(Code.METHOD_NOT_FOUND)
-        if not session.credits.spend(self.exchange.now_ns, request.method):
+        is_free = self.is_stepped and request.method == connection.ADVANCE
+        if not is_free and not session.credits.spend(self.exchange.now_ns, request.method):
             raise RpcError(Code.TOO_MANY_REQUESTS)
         if params.has("access_token"):
             self.identify(session, self.auth.account_of_token(params.text("access_token"), self.exchange.now_ns))

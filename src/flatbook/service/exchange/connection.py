@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flatbook.domain.units import DECIMALS, NS_PER_SECOND
+from flatbook.domain.units import DECIMALS, NS_PER_HOUR, NS_PER_SECOND
 from flatbook.service.exchange.session import Call, Method
 from flatbook.service.exchange.shapes import Json
 from flatbook.sim.venue.orders import RefusalError
@@ -10,6 +10,8 @@ from flatbook.venues.deribit.channels import Channel, parse_channel
 from flatbook.venues.deribit.rpc import Code, RpcError
 
 LEAST_HEARTBEAT_S = 10
+ADVANCE = "public/advance"
+NS_PER_MS = 1_000_000
 VERSION = "1.2.26"
 
 
@@ -109,6 +111,18 @@ def _test(call: Call) -> Json:
     return {"version": VERSION}
 
 
+def _advance(call: Call) -> Json:
+    """Lets the venue's time pass up to `timestamp`, where it passes by this alone; no method of the venue's."""
+    api = call.api
+    if not api.is_stepped:
+        raise RpcError(Code.METHOD_NOT_FOUND)
+    until_ns = call.params.integer("timestamp") * NS_PER_MS
+    if until_ns > call.exchange.now_ns + NS_PER_HOUR:
+        raise RpcError(Code.INVALID_PARAMS, "at most an hour ahead", "timestamp")
+    api.advance(until_ns)
+    return {"timestamp": call.exchange.now_ns // NS_PER_MS}
+
+
 def _set_heartbeat(call: Call) -> str:
     _socket(call)
     seconds = call.params.integer("interval")
@@ -143,6 +157,7 @@ METHODS: dict[str, Method] = {
     "public/auth": _auth,
     "public/hello": _hello,
     "public/test": _test,
+    ADVANCE: _advance,
     "public/subscribe": _subscribe,
     "private/subscribe": _subscribe,
     "public/unsubscribe": _unsubscribe,

@@ -151,7 +151,10 @@ def portfolio(exchange: Exchange, account: Account, currency: str) -> Json:
     return {
         "currency": currency,
         "balance": round(margin.balance, 8),
-        "equity": round(margin.equity, 8),
+        # The sum of its parts as they are shown.
+        "equity": round(
+            sum(round(each, 8) for each in (margin.balance, margin.options_value, margin.session_profit)), 8
+        ),
         "margin_balance": round(margin.margin_balance, 8),
         "available_funds": round(max(margin.available, 0.0), 8),
         "available_withdrawal_funds": round(max(min(margin.available, margin.balance), 0.0), 8),

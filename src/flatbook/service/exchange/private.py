@@ -144,6 +144,7 @@ def _settlement_history(call: Call) -> Json:
 def _transaction_log(call: Call) -> Json:
     currency = _currency(call)
     start, end = call.params.integer("start_timestamp"), call.params.integer("end_timestamp")
+    first, count = call.params.integer("continuation", 1), call.params.integer("count", 100)
     logs = [
         {
             "id": number,
@@ -154,9 +155,9 @@ def _transaction_log(call: Call) -> Json:
             "change": risk_amount(each.units, currency),
         }
         for number, each in enumerate(call.api.cash_of(call.account), 1)
-        if each.currency == currency and start <= ms(each.ts_ns) <= end
+        if each.currency == currency and start <= ms(each.ts_ns) <= end and number >= first
     ]
-    return {"logs": logs[: call.params.integer("count", 100)], "continuation": None}
+    return {"logs": logs[:count], "continuation": logs[count]["id"] if len(logs) > count else None}
 
 
 def _index(call: Call) -> str:

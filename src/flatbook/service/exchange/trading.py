@@ -212,7 +212,7 @@ def _close_position(call: Call) -> Json:
 
 
 def _mass_quote(call: Call) -> Json:
-    """Sets many sides at once; a side that is refused is among the errors and leaves the others alone."""
+    """Sets many sides at once; one that is refused is among the errors and rests no more, and leaves others alone."""
     params, exchange = call.params, call.exchange
     group, quote_id = params.text("mmp_group"), params.text("quote_id", "")
     shown: list[Json] = []
@@ -224,15 +224,15 @@ def _mass_quote(call: Call) -> Json:
             listing = exchange.listing(quote.text("instrument_name"))
         except RefusalError as error:
             raise refusal(error) from None
-        for name, side in (("bid", 1), ("ask", -1)):
-            if not quote.has(name):
-                continue
+        for name, side in _sides(call, quote, listing, group):
             try:
                 order = _quote_side(call, listing, quote, side, (group, quote_id))
-            except RefusalError as error:
-                errors.append(_quote_error(quote, name, refusal(error)))
-            except RpcError as error:
-                errors.append(_quote_error(quote, name, error))
+            except (RefusalError, RpcError) as error:
+                # What rested there is not what is wanted any more, and goes.
+                if (standing := call.account.standing_quote((listing.name, group, side))) is not None:
+                    exchange.cancel(call.account, standing.number, "quote_amend_failed")
+                told = refusal(error) if isinstance(error, RefusalError) else error
+                errors.append(_quote_error(quote, name, told))
             else:
                 shown += [own_shapes.order(listing, order)] if order else []
     fills = call.account.executions[executed:]
@@ -242,6 +242,14 @@ def _mass_quote(call: Call) -> Json:
         answer["orders"] = shown
         answer["trades"] = [own_shapes.execution(listings[each.printed.instrument], each) for each in fills]
     return answer
+
+
+def _sides(call: Call, quote: Params, listing: Listing, group: str) -> list[tuple[str, int]]:
+    """The sides that a quote names, in the order that keeps a bid that moves up from meeting the ask before."""
+    standing = call.account.standing_quote((listing.name, group, 1))
+    rises = quote.has("bid") and standing is not None and _ticks(listing, quote.within("bid")) > standing.price_ticks
+    sides = [("ask", -1), ("bid", 1)] if rises else [("bid", 1), ("ask", -1)]
+    return [(name, side) for name, side in sides if quote.has(name)]
 
 
 def _quote_side(call: Call, listing: Listing, quote: Params, side: int, ids: tuple[str, str]) -> Order | None:

@@ -57,6 +57,10 @@ class Account:
         """Cash, in coins of the currency."""
         return risk_amount(self.ledger.balance(VENUE, currency), currency)
 
+    def standing_quote(self, key: tuple[str, str, int]) -> Order | None:
+        """The side of a mass quote that rests under an instrument, a group and a side."""
+        return self.orders.get(self.quotes.get(key, 0))
+
     def work(self, order: Order, lots: int) -> None:
         """Counts lots of an order in or, negative, out of what works in its instrument."""
         working = self.working.setdefault(order.request.instrument, [0, 0])

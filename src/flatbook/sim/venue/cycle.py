@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from flatbook.domain.events import DailySettlement, Delivery, FundingRate
 from flatbook.domain.instruments import Kind
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND
@@ -137,7 +139,8 @@ class Cycle:
         prices = {each.name: each.mark.price for each in linears if each.instrument.contract.kind in margined}
         for event in self.clock.settlements(prices, Clocks(now_ns, now_ns)):
             if isinstance(event, Delivery):
-                self._deliver(event)
+                # Booked at the price that is published, to its last digit.
+                self._deliver(replace(event, price_usd=round(event.price_usd, 4)))
             else:
                 self._end_session(event)
         self.clock.advance()

@@ -161,8 +161,7 @@ class Exchange:
         Errors      RefusalError, and the quote before stands
         """
         key = (request.instrument, request.mmp_group, request.side)
-        number = account.quotes.get(key)
-        standing = account.orders.get(number) if number is not None else None
+        standing = account.standing_quote(key)
         if request.size_lots == 0:
             return self.cancel(account, standing.number) if standing else None
         if standing is not None:
