@@ -96,6 +96,17 @@ class FundingRate(Event, frozen=True, kw_only=True, tag="funding"):
     hours: float
 
 
+class FundingPaid(Event, frozen=True, kw_only=True, tag="funding_paid"):
+    """A venue says what funding it paid us (negative: took) on a perpetual, in settlement units, under an id of its own.
+
+    Where these come, the ledger books them, and rates of funding are no more than news.
+    """
+
+    instrument: str
+    payment_id: str
+    units: int
+
+
 class DailySettlement(Event, frozen=True, kw_only=True, tag="settlement"):
     """A future's or perpetual's session ends: unrealised P&L at `price_usd` becomes cash."""
 
@@ -251,4 +262,4 @@ RfqEvent = RequestForQuote | PackageFill | RfqClosed
 OperatorEvent = Rearm | LossDrill
 """What a person tells the maker."""
 
-AnyEvent = MarketEvent | OrderEvent | QuoteEvent | RfqEvent | OperatorEvent | Payoff
+AnyEvent = MarketEvent | OrderEvent | QuoteEvent | RfqEvent | OperatorEvent | Payoff | FundingPaid

@@ -10,6 +10,7 @@ from flatbook.domain.events import (
     DailySettlement,
     Delivery,
     Fill,
+    FundingPaid,
     FundingRate,
     IndexTick,
     LossDrill,
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 QUOTE_PREFIX = "quote:"
 """A venue's answers name a resting quote by this and its instrument."""
 
+MANUAL_PREFIX = "manual:"
+"""Begins the order id of a fill that somebody made on the account by hand."""
+
 
 def take_own(state: State, event: AnyEvent) -> bool:
     """Books what concerns us; says whether the book changed."""
@@ -50,8 +54,11 @@ def take_own(state: State, event: AnyEvent) -> bool:
             return _take_fill(state, event)
         case OrderAccepted() | OrderRejected() | OrderCancelled():
             return _take_answer(state, event)
-        case FundingRate():
+        case FundingRate() if not state.setup.funding_is_told:
             state.ledger.book_funding(event, state.setup.venue, state.perp_price_usd)
+            return _booked(state, "funding", event.instrument)
+        case FundingPaid():
+            state.ledger.book_funding_paid(event, state.setup.venue, HEDGING)
             return _booked(state, "funding", event.instrument)
         case DailySettlement():
             state.ledger.book_daily_settlement(event, state.setup.venue)
@@ -115,7 +122,31 @@ def _time_answer(state: State, order: WorkingOrder) -> None:
         state.protection.answered(state.now_ns, 1e3 * (state.now_ns - order.sent_ns) / NS_PER_SECOND)
 
 
+def _take_manual(state: State, fill: Fill) -> bool:
+    """A trade by hand on the account: the book has it as if a strategy had traded, and the desk hedges what it left.
+
+    Errors      BadInputError for what no run holds: somebody must take it over
+    """
+    is_hedge = fill.instrument == state.setup.hedge.name
+    if not is_hedge and fill.instrument not in state.market.universe.row_of:
+        raise BadInputError(
+            f"trade {fill.trade_id} of {fill.instrument} was made by hand, and is neither in the chain nor the hedge; "
+            "nothing is booked: close it, or trade it on another account"
+        )
+    if state.ledger.book_fill(fill, HEDGING if is_hedge else MAKING) is None:
+        return False
+    text = f"{fill.order_id}: {fill.side * fill.size_lots:+d} lots of {fill.instrument} were traded by hand; booked"
+    state.recorder.log.append(LogEntry(ts_ns=state.now_ns, kind="manual", text=text))
+    valuing.mark(state)
+    sync(state, fill.instrument)
+    state.pnl.booked("hedge_cost" if is_hedge else "spread", state.values, state.inventory, state.otc_usd)
+    state.stress = NO_STRESS
+    return True
+
+
 def _take_fill(state: State, fill: Fill) -> bool:
+    if fill.order_id.startswith(MANUAL_PREFIX):
+        return _take_manual(state, fill)
     is_hedge = not fill.order_id.startswith(QUOTE_PREFIX)
     if not is_hedge and fill.instrument not in state.market.universe.row_of:
         raise BadInputError(

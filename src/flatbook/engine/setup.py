@@ -23,6 +23,7 @@ class Setup:
     book            what the run begins with, booked when trading begins; its balances are not read
     margin          whose margin a fill ties up; None where the policy charges nothing for it
     cheaper_side_discount   of a package's fees, by the venue's rule (`decide.rfq.package.value_package`)
+    funding_is_told whether the venue tells what funding it paid, so that none is reckoned from its rates
     markout_ns      for how long after a fill its P&L counts as adverse selection
     sample_ns       spacing of the recorded series
     """
@@ -36,6 +37,7 @@ class Setup:
     book: Portfolio | None = None
     margin: MarginModel | None = None
     cheaper_side_discount: float = 0.0
+    funding_is_told: bool = False
     market_model: MarketModel = field(default_factory=MarketModel)
     markout_ns: int = NS_PER_MINUTE
     sample_ns: int = NS_PER_MINUTE

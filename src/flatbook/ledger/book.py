@@ -17,11 +17,11 @@ from fractions import Fraction
 import msgspec
 
 from flatbook.domain.errors import BadInputError
-from flatbook.domain.events import DailySettlement, Delivery, Fill, FundingRate, PackageFill, Payoff
+from flatbook.domain.events import DailySettlement, Delivery, Fill, FundingPaid, FundingRate, PackageFill, Payoff
 from flatbook.domain.instruments import Kind, format_expiry
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import exact_units, units_per_coin
-from flatbook.ledger import amounts, positions
+from flatbook.ledger import amounts, funding, positions
 from flatbook.ledger.accounts import Accounts, FlowTotals, expect
 from flatbook.ledger.changes import Change, postings_of
 from flatbook.ledger.entries import Account, AccountKind, Cause, Entry, VenueFee, swap
@@ -122,12 +122,21 @@ class Ledger:
         if event.exch_ts_ns <= self._funded_to_ns.get((venue, event.instrument), -1):
             return ()
         self._funded_to_ns[venue, event.instrument] = event.exch_ts_ns
-        held = self._holdings.held(venue, event.instrument)
-        per_lot = amounts.lot_funding_units(instrument, price, rate)
-        changes = []
-        for (key, before), paid in zip(held, amounts.shares_of_net(per_lot, _sizes(held)), strict=True):
-            after = positions.apply_funding(before, paid)
-            changes.append(Change(key, instrument, before, after, ((AccountKind.FUNDING, paid),)))
+        changes = funding.reckoned(self._holdings, venue, instrument, price, rate)
+        return self._book_all(Cause.FUNDING, event.exch_ts_ns, event.instrument, changes)
+
+    def book_funding_paid(self, event: FundingPaid, venue: str, holder: str) -> tuple[Entry, ...]:
+        """Books funding in the units that the venue paid, shared by size among who holds the perpetual at `venue`; once
+        for each payment. Where the net is flat by now it is `holder`'s.
+
+        Errors      BadInputError for another kind of contract
+        """
+        instrument = self._contract(event.instrument, "funding", Kind.PERPETUAL)
+        booked, reference = self._booked_trades.setdefault(venue, set()), f"funding:{event.payment_id}"
+        if reference in booked:
+            return ()
+        booked.add(reference)
+        changes = funding.told(self._holdings, venue, instrument, event.units, holder)
         return self._book_all(Cause.FUNDING, event.exch_ts_ns, event.instrument, changes)
 
     def book_daily_settlement(self, event: DailySettlement, venue: str) -> tuple[Entry, ...]:

@@ -153,6 +153,10 @@ class Protocol:
         """Requests that may have been done."""
         return self._table.unknown()
 
+    def undecided(self) -> list[Asked]:
+        """Requests that change orders and of which it is not known yet whether they are done."""
+        return self._table.undecided()
+
     def _connect(self, now_ns: int) -> list[Action]:
         self.connects += 1
         self._enter(Phase.CONNECTING, now_ns)

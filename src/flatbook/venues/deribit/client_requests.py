@@ -106,6 +106,10 @@ class RequestTable:
         """Requests that may have been done."""
         return [each for each in self._open.values() if each.outcome is Outcome.UNKNOWN]
 
+    def undecided(self) -> list[Asked]:
+        """Requests that change orders and may yet be done, or may have been: not sent, on their way, or unknown."""
+        return [each for each in self._open.values() if each.has_effect]
+
     def reconcile(self, request_id: int, state: Answer) -> Asked | None:
         """The venue's state tells the outcome of a request; None where it is known by now."""
         asked = self._open.get(request_id)

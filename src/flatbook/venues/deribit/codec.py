@@ -24,6 +24,7 @@ T = TypeVar("T")
 _OWN = {
     "orders": own.OwnOrder | list[own.OwnOrder],
     "trades": own.OwnTrade | list[own.OwnTrade],
+    "changes": own.OwnChanges,
 }
 _DATA: dict[str, Any] = {
     "ticker": said.Ticker,
@@ -156,6 +157,24 @@ class Codec:
             except msgspec.DecodeError:
                 pass  # what is wrong with it is told below
         return self._decode_any(raw)
+
+    def result(self, answer: Answer, kind: type[T], what: str) -> T:
+        """An answer's result, typed; fields nobody knows are counted under `what`.
+
+        Errors      BadInputError, with the path, where it is of another form
+        """
+        try:
+            return msgspec.json.decode(answer.result, type=kind)
+        except msgspec.ValidationError as error:
+            if _REFUSES_UNKNOWN not in f"{error}":
+                raise BadInputError(f"Deribit: {what}: {error}") from None
+        except msgspec.DecodeError as error:
+            raise BadInputError(f"Deribit: {what}: {error}") from None
+        known = self._known(msgspec.json.decode(answer.result), type_info(kind), "$", what)
+        try:
+            return msgspec.convert(known, kind)
+        except msgspec.ValidationError as error:
+            raise BadInputError(f"Deribit: {what}: {error}") from None
 
     def _decode_any(self, raw: bytes) -> Message:
         try:

@@ -4,7 +4,7 @@ Of these the venue sends many fields and adds more; those that are named here ar
 counted as unknown, as in `codec_messages`.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -85,6 +85,15 @@ class OwnTrade(Wire, frozen=True, gc=False):
     combo_trade_id: str | float | None = None
     quote_id: str | None = None
     quote_set_id: str | None = None
+
+
+class OwnChanges(Wire, frozen=True, gc=False):
+    """`user.changes`: what happened to us in one instrument; the trades are before what became of their orders."""
+
+    instrument_name: str
+    trades: tuple[OwnTrade, ...] = ()
+    orders: tuple[OwnOrder, ...] = ()
+    positions: tuple[Any, ...] = ()
 
 
 class Portfolio(Wire, frozen=True, gc=False):
