@@ -8,6 +8,7 @@ from flatbook.domain.units import NS_PER_DAY, NS_PER_HOUR, book_amount, risk_amo
 from flatbook.ledger import Ledger, Position, PositionKey
 from flatbook.risk.margin.deribit_standard import DeribitStandard
 from flatbook.sim.matching import SelfTrade
+from flatbook.sim.venue.listing import Mark
 from flatbook.sim.venue.mmp import MmpGroup
 from flatbook.sim.venue.orders import Execution, Order, OrderRequest, OrderState
 
@@ -23,6 +24,7 @@ class Account:
 
     `working` are the lots of its open orders by instrument: buys, then sells. `entry_prices` are what open positions
     were traded at on average, which settlement does not change; the ledger's costs are since the last one.
+    `margin_rows` are the last answers of `margin`, by instrument.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Account:
     currencies: list[str] = field(default_factory=list)
     working: dict[str, list[int]] = field(default_factory=dict)
     entry_prices: dict[str, float] = field(default_factory=dict)
+    margin_rows: dict[str, tuple[tuple[Mark, int, int, int], tuple[float, float]]] = field(default_factory=dict)
 
     @classmethod
     def opened(

@@ -13,7 +13,7 @@ from flatbook.domain.instruments import Kind, Right
 from flatbook.domain.units import risk_amount
 from flatbook.risk.margin.deribit_standard import DeribitStandard
 from flatbook.sim.venue.account import Account
-from flatbook.sim.venue.listing import Listing
+from flatbook.sim.venue.listing import Listing, Mark
 
 
 class Margin(NamedTuple):
@@ -98,8 +98,8 @@ def margin_of(
         if extra is not None and extra[0] == name:
             buys, sells = (buys + extra[2], sells) if extra[1] > 0 else (buys, sells + extra[2])
         after = lots + traded.get(name, 0)
-        initial += _initial(account.margin, listing, after, buys, sells)
-        maintenance += requirement(account.margin, listing, after)[1]
+        row = _requirements(account, listing, (listing.mark, after, buys, sells))
+        initial, maintenance = initial + row[0], maintenance + row[1]
         if lots and listing.is_option:
             options += lots * listing.instrument.lot_size * _finite(listing.mark.price)
         elif lots:
@@ -110,6 +110,19 @@ def margin_of(
         if index == f"{currency.lower()}_usd"
     )
     return Margin(account.balance(currency), profit, options, initial, maintenance)
+
+
+def _requirements(account: Account, listing: Listing, asked: tuple[Mark, int, int, int]) -> tuple[float, float]:
+    """Initial and maintenance margin of a position with its open orders. An account with a thousand orders changes one
+    of them, and all the others' rows are as they were: the last answer of each instrument is kept."""
+    known = account.margin_rows.get(listing.name)
+    if known is not None and known[0] == asked:
+        return known[1]
+    _, after, buys, sells = asked
+    initial = _initial(account.margin, listing, after, buys, sells)
+    row = (initial, requirement(account.margin, listing, after)[1])
+    account.margin_rows[listing.name] = (asked, row)
+    return row
 
 
 def open_profit(account: Account, listing: Listing) -> float:
