@@ -50,7 +50,7 @@ class Protocol:
         self._signing: Asked | None = None
         self._grant: Grant | None = None
         self._failures = 0
-        self._refresh_ns = self._phase_ns = self._heard_ns = self._again_ns = 0
+        self._refresh_ns = self._phase_ns = self._heard_ns = self._again_ns = self._advanced_ns = 0
 
     def start(self, now_ns: int) -> list[Action]:
         """Begins."""
@@ -100,6 +100,7 @@ class Protocol:
 
     def advance(self, now_ns: int) -> list[Action]:
         """Time passed. To be called at `wake_ns` at the latest."""
+        self._advanced_ns = now_ns
         if self.phase is Phase.STOPPED:
             return []
         if self.phase is Phase.DOWN:
@@ -127,7 +128,8 @@ class Protocol:
             return self._again_ns
         if self.phase is Phase.STOPPED:
             return now_ns + NS_PER_HOUR
-        moments = [now_ns + NS_PER_SECOND, self._dead_ns()]
+        # From when it was last called: whoever asks again after each message would wait for ever.
+        moments = [self._advanced_ns + NS_PER_SECOND, self._dead_ns()]
         moments += [due for due in (self._table.next_due_ns(),) if due is not None]
         if self.phase is Phase.LIVE:
             moments += [self._credits.ready_ns(now_ns, queue[0].method) for queue in self._queues.values() if queue]
