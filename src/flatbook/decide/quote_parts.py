@@ -77,8 +77,7 @@ def price_parts(
         else:
             parts += [Part(INVENTORY, name, coin) for name, coin in leans.items()]
             parts += [Part(INVENTORY, name, -side * coin) for name, coin in width.items()]
-            if (stress := quotes.inputs.stress_coin) is not None:
-                parts.append(Part(INVENTORY, "stress", -side * float(stress[0 if side > 0 else 1, row])))
+            parts += [Part(INVENTORY, name, -side * coin) for name, coin in _beside(quotes, row, side).items()]
         exact = fair.coin - side * (asked + float(inventory[row]))
         sides.append((tuple(parts), exact))
     (bid, bid_exact), (ask, ask_exact) = sides
@@ -123,7 +122,12 @@ def _leans(quoting: QuotingPolicy, values: ChainValues, quotes: Quotes, row: int
     inputs = quotes.inputs
     if quoting.skew == "price_of_risk":
         by_factor = values.loading[row] * inputs.risk_price.gradient(inputs.exposure)
-        return dict(zip(FACTOR_NAMES, (-by_factor / values.index_usd).tolist(), strict=True))
+        leans = dict(zip(FACTOR_NAMES, (-by_factor / values.index_usd).tolist(), strict=True))
+        if (limits := inputs.limits) is not None:
+            by_axis = limits.direction @ values.loading[row] * limits.price.slopes_usd(limits.value)
+            names = (f"limit_{name}" for name in limits.price.names)
+            leans |= zip(names, (-by_axis / values.index_usd).tolist(), strict=True)
+        return leans
     if quoting.skew == "position":
         vega = float(values.greeks[VEGA, row] / values.forward_usd[row])
         skew = quoting.position_skew_vol / quoting.size_coin
@@ -136,7 +140,19 @@ def _width(quoting: QuotingPolicy, values: ChainValues, quotes: Quotes, row: int
     if quoting.skew != "price_of_risk":
         return {}
     cost_usd = quoting.size_coin * quotes.inputs.risk_price.cost_usd(values.loading[row])
-    return {"own_width": cost_usd / values.index_usd}
+    width = {"own_width": cost_usd / values.index_usd}
+    if (limits := quotes.inputs.limits) is not None:
+        added = limits.direction @ values.loading[row]
+        bent_usd = 0.5 * quoting.size_coin * float(limits.price.bends_usd(limits.value) @ (added * added))
+        width["limit_width"] = bent_usd / values.index_usd
+    return width
+
+
+def _beside(quotes: Quotes, row: int, side: int) -> dict[str, float]:
+    """What R charges a side of this row beside its parabola: for tails, and for bounds that are not of the factors."""
+    inputs, at = quotes.inputs, 0 if side > 0 else 1
+    beside = {} if inputs.stress_coin is None else {"stress": float(inputs.stress_coin[at, row])}
+    return beside | {f"limit_{name}": float(coin[at, row]) for name, coin in inputs.limits_coin.items()}
 
 
 def _rounded(columns: Columns, row: int, bid: float, ask: float) -> tuple[int | None, int | None]:

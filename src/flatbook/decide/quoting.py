@@ -7,7 +7,9 @@ fee, hedging. `inventory` is what the trade adds to the book's risk, by the poli
 rounded outward to the tick, and a bid that would make an arbitrage against our own asks gives way.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +22,7 @@ from flatbook.kernels.quotes import choose_rows, lower_bids, quote_prices, round
 from flatbook.kernels.requote import requote
 from flatbook.market.market import Market
 from flatbook.valuation.chain import VEGA, ChainValues
+from flatbook.valuation.limit_price import LimitCharge
 from flatbook.valuation.risk_price import Liquidity, RiskPrice
 
 Floats = NDArray[np.float64]
@@ -45,6 +48,8 @@ class QuoteInputs(NamedTuple):
     takers          (3, rows) as in kernels.quotes.quote_prices, where anything is learnt of them
     capital_coin    (2, rows) what the margin of buying and of selling a contract costs, where it does
     stress_coin     (2, rows) what buying and selling a contract adds to R's term for tails, where it has one
+    limits          what coming near bounds on the factors adds to R; None where nothing is near
+    limits_coin     (2, rows) by axis, what buying and selling a contract adds to R's term for the other bounds
     model           a published model, where the policy quotes by one and enough is known to fit it
     """
 
@@ -60,7 +65,21 @@ class QuoteInputs(NamedTuple):
     takers: Floats | None = None
     capital_coin: Floats | None = None
     stress_coin: Floats | None = None
+    limits: LimitCharge | None = None
+    limits_coin: Mapping[str, Floats] = MappingProxyType({})
     model: FittedModel | None = None
+
+    @property
+    def priced(self) -> RiskPrice:
+        """R as the whole chain is charged by it."""
+        return self.risk_price if self.limits is None else self.limits.in_factors(self.risk_price)
+
+    @property
+    def beside_coin(self) -> list[Floats]:
+        """What R charges row by row, beside its parabola: (2, rows) each."""
+        return (
+            [*self.limits_coin.values()] if self.stress_coin is None else [self.stress_coin, *self.limits_coin.values()]
+        )
 
 
 class Quotes(NamedTuple):
@@ -132,14 +151,15 @@ def make_quotes(
         return _quotes_by_model(quoting, flow, market, values, inputs, quoted)
     ladders, columns = market.universe.ladders(), market.universe.ladders().columns
     parts, grid = np.empty((6, values.rows)), np.empty((4, values.rows), np.int64)
+    priced = inputs.priced
     requote(
         values.index_usd,
         quoting.size_coin,
         _terms(quoting, flow, inputs),
         quoted.view(np.int8),
         quoting.skew == "price_of_risk",
-        inputs.risk_price.gradient(inputs.exposure),
-        inputs.risk_price.curvature,
+        priced.gradient(inputs.exposure),
+        priced.curvature,
         values.factor_map,
         ladders.walk,
         ladders.order,
@@ -161,10 +181,10 @@ def make_quotes(
         parts,
         grid,
     )
-    if inputs.stress_coin is not None:
-        # It went in with the sides' costs; it is the inventory's.
-        parts[2:4] += inputs.stress_coin
-        parts[4:6] -= inputs.stress_coin
+    for cost in inputs.beside_coin:
+        # They went in with the sides' costs; they are the inventory's.
+        parts[2:4] += cost
+        parts[4:6] -= cost
     return Quotes(inputs, quoted, grid, *parts)
 
 
@@ -269,14 +289,14 @@ def _frozen(column: Floats) -> Floats:
 
 
 def _takers(inputs: QuoteInputs, rows: int) -> Floats:
-    """What is learnt of takers, and what capital and tails their side costs; else they come as believed."""
+    """What is learnt of takers, and what capital, tails and bounds their side costs; else they come as believed."""
     takers = _believed(rows) if inputs.takers is None else inputs.takers
-    costs = [cost for cost in (inputs.capital_coin, inputs.stress_coin) if cost is not None]
+    costs = inputs.beside_coin if inputs.capital_coin is None else [inputs.capital_coin, *inputs.beside_coin]
     if not costs:
         return takers
     takers = takers.copy()
     for cost in costs:
-        # A mood that widens spreads makes neither dearer.
+        # A mood that widens spreads makes none of them dearer.
         takers[1:] += cost / inputs.widen
     return takers
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.decide.quoting import QuoteInputs, make_quotes, quotable
-from flatbook.engine import reserving
+from flatbook.engine import leaning, reserving
 from flatbook.engine.effects import Effects, Order, QuoteChanges
 from flatbook.engine.hedging import Wanted, outwaited
 from flatbook.engine.state import State
@@ -18,7 +18,7 @@ def wanted_quotes(state: State) -> Ints:
     setup, values, market = state.setup, state.values, state.market
     policy = setup.policy
     fees = market.universe.instruments[0].spec.fees
-    capital = None
+    capital, leans = None, policy.quoting.skew == "price_of_risk"
     if state.capital is not None:
         size = policy.quoting.size_coin
         capital = state.capital.costs_coin(market.universe, values, state.inventory, size)
@@ -35,6 +35,8 @@ def wanted_quotes(state: State) -> Ints:
         takers=None if state.flow is None else state.flow.takers,
         capital_coin=capital,
         stress_coin=None if state.stress.charges_usd is None else state.stress.charges_usd / values.index_usd,
+        limits=leaning.of_factors(state) if leans else None,
+        limits_coin=leaning.of_rows_coin(state) if leans else {},
         model=state.quoting_model,
     )
     quoted = quotable(policy.quoting, market, values, values.vol_error)

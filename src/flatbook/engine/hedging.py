@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from flatbook.decide.hedge.best import HedgePlan, best_hedge
 from flatbook.decide.hedge.execution import Route, TouchTerms, choose_route, running_risk_rate
 from flatbook.decide.hedge.gamma_aware import GapMotion, gamma_aware
+from flatbook.decide.hedge.instruments import HedgeSet
 from flatbook.decide.hedge.listed import MARKETABLE, HedgeScene, Listed, listed_hedges
 from flatbook.decide.hedge.obizhaeva_wang import cheapest_shares, exponential_decay
 from flatbook.decide.hedge.rules import ClipTerms, band_clip_usd
@@ -42,6 +43,10 @@ _MOST_CLIPS = 12
 
 _LISTED_FOR_NS = 10 * NS_PER_SECOND
 """The no-trade zone is looked at with what was listed no longer ago than this."""
+
+
+_LIMIT_ROUNDS = 12
+"""Trades back from a bound are sought anew at most this often; the distance to go at least halves each time."""
 
 
 class Wanted(NamedTuple):
@@ -74,9 +79,9 @@ def wanted_hedges(state: State) -> tuple[Wanted, ...]:
 
 
 def _by_price_of_risk(state: State) -> tuple[Wanted, ...]:
-    price = _risk_price(state)
-    exposure = state.book.exposure
-    gradient = price.gradient(exposure)
+    core, charge = _risk_price(state), state.leaning.charge
+    price = core if charge is None else charge.in_factors(core)
+    gradient = price.gradient(state.book.exposure)
     if not _zone(state, price, gradient).pays(gradient):
         return ()
     pace = _pace(state)
@@ -85,11 +90,30 @@ def _by_price_of_risk(state: State) -> tuple[Wanted, ...]:
     size_usd = _size_usd(state, price, gradient)
     listed = listed_hedges(scene_of(state), price, gradient, size_usd)
     offered = listed.hedge_set
-    warm = np.array([state.desk.rest.get(name, 0.0) for name in offered.name])
-    plan = best_hedge(exposure, price, offered, warm, fraction=min(pace.fraction, _worked_share(state, size_usd)))
+    plan = _plan(state, core, offered, min(pace.fraction, _worked_share(state, size_usd)))
     state.desk.rest = dict(zip(offered.name, (plan.warm - plan.size).tolist(), strict=True))
     reason = str(plan.reason) if pace.stage is Stability.NORMAL else f"{plan.reason}; slowed by its own impact"
     return tuple(_wanted(state, listed, plan, at, reason, pace) for at in np.flatnonzero(plan.lots).tolist())
+
+
+def _plan(state: State, core: RiskPrice, offered: HedgeSet, fraction: float) -> HedgePlan:
+    """The best trades where R is `core` and what bounds add to it.
+
+    That is no parabola, so it is taken at where the trades lead and they are sought again, which is Newton's method: a
+    parabola taken at the book would charge a hedge back from a bound for going farther than half-way.
+    """
+    exposure, charge = state.book.exposure, state.leaning.charge
+    warm = np.array([state.desk.rest.get(name, 0.0) for name in offered.name])
+    plan = best_hedge(exposure, core, offered, warm, fraction=fraction)
+    for _ in range(_LIMIT_ROUNDS if charge is not None else 0):
+        assert charge is not None
+        after, last = charge.at(exposure + plan.warm @ offered.loading), plan.warm
+        if not after.is_felt:
+            break
+        plan = best_hedge(exposure, after.in_factors(core), offered, last, fraction=fraction)
+        if np.all(np.abs(plan.warm - last) < 0.5 * offered.lot):
+            break
+    return plan
 
 
 def _risk_price(state: State) -> RiskPrice:

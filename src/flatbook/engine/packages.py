@@ -12,7 +12,7 @@ from flatbook.decide.rfq.package import LegTable, Package
 from flatbook.decide.rfq.pricing import RfqMarket, RfqTerms
 from flatbook.domain.events import DeltaLeg, RequestForQuote
 from flatbook.domain.reference import Instrument
-from flatbook.engine import stressing
+from flatbook.engine import leaning
 from flatbook.kernels.chain import FACTORS, PREMIUM, SPOT, SQUARED
 from flatbook.kernels.factors import load_factors
 from flatbook.kernels.fill_units import LINEAR
@@ -169,7 +169,7 @@ def surroundings_of(state: State) -> Surroundings:
     _, error = state.market.surface.levels_and_errors(state.market.universe.slots, state.now_ns)
     price = no_risk_price()
     if state.setup.policy.quoting.skew == "price_of_risk":
-        price = stressing.with_tails(state, state.risk_price)
+        price = leaning.priced(state, state.risk_price)
     return Surroundings(error, price)
 
 

@@ -13,6 +13,7 @@ from flatbook.engine.attributing import CellBooks
 from flatbook.engine.capital import Capital
 from flatbook.engine.flow_watch import FlowWatch
 from flatbook.engine.hedge_desk import HedgeDesk
+from flatbook.engine.leaning import Leaning
 from flatbook.engine.recording import Recorder
 from flatbook.engine.rfq_desk import RfqDesk
 from flatbook.engine.setup import HEDGING, MAKING, Setup
@@ -56,6 +57,7 @@ class State:
     quoting_model   the published model that quotes, where the policy names one
     refreshed_ns    when the price of risk or that model was last made
     stress          the last stress of the book as it is; `NO_STRESS` when something was booked since
+    leaning         what coming near a hard bound costs
     desk            what the hedger remembers and has learnt
     largest_quote_coin      the largest quote that ever wanted to go out
     rfqs            requests for quotes; None where the policy answers none
@@ -96,6 +98,7 @@ class State:
     trades_seen: int = 0
     refreshed_ns: int = 0
     stress: LiveStress = NO_STRESS
+    leaning: Leaning = field(default_factory=Leaning)
     largest_quote_coin: float = 0.0
     otc: "OtcBook | None" = None
     is_opened: bool = False

@@ -83,15 +83,22 @@ def with_tails(state: State, core: RiskPrice) -> RiskPrice:
     price, stress = price_of(state.setup.policy.risk_price), state.stress
     if price is None or not len(stress.pnl_usd) or not np.isfinite(stress.pnl_usd).all():
         return core
-    values = state.values
+    level, _ = tenor_levels(state)
+    if not np.isfinite(level).all():
+        return core
+    return price.in_factors(core, stress.pnl_usd, factor_moves(GRID, level), state.book.exposure)
+
+
+def tenor_levels(state: State) -> tuple[Floats, Floats]:
+    """Vols at the forward at the covariance's tenors as of the last stress, NaN where unknown; their years."""
+    stress, values = state.stress, state.values
+    tenors = np.array(state.market.model.covariance.tenor_days) / 365
     known = np.flatnonzero((stress.level > 0.0) & (values.slots[1, : len(stress.level)] > 0.0))
     if not known.size:
-        return core
+        return np.full(len(tenors), np.nan), tenors
     years = values.slots[1, known]
     order = np.argsort(years)
-    tenors = np.array(state.market.model.covariance.tenor_days) / 365
-    level = np.interp(tenors, years[order], stress.level[known][order])
-    return price.in_factors(core, stress.pnl_usd, factor_moves(GRID, level), state.book.exposure)
+    return np.interp(tenors, years[order], stress.level[known][order]), tenors
 
 
 def _charges(state: State, pnl: Floats) -> Floats | None:

@@ -6,7 +6,7 @@ from flatbook.decide.baselines.chain import Dealer, fit_model
 from flatbook.decide.policy import BASELINES
 from flatbook.decide.quoting import flow_liquidity, model_rows
 from flatbook.domain.units import NS_PER_SECOND
-from flatbook.engine import stressing
+from flatbook.engine import leaning, stressing
 from flatbook.engine.state import State
 from flatbook.kernels.chain import LEVELS
 from flatbook.risk.gate import BookRisk
@@ -77,6 +77,7 @@ def measure_risk(state: State) -> None:
     if state.now_ns - state.refreshed_ns >= policy.risk_price.refresh_s * 1e9:
         _refresh_risk_price(state)
         state.refreshed_ns = state.now_ns
+    leaning.look(state)
 
 
 def _by_strategy(state: State) -> dict[str, float] | None:
@@ -92,6 +93,8 @@ def _rank_quotes(state: State) -> None:
     seen = (values.years > 0) & (values.vol > 0)
     flow = flow_liquidity(policy.flow, values, policy.quoting.size_coin, seen)
     state.gate.reservation.worth = np.nan_to_num(flow.arrivals_per_year / flow.decay_per_usd)
+    if "price_of_risk" in (policy.quoting.skew, policy.hedging.rule):
+        leaning.refresh(state, flow)
 
 
 def _refresh_risk_price(state: State) -> None:

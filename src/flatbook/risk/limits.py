@@ -25,6 +25,15 @@ class LimitPolicy(Section):
     expiry_gamma_1pct_usd: Positive = Field(default=600_000.0, description="gamma of one expiry")
     expiry_vega_usd: Positive = Field(default=40_000.0, description="vega of one expiry")
     gross_coin: Positive = Field(default=2_000.0, description="contracts held in all options, long and short added")
+    soft_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.5,
+        description="share of the bounds on delta, gamma, vegas, vanna, volga and stress loss from which R charges for "
+        "coming nearer; 1 charges nothing",
+    )
+    soft_edges: Positive = Field(
+        default=3.0,
+        description="that charge at the bound, for a contract as flow brings them: distances at which flow falls by e",
+    )
     orders_per_minute: Positive = Field(default=60.0, description="single orders sent in any minute")
     order_coin: Positive = Field(default=25.0, description="largest option quote")
     hedge_order_usd: Positive = Field(default=5_000_000.0, description="largest perpetual order")

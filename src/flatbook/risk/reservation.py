@@ -112,9 +112,7 @@ class Reservation:
 
     def fit(self, grid: Ints, universe: Universe, values: ChainValues, resting: Resting, book: Exposed) -> None:
         """Shrinks and drops sides of `grid` (4, rows) until the worst fill of everything is inside every bound."""
-        self._make_room(values.rows)
-        shares = np.ascontiguousarray(values.factor_map[:, _SHARES].T)
-        fill_units(values.index_usd, values.slot, shares, values.forward_usd, values.greeks, self._unit, self._reach)
+        self._measure(values)
         self.room = self._rooms(book)
         self.worst = np.empty_like(self.room)
         reserve(
@@ -136,6 +134,22 @@ class Reservation:
             self.worst,
             self.refused,
         )
+
+    def _measure(self, values: ChainValues) -> None:
+        self._make_room(values.rows)
+        shares = np.ascontiguousarray(values.factor_map[:, _SHARES].T)
+        fill_units(values.index_usd, values.slot, shares, values.forward_usd, values.greeks, self._unit, self._reach)
+
+    def units(self, values: ChainValues) -> Floats:
+        """What a contract of each row adds on each axis as of `values`, (axes, rows)."""
+        self._measure(values)
+        return self._unit[:, : values.rows]
+
+    def book_sums(self, held_coin: Floats) -> tuple[float, float]:
+        """The book's vanna and volga, by what contracts added when last measured."""
+        known = self._unit[6:8, : len(held_coin)]
+        vanna, volga = (known @ held_coin[: known.shape[1]]).tolist()
+        return vanna, volga
 
     def _rooms(self, book: Exposed) -> Floats:
         limits, known = self._limits, len(LINEAR)
