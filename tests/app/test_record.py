@@ -1,39 +1,27 @@
 """A recording over real sockets: the exchange at one end of this machine, a session directory at the other."""
 
-import asyncio
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 
-from flatbook.app.exchange import ExchangeRequest, open_exchange
-from flatbook.app.record import Recording, RecordRequest, check_request, credentials_of, record
+from flatbook.app.exchange import ExchangeRequest
+from flatbook.app.feed import FeedTerms, credentials_of
+from flatbook.app.record import Recording, RecordRequest, check_request, record
 from flatbook.domain.errors import BadInputError, ConfigurationError, VenueUnreachableError
 from flatbook.domain.events import ChainQuotes, IndexTick, MarketEvent, TopOfBook
-from flatbook.service.exchange.server import HOST, Service, VenueClock
+from flatbook.service.exchange.server import HOST
 from flatbook.store.check import check_session
 from flatbook.store.session import open_session
 from flatbook.venues.deribit import load_reference
 from flatbook.venues.deribit.client import socket_url
+from tests.app.served import nobody_there, served
 
 
 @pytest.fixture
 def venue() -> Iterator[str]:
-    for name in ("picows", "websockets"):
-        pytest.importorskip(name, reason=f"{name} is not installed: no sockets to speak over")
-    api = open_exchange(ExchangeRequest(seed=3, hours=2))
-    listener = socket.create_server((HOST, 0))
-    config = uvicorn.Config(Service(api, VenueClock(api.exchange.now_ns, speed=1.0).now_ns).app, log_config=None)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield f"ws://{HOST}:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
-    listener.close()
+    with served(ExchangeRequest(seed=3, hours=2)) as (url, _):
+        yield url
 
 
 def test_a_recording_reads_back_as_what_was_heard_and_can_be_replayed(
@@ -43,23 +31,17 @@ def test_a_recording_reads_back_as_what_was_heard_and_can_be_replayed(
     monkeypatch.setenv("DERIBIT_API_SECRET", "flatbook")
     heard: list[MarketEvent] = []
     out = tmp_path / "session"
-    request = RecordRequest(
-        url=venue, out=out, currencies=("BTC",), seconds=40.0, chain_every_s=0.5, on_venue_clock=True
-    )
+    feed = FeedTerms(url=venue, chain_every_s=0.5, on_venue_clock=True)
 
-    async def go() -> None:
-        enough = asyncio.Event()
+    def hear(event: MarketEvent) -> None:
+        heard.append(event)
+        # Not by the clock: a busy machine may hear nothing for seconds.
+        if len(heard) > 30 and {IndexTick, TopOfBook, ChainQuotes} <= {type(each) for each in heard}:
+            recording.stop()
 
-        def hear(event: MarketEvent) -> None:
-            heard.append(event)
-            # Not by the clock: a busy machine may hear nothing for seconds.
-            if len(heard) > 30 and {IndexTick, TopOfBook, ChainQuotes} <= {type(each) for each in heard}:
-                enough.set()
-
-        recorded = await Recording(request, hear).run(enough)
-        assert (recorded.connects, recorded.unreadable, recorded.unknown_fields) == (1, 0, {})
-
-    asyncio.run(go())
+    recording = Recording(RecordRequest(feed=feed, out=out, seconds=40.0), hear)
+    recorded = recording.run()
+    assert (recorded.connects, recorded.unreadable, recorded.unknown_fields) == (1, 0, {})
     session = open_session(out)
     read = list(session.market_events(session.from_ns, session.to_ns, load_reference()))
     assert [repr(event) for event in read] == [repr(event) for event in heard]
@@ -69,12 +51,9 @@ def test_a_recording_reads_back_as_what_was_heard_and_can_be_replayed(
 
 
 def test_a_venue_that_is_not_there_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("picows", reason="picows is not installed: no sockets to speak over")
-    monkeypatch.setattr("flatbook.app.record.CONNECT_S", 0.2)
-    with socket.create_server((HOST, 0)) as closed:
-        port = closed.getsockname()[1]
+    monkeypatch.setattr("flatbook.app.feed.CONNECT_S", 0.2)
     with pytest.raises(VenueUnreachableError, match=r"no connection within 0\.2 s"):
-        record(RecordRequest(url=f"ws://{HOST}:{port}", out=tmp_path / "session", currencies=("BTC",), seconds=5))
+        record(RecordRequest(feed=FeedTerms(url=nobody_there()), out=tmp_path / "session", seconds=5))
     assert not (tmp_path / "session").exists()
 
 
@@ -92,7 +71,7 @@ def test_what_cannot_be_recorded_is_said_before_anything_is_opened(
         (ours, "100ms", 0.0, "more than 0 seconds"),
     ):
         with pytest.raises(BadInputError, match=said):
-            check_request(RecordRequest(url=url, out=out, currencies=("BTC",), interval=interval, seconds=seconds))
+            check_request(RecordRequest(feed=FeedTerms(url=url, interval=interval), out=out, seconds=seconds))
     assert socket_url("wss://test.deribit.com") == "wss://test.deribit.com/ws/api/v2"
 
 

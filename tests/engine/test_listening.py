@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from flatbook.domain.events import ChainQuotes, QuoteRow
+from flatbook.domain.events import ChainQuotes, Clock, QuoteRow
 from flatbook.domain.instruments import format_expiry
 from flatbook.domain.intents import OrderIntent, Purpose, TimeInForce
 from flatbook.domain.units import NS_PER_DAY, parse_utc
@@ -54,6 +54,26 @@ def test_a_chain_of_another_underlying_is_not_ours() -> None:
     rows = (QuoteRow("ETH-25APR25-2000-C", 0.05, 0.06, 0.6, 0.62, NAN, NAN),)
     assert maker.step(ChainQuotes(exch_ts_ns=at(1), local_ts_ns=at(1), underlying="ETH", rows=rows)).is_empty
     assert all(name.startswith("BTC") for name in maker.state.market.universe.row_of)
+
+
+@pytest.mark.parametrize(("quoting_s", "limit_s"), [(5.0, 600.0), (600.0, 5.0)])
+def test_where_nothing_is_heard_quotes_go_as_the_index_becomes_too_old(quoting_s: float, limit_s: float) -> None:
+    quoting = {"refresh_s": 1e6, "max_index_age_s": quoting_s}
+    maker, world = opened(policy(quoting=dict[str, object](quoting), limits={"max_index_age_s": limit_s}))
+    quoted = maker.state.table.grid.copy()
+
+    def quiet(seconds: float) -> bool:
+        return maker.step(Clock(exch_ts_ns=at(seconds), local_ts_ns=at(seconds))).is_empty
+
+    assert quiet(4.9)
+    np.testing.assert_array_equal(maker.state.table.grid, quoted)
+    assert maker.state.now_ns == at(4.9)
+    assert not quiet(5.1)
+    assert not maker.state.table.grid[[1, 3]].any()
+    assert quiet(6.1)
+    maker.step(world.index(7))
+    maker.step(chain(7.1, [world.quote(7.1, CALL)]))
+    assert maker.state.table.grid[[1, 3]].any()
 
 
 def test_tables_grow_with_the_chain_and_keep_what_they_hold() -> None:

@@ -1,6 +1,6 @@
 """A recorded market as a venue: what meets what, when, and what we hear of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 from msgspec.structs import replace
@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import (
     AnyEvent,
+    Clock,
     DailySettlement,
     Delivery,
     Fill,
@@ -19,7 +20,7 @@ from flatbook.domain.events import (
     TopOfBook,
     TradePrint,
 )
-from flatbook.domain.units import NS_PER_DAY, NS_PER_MINUTE, parse_utc
+from flatbook.domain.units import NS_PER_DAY, NS_PER_MINUTE, NS_PER_SECOND, parse_utc
 from flatbook.engine.effects import Effects
 from flatbook.sim import FillModel, RecordedVenue, VenueTerms
 
@@ -353,3 +354,45 @@ def test_a_dated_future_that_was_only_quoted_is_delivered() -> None:
 
 def moved(event: IndexTick, ts_ns: int) -> IndexTick:
     return replace(event, exch_ts_ns=ts_ns, local_ts_ns=ts_ns)
+
+
+def test_heard_live_an_event_does_not_wait_for_the_next_and_answers_keep_their_order() -> None:
+    heard_at: list[tuple[int, int]] = []
+    asked: list[int] = []
+
+    def feed() -> Iterator[MarketEvent | Clock]:
+        for event in (index(0), index(1), trade(1.3, 1, 600, 1), index(2), Clock(exch_ts_ns=at(3), local_ts_ns=at(3))):
+            asked.append(event.local_ts_ns)
+            yield event
+
+    made = RecordedVenue(feed(), REFERENCE, terms(), is_heard_live=True)
+    listed(made)
+    heard: list[AnyEvent] = []
+    for event in made.events():
+        heard.append(event)
+        heard_at.append((event.local_ts_ns, asked[-1]))
+        if event.local_ts_ns == at(0):
+            made.submit(Effects(at(0), orders=(order("H1", 1, 90_000.0, 10),)))
+    assert [type(event).__name__ for event in heard] == [
+        *("IndexTick", "OrderAccepted", "Fill", "IndexTick", "TradePrint", "IndexTick", "Clock")
+    ]
+    # Nothing of the market is behind the feed: what was asked for last is told before more is asked for.
+    assert all(told == asked_last for told, asked_last in heard_at if told in asked)
+    assert [event.local_ts_ns for event in heard] == sorted(event.local_ts_ns for event in heard)
+
+
+def test_heard_live_a_settlement_that_is_learnt_late_does_not_turn_the_clock_back() -> None:
+    """The feed's last word before 08:00 reaches us after it."""
+    eight_s = (EIGHT - at(0)) / NS_PER_SECOND
+    early, late = index(eight_s - 0.05), index(eight_s + 0.001)
+    late_heard = replace(early, local_ts_ns=EIGHT + 80_000_000)
+    events: list[MarketEvent] = [
+        *(index(0), chain(0, TODAY), late_heard),
+        replace(late, local_ts_ns=EIGHT + 90_000_000),
+    ]
+    made = RecordedVenue(events, REFERENCE, terms(), is_heard_live=True)
+    listed(made)
+    heard = list(made.events())
+    assert len(only(heard, Delivery)) == 1
+    times = [event.local_ts_ns for event in heard]
+    assert times == sorted(times)

@@ -11,6 +11,7 @@ from flatbook.app.told import TOLD, Told
 from flatbook.domain.errors import ReplayDivergedError
 from flatbook.domain.events import (
     AnyEvent,
+    Clock,
     Fill,
     FundingPaid,
     OperatorEvent,
@@ -32,7 +33,10 @@ from flatbook.store.journal import Checkpoint, Journal
 CHECKPOINT_EVERY = 256
 """Events between two checkpoints where nothing of ours happens; our own events and orders get theirs at once."""
 
-_OWN = (Fill, FundingPaid, OrderAccepted, OrderCancelled, OrderRejected, RequestForQuote, PackageFill, RfqClosed, *TOLD)
+_OWN = (
+    *(Fill, FundingPaid, OrderAccepted, OrderCancelled, OrderRejected, RequestForQuote, PackageFill, RfqClosed),
+    *(Clock, *TOLD),
+)
 
 _ABOUT_QUOTES = (QuotesAcknowledged, ProtectionTriggered)
 """Answers that move no money: they wait for the next checkpoint."""

@@ -68,20 +68,20 @@ def record(
     A key is read from DERIBIT_API_KEY and DERIBIT_API_SECRET, where they are set; it is never written or shown.
     """
     # Other verbs start without the client.
+    from flatbook.app.feed import FeedTerms
     from flatbook.app.record import RecordRequest, check_request, document
     from flatbook.app.record import record as make
 
     with one_line_errors():
-        request = RecordRequest(
+        feed = FeedTerms(
             url=url,
-            out=out,
             currencies=tuple(each.upper() for each in currency or ["BTC"]),
             interval=interval,
-            seconds=seconds,
             on_venue_clock=on_venue_clock,
         )
+        request = RecordRequest(feed=feed, out=out, seconds=seconds)
         check_request(request)
-        say(f"recording {', '.join(request.currencies)} from {url} to {out}; Ctrl-C ends it")
+        say(f"recording {', '.join(feed.currencies)} from {url} to {out}; Ctrl-C ends it")
         told = document(make(request), out)
     if as_json:
         print_json(told)

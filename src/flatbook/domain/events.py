@@ -4,7 +4,7 @@ Each carries two clocks: `exch_ts_ns`, when the venue says it happened, and `loc
 engine lives on the local clock. An event, once made, is history: nothing changes it.
 
 At equal local time the order is: index, tops of books, funding, settlement, delivery, fills, acknowledgements and
-requests for quotes, trades, chains.
+requests for quotes, trades, chains, the clock.
 """
 
 import math
@@ -247,6 +247,10 @@ class LossDrill(Event, frozen=True, kw_only=True, tag="loss_drill"):
     loss_usd: float
 
 
+class Clock(Event, frozen=True, kw_only=True, tag="clock"):
+    """Time passed and nothing was heard: both clocks are ours."""
+
+
 MarketEvent = IndexTick | TopOfBook | TradePrint | ChainQuotes | FundingRate | DailySettlement | Delivery
 """Events that are the same for every maker: what a session records."""
 
@@ -262,4 +266,4 @@ RfqEvent = RequestForQuote | PackageFill | RfqClosed
 OperatorEvent = Rearm | LossDrill
 """What a person tells the maker."""
 
-AnyEvent = MarketEvent | OrderEvent | QuoteEvent | RfqEvent | OperatorEvent | Payoff | FundingPaid
+AnyEvent = MarketEvent | OrderEvent | QuoteEvent | RfqEvent | OperatorEvent | Payoff | FundingPaid | Clock

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from flatbook.domain.events import AnyEvent, ChainQuotes, FundingRate, IndexTick, TopOfBook, TradePrint
+from flatbook.domain.events import AnyEvent, ChainQuotes, Clock, FundingRate, IndexTick, TopOfBook, TradePrint
 from flatbook.engine.state import State
 
 _PRICE_PER_WIDTH = 1 / math.sqrt(2 * math.pi)
@@ -31,6 +31,8 @@ def take_market(state: State, event: AnyEvent) -> bool:
             moved = _premium_moved(state)
         case FundingRate():
             state.market.take_funding(event)
+        case Clock():
+            return _index_went_stale(state)
         case _:
             return False
     state.make_room()
@@ -56,6 +58,13 @@ def _tell_flow(state: State, event: TradePrint) -> None:
 def _index_moved(state: State) -> bool:
     cutoff = state.setup.policy.quoting.index_cutoff_bp * 1e-4
     return not abs(state.market.forwards.index_usd / state.values.index_usd - 1) <= cutoff
+
+
+def _index_went_stale(state: State) -> bool:
+    """Whether the index has become too old for quotes since they were made: nothing else will say so."""
+    policy = state.setup.policy
+    most_s = min(policy.quoting.max_index_age_s, policy.limits.max_index_age_s)
+    return state.risk.index_age_s <= most_s < (state.now_ns - state.market.forwards.index_ns) / 1e9
 
 
 def _premium_moved(state: State) -> bool:

@@ -11,6 +11,7 @@ from flatbook.domain.errors import BadInputError, UnknownInstrumentError
 from flatbook.domain.events import (
     AnyEvent,
     ChainQuotes,
+    Clock,
     FundingRate,
     IndexTick,
     MarketEvent,
@@ -37,15 +38,21 @@ class RecordedVenue:
 
     `market_events` come in local-time order. Recorded settlements and deliveries are left out: the venue makes them,
     on both clocks at their moment, so that none is missing and none comes twice.
+
+    With `is_heard_live` each event reaches us as it is taken, and does not wait until the next shows that nothing else
+    came before it: the events are of a market that is happening, or of one as it was heard then.
     """
 
     def __init__(
         self,
-        market_events: Iterable[MarketEvent],
+        market_events: Iterable[MarketEvent | Clock],
         reference: ReferenceData,
         terms: VenueTerms | None = None,
         seed: int = 0,
+        *,
+        is_heard_live: bool = False,
     ) -> None:
+        self._is_heard_live = is_heard_live
         self._market = iter(market_events)
         self._gateway = Gateway(reference, terms or VenueTerms(name="recorded"), seed)
         self._clock = SettlementClock()
@@ -86,9 +93,11 @@ class RecordedVenue:
                 yield from self._settle_until(moment_ns)
             yield from gateway.deliver_before(moment_ns)
             self._take(event)
+            if self._is_heard_live:
+                yield from gateway.deliver_published(local_ns)
         yield from gateway.close()
 
-    def _take(self, event: MarketEvent) -> None:
+    def _take(self, event: MarketEvent | Clock) -> None:
         if isinstance(event, IndexTick):
             self._clock.tick(event.underlying, event.exch_ts_ns, event.price_usd)
             self._gateway.tick(event.underlying, event.price_usd, event.exch_ts_ns)
@@ -108,7 +117,7 @@ class RecordedVenue:
         elif isinstance(event, TopOfBook):
             self._notice(event.instrument)
             self._follow(event)
-        else:
+        elif not isinstance(event, Clock):
             return
         self._gateway.publish(event)
 
@@ -163,12 +172,13 @@ class RecordedVenue:
             now_ns = clock.next_ns
             yield from gateway.deliver_before(now_ns)
             names = self._perpetuals.union(gateway.perpetuals)
-            for event in clock.settlements(gateway.perpetual_prices_usd(names), Clocks(now_ns, now_ns)):
+            clocks = Clocks(now_ns, max(now_ns, gateway.reached_ns))
+            for event in clock.settlements(gateway.perpetual_prices_usd(names), clocks):
                 gateway.settle(event)
             clock.advance()
 
 
-def _backwards(event: MarketEvent, last_ns: int) -> BadInputError:
+def _backwards(event: MarketEvent | Clock, last_ns: int) -> BadInputError:
     return BadInputError(
         f"the recording's clock runs backwards: {type(event).__name__} at {format_utc(event.local_ts_ns)} "
         f"({event.local_ts_ns}) follows {format_utc(last_ns)} ({last_ns}); sort the session by local_ts_ns"

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from flatbook.domain.events import (
     AnyEvent,
+    Clock,
     DailySettlement,
     Delivery,
     MarketEvent,
@@ -89,6 +90,7 @@ def quote_id(instrument: str) -> str:
 class Gateway:
     """What we have at a venue and what is under way, in both directions.
 
+    reached_ns  everything we learn until then is delivered
     Invariant   events leave in local-time order (`mailbox`), and each way keeps its order: what was sent first arrives
                 first, whatever the jitter
     """
@@ -114,7 +116,7 @@ class Gateway:
         self._unanswered: deque[tuple[int, int]] = deque()
         self._last_arrival_ns = 0
         self._last_answer_ns = 0
-        self._reached_ns = 0
+        self.reached_ns = 0
 
     def list_instrument(self, row: int, instrument: Instrument) -> None:
         """As in `engine.venue.Venue`."""
@@ -161,7 +163,7 @@ class Gateway:
             elif learnt_ns < exch_ns:
                 yield self._mailbox.pop()
             else:
-                self._reached_ns = max(self._reached_ns, exch_ns)
+                self.reached_ns = max(self.reached_ns, exch_ns)
                 return
 
     def close(self) -> Iterator[AnyEvent]:
@@ -169,7 +171,16 @@ class Gateway:
         while self._mailbox.next_ns < NEVER_NS:
             yield self._mailbox.pop()
 
-    def publish(self, event: MarketEvent) -> None:
+    def deliver_published(self, local_ns: int) -> Iterator[AnyEvent]:
+        """What reaches us by `local_ns`, at once: whoever hears a market happen does not wait for its next word.
+
+        An order that the venue takes at a moment before is answered later than all of it.
+        """
+        while self._mailbox.next_ns <= local_ns:
+            yield self._mailbox.pop()
+        self.reached_ns = max(self.reached_ns, local_ns)
+
+    def publish(self, event: MarketEvent | Clock) -> None:
         """Sends a market event to us; local times do not fall from one to the next."""
         self._mailbox.publish(event)
 
@@ -260,7 +271,7 @@ class Gateway:
         """A message of quotes has taken effect: what it replaced fills no more, and we hear so after all its fills."""
         self.refresh(taken_ns + 1)
         learnt_ns = taken_ns + max(self._acknowledge_delays.next_ns(), 1)
-        self._last_answer_ns = max(learnt_ns, self._last_answer_ns, self._reached_ns)
+        self._last_answer_ns = max(learnt_ns, self._last_answer_ns, self.reached_ns)
         self._mailbox.place(QuotesAcknowledged(exch_ts_ns=taken_ns, local_ts_ns=self._last_answer_ns, number=number))
 
     def _count(self, model: FillModel, taker: Taker, standing: Standing, size_lots: int) -> None:
@@ -280,7 +291,7 @@ class Gateway:
     def clocks(self, exch_ns: int) -> Clocks:
         """When we learn of what the venue does for us at `exch_ns`: later, and never before what it answered before."""
         learnt_ns = exch_ns + max(self._feed_delays.next_ns(), 1)
-        self._last_answer_ns = max(learnt_ns, self._last_answer_ns, self._reached_ns)
+        self._last_answer_ns = max(learnt_ns, self._last_answer_ns, self.reached_ns)
         return Clocks(exch_ns, self._last_answer_ns)
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from flatbook.domain.events import (
     AnyEvent,
     ChainQuotes,
+    Clock,
     DailySettlement,
     Delivery,
     Event,
@@ -46,6 +47,7 @@ _RANK: dict[type[Event], int] = {
     ProtectionTriggered: _ANSWER,
     TradePrint: 6,
     ChainQuotes: 7,
+    Clock: 8,
 }
 
 
@@ -57,11 +59,11 @@ class Mailbox:
     """
 
     def __init__(self) -> None:
-        self._published: deque[MarketEvent] = deque()
+        self._published: deque[MarketEvent | Clock] = deque()
         self._placed: list[tuple[int, int, int, AnyEvent]] = []
         self._sequence = 0
 
-    def publish(self, event: MarketEvent) -> None:
+    def publish(self, event: MarketEvent | Clock) -> None:
         """Sends a market event; local times do not fall from one to the next."""
         self._published.append(event)
 

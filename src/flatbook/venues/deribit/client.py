@@ -4,13 +4,14 @@ The frames are picows': a message costs it a copy, where the `websockets` packag
 """
 
 import asyncio
-import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-from flatbook.domain.errors import BadInputError, ConfigurationError, VenueUnreachableError
+from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from flatbook.domain.errors import BadInputError, VenueUnreachableError
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.venues.deribit.client_actions import Action, Close, Open, Phase, Send, Settled, Stop, Told
 from flatbook.venues.deribit.client_protocol import Protocol
@@ -35,7 +36,11 @@ def socket_url(url: str) -> str:
 
 
 class Client:
-    """Runs a protocol. `told` is called with what channels say, in order, `settled` with outcomes of requests."""
+    """Runs a protocol.
+
+    `told` is called with what channels say, in order, `settled` with outcomes of requests that nobody awaits. Neither
+    may raise: the socket's library would take it for a fault of the line.
+    """
 
     def __init__(
         self,
@@ -48,9 +53,7 @@ class Client:
         self.protocol, self.url, self.now_ns = protocol, socket_url(url), now_ns
         self.unreadable = 0
         self._told, self._settled = told, settled
-        self._picows = _picows()
-        self._listener_type = _listener_type(self._picows)
-        self._listener: Any = None
+        self._listener: _Listener | None = None
         self._opening: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._waiting: dict[int, asyncio.Future[Asked]] = {}
@@ -102,9 +105,20 @@ class Client:
                 raise VenueUnreachableError(f"{self.url}: {self._stopped or f'no connection within {timeout_s:g} s'}")
             await asyncio.sleep(0.01)
 
-    def subscribe(self, names: list[str]) -> None:
+    def post(self, method: str, params: dict[str, Any]) -> Asked:
+        """Asks without waiting: `settled` is told the outcome."""
+        asked, actions = self.protocol.ask(self.now_ns(), method, params)
+        self.do(actions)
+        self._changed.set()
+        return asked
+
+    def subscribe(self, names: Iterable[str]) -> None:
         """Listens to channels from now on."""
         self.do(self.protocol.subscribe(self.now_ns(), names))
+
+    def unsubscribe(self, names: Iterable[str]) -> None:
+        """Listens to channels no more."""
+        self.do(self.protocol.unsubscribe(self.now_ns(), names))
 
     def do(self, actions: list[Action]) -> None:
         """Does what the protocol wants done."""
@@ -114,12 +128,13 @@ class Client:
                     self._told(action)
                 case Send(raw):
                     if self._listener is not None:
-                        self._listener.transport.send(self._picows.WSMsgType.TEXT, raw)
+                        self._listener.send(raw)
                 case Settled(asked):
                     future = self._waiting.get(asked.id)
-                    if future is not None and not future.done():
+                    if future is None:
+                        self._settled(asked)
+                    elif not future.done():
                         future.set_result(asked)
-                    self._settled(asked)
                 case Open():
                     self._opening = asyncio.get_running_loop().create_task(self._open())
                 case Close(reason):
@@ -129,13 +144,13 @@ class Client:
                     self._stopped = reason
                     self._changed.set()
 
-    def connected(self, listener: Any) -> None:
+    def connected(self, listener: "_Listener") -> None:
         """A socket is open."""
         self._listener = listener
         self.do(self.protocol.opened(self.now_ns()))
         self._changed.set()
 
-    def message(self, listener: Any, raw: bytes) -> None:
+    def message(self, listener: "_Listener", raw: bytes) -> None:
         """A message came. One that cannot be read is counted: its channel's next word replaces it."""
         if listener is not self._listener:
             return
@@ -147,7 +162,7 @@ class Client:
             return
         self.do(actions)
 
-    def disconnected(self, listener: Any) -> None:
+    def disconnected(self, listener: "_Listener") -> None:
         """A socket is gone."""
         if listener is self._listener:
             self._listener = None
@@ -155,10 +170,9 @@ class Client:
             self._changed.set()
 
     async def _open(self) -> None:
-        errors = (OSError, TimeoutError, self._picows.WSError)
         try:
-            await self._picows.ws_connect(lambda: self._listener_type(self), self.url)
-        except errors as error:
+            await ws_connect(lambda: _Listener(self), self.url)
+        except (OSError, TimeoutError, WSError) as error:
             _log.warning("%s: %s", self.url, error)
             self.do(self.protocol.closed(self.now_ns()))
             self._changed.set()
@@ -168,7 +182,7 @@ class Client:
         if self._opening is not None and not self._opening.done() and listener is None:
             self._opening.cancel()
         if listener is not None:
-            listener.transport.disconnect()
+            listener.disconnect()
 
 
 def outcome_error(asked: Asked) -> str:
@@ -178,38 +192,37 @@ def outcome_error(asked: Asked) -> str:
     return asked.error.describe() if asked.error is not None else asked.outcome.value
 
 
-def _picows() -> Any:
-    try:
-        return importlib.import_module("picows")
-    except ModuleNotFoundError:
-        raise ConfigurationError("no websocket client is installed; pip install picows") from None
+class _Listener(WSListener):
+    """Hands whole messages to a client."""
 
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._transport: WSTransport | None = None
+        self._parts: list[bytes] = []
 
-def _listener_type(picows: Any) -> Any:
-    """A listener that hands whole messages to a client."""
+    def send(self, raw: bytes) -> None:
+        if self._transport is not None:
+            self._transport.send(WSMsgType.TEXT, raw)
 
-    class Listener(picows.WSListener):  # type: ignore[misc]
-        def __init__(self, client: Client) -> None:
-            self.client, self.transport = client, None
-            self.parts: list[bytes] = []
+    def disconnect(self) -> None:
+        if self._transport is not None:
+            self._transport.disconnect()
 
-        def on_ws_connected(self, transport: Any) -> None:
-            self.transport = transport
-            self.client.connected(self)
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        self._client.connected(self)
 
-        def on_ws_frame(self, transport: Any, frame: Any) -> None:
-            kind = frame.msg_type
-            if kind == picows.WSMsgType.CLOSE:
-                transport.disconnect()
-            elif kind in (picows.WSMsgType.TEXT, picows.WSMsgType.BINARY) and frame.fin:
-                self.client.message(self, frame.get_payload_as_bytes())
-            elif kind in (picows.WSMsgType.TEXT, picows.WSMsgType.BINARY, picows.WSMsgType.CONTINUATION):
-                self.parts.append(frame.get_payload_as_bytes())
-                if frame.fin:
-                    whole, self.parts = b"".join(self.parts), []
-                    self.client.message(self, whole)
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind == WSMsgType.CLOSE:
+            transport.disconnect()
+        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY) and frame.fin:
+            self._client.message(self, frame.get_payload_as_bytes())
+        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            self._parts.append(frame.get_payload_as_bytes())
+            if frame.fin:
+                whole, self._parts = b"".join(self._parts), []
+                self._client.message(self, whole)
 
-        def on_ws_disconnected(self, transport: Any) -> None:
-            self.client.disconnected(self)
-
-    return Listener
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._client.disconnected(self)

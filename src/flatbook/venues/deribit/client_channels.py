@@ -37,10 +37,23 @@ class Channels:
         self.wanted |= dict.fromkeys(new)
         return new
 
+    def drop(self, names: Iterable[str]) -> list[str]:
+        """Forgets channels; those that were wanted."""
+        gone = [name for name in dict.fromkeys(names) if name in self.wanted]
+        for name in gone:
+            del self.wanted[name]
+            self.heard_ns.pop(name, None)
+            self.books.pop(name, None)
+            self.refused.discard(name)
+            self._renewing.discard(name)
+        return gone
+
     def granted(self, asked: Iterable[str], names: Iterable[str], now_ns: int) -> None:
         """The venue's answer to a subscription."""
         names = set(names)
         for name in asked:
+            if name not in self.wanted:
+                continue
             self._renewing.discard(name)
             if name in names:
                 self.heard_ns[name] = now_ns

@@ -143,6 +143,14 @@ class Protocol:
         self._queue_subscriptions(new)
         return self._flush(now_ns)
 
+    def unsubscribe(self, now_ns: int, names: Iterable[str]) -> list[Action]:
+        """Listens to channels no more."""
+        gone = self.channels.drop(names)
+        if self.phase is not Phase.LIVE:
+            return []
+        self._queue_subscriptions(gone, verb="unsubscribe")
+        return self._flush(now_ns)
+
     def ask(self, now_ns: int, method: str, params: dict[str, Any]) -> tuple[Asked, list[Action]]:
         """Asks the venue; the outcome comes as `Settled`. What is asked while there is no connection was not done."""
         asked = self._table.add(method, params, is_users=True)
@@ -237,16 +245,15 @@ class Protocol:
 
     def _renew(self, names: list[str], now_ns: int) -> list[Action]:
         self.channels.renew(names, now_ns)
-        self._queue_subscriptions(names, is_renewal=True)
+        self._queue_subscriptions(names, verb="unsubscribe")
+        self._queue_subscriptions(names)
         return self._flush(now_ns)
 
-    def _queue_subscriptions(self, names: Iterable[str], *, is_renewal: bool = False) -> None:
+    def _queue_subscriptions(self, names: Iterable[str], *, verb: str = "subscribe") -> None:
         names = list(names)
         for private in (False, True) if self._credentials is not None else (False,):
             for method, params in subscriptions([name for name in names if is_private(name) is private], private):
-                if is_renewal:
-                    self._queue(method.replace("/", "/un"), params)
-                self._queue(method, params)
+                self._queue(method.replace("subscribe", verb), params)
 
     def _queue(self, method: str, params: dict[str, Any], for_request: int | None = None) -> None:
         asked = self._table.add(method, params, for_request=for_request)

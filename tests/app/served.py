@@ -1,0 +1,38 @@
+"""The exchange behind real sockets on this machine, in a thread of the test's process."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+
+from flatbook.app.exchange import ExchangeRequest, open_exchange
+from flatbook.service.exchange.api import Api
+from flatbook.service.exchange.server import HOST, Service, VenueClock
+
+
+@contextmanager
+def served(request: ExchangeRequest, speed: float = 1.0) -> Iterator[tuple[str, Api]]:
+    """Its address while it runs, and the service behind it."""
+    pytest.importorskip("websockets", reason="websockets is not installed: no sockets to speak over")
+    api = open_exchange(request)
+    listener = socket.create_server((HOST, 0))
+    config = uvicorn.Config(Service(api, VenueClock(api.exchange.now_ns, speed).now_ns).app, log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield f"ws://{HOST}:{listener.getsockname()[1]}", api
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+
+
+def nobody_there() -> str:
+    """An address of this machine at which nobody listens."""
+    with socket.create_server((HOST, 0)) as closed:
+        port = closed.getsockname()[1]
+    return f"ws://{HOST}:{port}"
