@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -47,6 +48,12 @@ def _read(directory: Path) -> list[MarketEvent]:
     return list(session.market_events(session.from_ns, session.to_ns, load_reference()))
 
 
+def _kill(recorder: Recorder) -> None:
+    """As the system does with a process: what is buffered is lost."""
+    recorder._lock.release()
+    recorder._spool._file.close()
+
+
 def _same(first: list[MarketEvent], second: list[MarketEvent]) -> bool:
     # NaN is not equal to itself; its spelling is.
     return [repr(event) for event in first] == [repr(event) for event in second]
@@ -70,8 +77,8 @@ def test_what_is_told_is_read_back_in_order_over_stops_and_crashes(
             elif end == "leave":
                 recorder.abandon()
             else:
-                recorder.flush()
-                recorder._lock.release()  # as the system does for a process that is gone
+                recorder.sync()
+                _kill(recorder)
             recorder = Recorder(directory, load_reference(), rows_a_part=2)
             assert recorder.last_local_ns == events[-1].local_ts_ns
     meta = recorder.finish("test", "none")
@@ -80,6 +87,34 @@ def test_what_is_told_is_read_back_in_order_over_stops_and_crashes(
         ["session.toml", *(f"{name}.parquet" for name in meta.counts)]
     )
     assert check_session(directory, load_reference()).is_usable
+
+
+def test_killed_between_parts_and_the_spools_end_no_event_comes_twice(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, load_reference())
+    events = [_event(kind, number) for number, kind in enumerate(["index", "trade", "chain", "index", "trade"])]
+    # Several trades of one message are at one moment.
+    events.append(msgspec.structs.replace(events[-1], trade_id="5"))
+    for event in events:
+        recorder.take(event)
+    recorder.sync()
+    spool = tmp_path / "recording" / "events.spool"
+    held = spool.read_bytes()
+    recorder.flush()
+    # Killed before the spool let go, and before one of the parts was written.
+    spool.write_bytes(held)
+    next((tmp_path / "recording").glob("trades-*.parquet")).unlink()
+    _kill(recorder)
+    Recorder(tmp_path, load_reference()).finish("test", "none")
+    assert _same(_read(tmp_path), events)
+
+
+def test_a_part_is_not_begun_within_a_moment(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, load_reference(), rows_a_part=2)
+    events = [msgspec.structs.replace(_event("trade", 0), trade_id=f"{number}") for number in range(5)]
+    for event in [*events, _event("index", 1)]:
+        recorder.take(event)
+    assert [pl.read_parquet(path).height for path in (tmp_path / "recording").glob("*.parquet")] == [5]
+    recorder.abandon()
 
 
 @pytest.mark.parametrize("broken_after", ["index.parquet", "instruments.parquet", "session.toml"])
@@ -110,6 +145,7 @@ def test_a_clock_that_runs_backwards_and_strange_directories_are_refused(tmp_pat
         recorder.take(_event("index", 4))
     with pytest.raises(BadInputError, match="in use by process"):
         Recorder(tmp_path / "a", load_reference())
+    recorder.abandon()
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(BadInputError, match="no recording"):
@@ -123,7 +159,7 @@ def test_a_hole_between_two_recordings_is_noted_and_parts_are_bounded(tmp_path: 
     recorder = Recorder(tmp_path, load_reference(), rows_a_part=10)
     for number in range(25):
         recorder.take(_event("index", number))
-    heights = [pl.read_parquet(path).height for path in sorted((tmp_path / "recording").iterdir())]
+    heights = [pl.read_parquet(path).height for path in sorted((tmp_path / "recording").glob("*.parquet"))]
     assert heights == [10, 10]
     recorder.finish("test", "none")
     recorder = Recorder(tmp_path, load_reference())

@@ -17,8 +17,6 @@ from flatbook.store.session import SessionMeta
 from flatbook.venues.deribit import load_reference
 from flatbook.venues.deribit.client import socket_url
 
-_FLUSH_S = 60.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordRequest:
@@ -100,17 +98,14 @@ class Recording:
         return self._finish()
 
     def _take_all(self) -> None:
-        begun = flushed = time.monotonic()
+        begun = time.monotonic()
         for event in self._feed.events():
             if isinstance(event, MarketEvent):
                 self._recorder.take(event)
                 self._heard(event)
-            now = time.monotonic()
-            if self._request.seconds is not None and now - begun >= self._request.seconds:
+                self._recorder.sync()
+            if self._request.seconds is not None and time.monotonic() - begun >= self._request.seconds:
                 return
-            if now - flushed >= _FLUSH_S:
-                self._recorder.flush()
-                flushed = now
 
     def _finish(self) -> Recorded:
         protocol = self._feed.client.protocol

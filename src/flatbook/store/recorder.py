@@ -1,6 +1,7 @@
-"""A session directory in the making: market events as they come, in parts, so that a crash costs a minute at most.
+"""A session directory in the making: market events as they come, in parts, and in a spool until a part has them.
 
     DIR/recording/<table>-000001.parquet …      whole parts, in local-time order
+    DIR/recording/events.spool                  what came since: a process that is killed loses what it did not sync
     DIR/<table>.parquet  session.toml           when it is finished: a session like any other, and no parts
 
 A directory that was left in either state is taken up where it stopped. Memory holds one part of each table.
@@ -8,6 +9,7 @@ A directory that was left in either state is taken up where it stopped. Memory h
 
 import shutil
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from flatbook.store.atomic import new_file, write_text
 from flatbook.store.importers.recording import instruments_table
 from flatbook.store.lock import LOCK_FILE, RunLock
 from flatbook.store.session import META_FILE, SessionMeta, Span, open_session
+from flatbook.store.spool import SPOOL_FILE, Spool
 from flatbook.store.tables import CHAIN, FUNDING, INDEX, INSTRUMENTS, QUOTES, TRADES, Table
 from flatbook.store.toml_text import to_toml
 
@@ -47,9 +50,12 @@ class Recorder:
         _refuse_strangers(directory)
         self._lock = RunLock(directory)
         self._take_up()
-        self._next_part = 1 + max((int(path.stem[-6:]) for path in self._parts.iterdir()), default=0)
-        clocks = [_scan(self._files(table)).select(pl.col("local_ts_ns").max()) for table in self._begun()]
-        self.last_local_ns = max((int(frame.item()) for frame in pl.collect_all(clocks)), default=0)
+        self._next_part = 1 + max((int(path.stem[-6:]) for path in self._parts.glob("*.parquet")), default=0)
+        begun = self._begun()
+        clocks = [_scan(self._files(table)).select(pl.col("local_ts_ns").max()) for table in begun]
+        lasts = {table: int(frame.item()) for table, frame in zip(begun, pl.collect_all(clocks), strict=True)}
+        self.last_local_ns = max(lasts.values(), default=0)
+        self._spool = self._take_spool(lasts)
         self._taken_up_ns = self.last_local_ns
 
     def take(self, event: MarketEvent) -> None:
@@ -63,26 +69,23 @@ class Recorder:
         if self._taken_up_ns:
             self.notes.append(f"Not recorded from {format_utc(self._taken_up_ns)} to {format_utc(event.local_ts_ns)}.")
             self._taken_up_ns = 0
-        self.last_local_ns = event.local_ts_ns
-        clocks = (event.exch_ts_ns, event.local_ts_ns)
-        match event:
-            case IndexTick():
-                self._add(INDEX, (*clocks, event.underlying, event.price_usd))
-            case TopOfBook():
-                sides = (event.bid, event.ask, event.bid_amount, event.ask_amount)
-                self._add(QUOTES, (*clocks, event.instrument, *sides, event.mark_price))
-            case FundingRate():
-                self._add(FUNDING, (*clocks, event.instrument, event.rate, event.hours))
-            case TradePrint():
-                self._add(TRADES, (*clocks, *self._trade(event)))
-            case ChainQuotes():
-                for row in event.rows:
-                    self._add(CHAIN, (*clocks, event.underlying, *msgspec.structs.astuple(row)))
+        if event.local_ts_ns > self.last_local_ns and max(map(len, self._rows.values())) >= self._rows_a_part:
+            self.flush()
+        self._spool.append(event)
+        self._add(event)
+
+    def sync(self) -> None:
+        """What was taken outlives this process.
+
+        Errors      BadInputError where it cannot be written, as on a full disk
+        """
+        self._spool.sync()
 
     def flush(self) -> None:
-        """What was taken is on the disk."""
+        """Makes parts of what was taken. To be called between two moments: one moment's rows are all in one part."""
         for table in _TABLES:
             self._write_part(table)
+        self._spool.restart()
 
     def finish(self, source: str, licence: str) -> SessionMeta:
         """Makes the session whole, and gives what its session.toml says.
@@ -90,9 +93,10 @@ class Recorder:
         Errors      BadInputError where nothing was recorded
         """
         self.flush()
+        self._spool.close()
         begun = self._begun()
         if not begun:
-            self.abandon()
+            self._let_go()
             raise BadInputError(f"{self._directory}: nothing was heard, so there is nothing to keep")
         counts, firsts = {}, []
         named = [pl.DataFrame(schema={"instrument": pl.String, "local_ts_ns": pl.Int64})]
@@ -119,6 +123,10 @@ class Recorder:
     def abandon(self) -> None:
         """Leaves the directory to be taken up later; one in which nothing is goes."""
         self.flush()
+        self._spool.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._lock.release()
         if not self._begun():
             shutil.rmtree(self._parts)
@@ -146,11 +154,28 @@ class Recorder:
             *(event.mark_price, event.iv, event.index_usd, event.off_book),
         )
 
-    def _add(self, table: Table, row: tuple[Any, ...]) -> None:
-        rows = self._rows[table]
-        rows.append(row)
-        if len(rows) >= self._rows_a_part:
-            self._write_part(table)
+    def _add(self, event: MarketEvent) -> None:
+        self.last_local_ns = max(event.local_ts_ns, self.last_local_ns)
+        table = _table_of(event)
+        if table is not None:
+            clocks = (event.exch_ts_ns, event.local_ts_ns)
+            self._rows[table] += ((*clocks, *row) for row in self._rows_of(event))
+
+    def _rows_of(self, event: MarketEvent) -> Iterable[tuple[Any, ...]]:
+        """An event's rows without their clocks."""
+        match event:
+            case IndexTick():
+                return [(event.underlying, event.price_usd)]
+            case TopOfBook():
+                sides = (event.bid, event.ask, event.bid_amount, event.ask_amount)
+                return [(event.instrument, *sides, event.mark_price)]
+            case FundingRate():
+                return [(event.instrument, event.rate, event.hours)]
+            case TradePrint():
+                return [self._trade(event)]
+            case ChainQuotes():
+                return ((event.underlying, *msgspec.structs.astuple(row)) for row in event.rows)
+        return []
 
     def _write_part(self, table: Table) -> None:
         rows = self._rows[table]
@@ -161,6 +186,23 @@ class Recorder:
             frame.write_parquet(scratch, compression="zstd", statistics=False)
         self._next_part += 1
         rows.clear()
+
+    def _take_spool(self, lasts: dict[Table, int]) -> Spool:
+        """The spool, its events taken that no part has.
+
+        A table's last moment says which events it lacks, for a moment's rows are all in one part.
+        """
+        path = self._parts / SPOOL_FILE
+        if not path.exists():
+            return Spool.create(path)
+        spool = Spool.open(path)
+        for event in spool.events():
+            if not isinstance(event, MarketEvent):
+                continue
+            table = _table_of(event)
+            if table is None or event.local_ts_ns > lasts.get(table, 0):
+                self._add(event)
+        return spool
 
     def _files(self, table: Table) -> list[Path]:
         return sorted(self._parts.glob(f"{table.name}-??????.parquet"))
@@ -188,6 +230,22 @@ class Recorder:
                 whole.unlink()
             elif whole.exists():
                 whole.rename(self._parts / f"{table.name}-{0:06d}.parquet")
+
+
+def _table_of(event: MarketEvent) -> Table | None:
+    """Where an event's rows go; None for one that leaves none."""
+    match event:
+        case IndexTick():
+            return INDEX
+        case TopOfBook():
+            return QUOTES
+        case FundingRate():
+            return FUNDING
+        case TradePrint():
+            return TRADES
+        case ChainQuotes():
+            return CHAIN
+    return None
 
 
 def _scan(files: list[Path]) -> pl.LazyFrame:
