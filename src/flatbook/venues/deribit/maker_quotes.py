@@ -3,6 +3,9 @@
 A tick may move a thousand quotes while the venue takes a few requests a second. So what waits is kept by instrument,
 the newest wish of each, and what was wished before is never sent. The engine numbers its messages; one is acknowledged
 once everything that it wished, or a newer wish in its place, was answered.
+
+Whether the amount of a quote that is amended counts what of it has traded the venue's pages do not say. So one that
+has traded in part is taken away before it is quoted anew: what rests then is what was wished, either way.
 """
 
 from collections.abc import Iterable
@@ -12,6 +15,7 @@ from typing import NamedTuple
 
 from flatbook.domain.reference import Instrument
 from flatbook.engine.effects import QuoteChanges
+from flatbook.venues.deribit.codec_own import OwnOrder
 from flatbook.venues.deribit.codec_requests import QuoteEntry, QuoteSide
 from flatbook.venues.deribit.maker_terms import LABEL
 
@@ -50,6 +54,7 @@ class QuoteLine:
     may_rest: dict[tuple[int, int], int] = field(default_factory=dict)
     under_way: dict[int, Batch] = field(default_factory=dict)
     last: int = 0
+    _parted: dict[tuple[int, int], str] = field(default_factory=dict)
     _waiting: dict[int, Wish] = field(default_factory=dict)
     _busy: set[int] = field(default_factory=set)
     _acknowledged: int = 0
@@ -80,11 +85,34 @@ class QuoteLine:
             if row in self._busy:
                 continue
             wish = self._waiting.pop(row)
+            if (first := self._without_parted(row, wish)) != wish:
+                self._waiting[row], wish = wish, first
             entry = self._entry(row, wish, post_only)
             if entry is not None:
                 rows[row] = wish
                 entries.append(entry)
+            else:
+                self._parted.pop((row, 1), None)
+                self._parted.pop((row, -1), None)
         return Batch(rows, tuple(entries)) if entries else None
+
+    def saw(self, orders: Iterable[OwnOrder]) -> None:
+        """Notes which of our quotes have traded in part and rest with what is left."""
+        for order in orders:
+            row = self.row_of.get(order.instrument_name)
+            if row is None or order.quote_set_id != LABEL:
+                continue
+            at = (row, 1 if order.direction == "buy" else -1)
+            if order.order_state == "open" and order.filled_amount:
+                self._parted[at] = order.order_id
+            elif self._parted.get(at) == order.order_id:
+                del self._parted[at]
+
+    def _without_parted(self, row: int, wish: Wish) -> Wish:
+        """A wish without the sides that are to be taken away before they are quoted."""
+        bid = (0, 0) if (row, 1) in self._parted else wish.side(1)
+        ask = (0, 0) if (row, -1) in self._parted else wish.side(-1)
+        return Wish(*bid, *ask, wish.number)
 
     def sent(self, request_id: int, batch: Batch) -> None:
         """A batch is on its way: what it sets may rest from now on."""
@@ -103,6 +131,9 @@ class QuoteLine:
             for side in (1, -1):
                 if not wish.side(side)[1] and (row, side) not in refused:
                     self.may_rest.pop((row, side), None)
+                if not wish.side(side)[1]:
+                    # Refused or not: what is not there cannot be taken away.
+                    self._parted.pop((row, side), None)
 
     def refused(self, request_id: int) -> dict[int, Wish]:
         """The venue took nothing of a batch: what rested before may rest still."""
@@ -123,6 +154,7 @@ class QuoteLine:
         have rested."""
         rows = sorted({row for row, _ in self.may_rest} | set(self._waiting) | self._busy)
         self.may_rest.clear()
+        self._parted.clear()
         self.under_way.clear()
         self._waiting.clear()
         self._busy.clear()
