@@ -100,14 +100,14 @@ def test_it_amends_as_the_market_moves_renews_what_has_lived_and_ends_with_the_r
     maker.step(asked(1.0, ttl_s=25.0))
     first = request_of(maker).told[-1].quote
     assert not maker.step(index(2.0, 80_001.0)).rfqs
-    (moved,) = maker.step(index(3.0, 84_000.0)).rfqs
+    (moved,) = maker.step(index(3.0, 81_500.0)).rfqs
     assert (moved.ask, moved.expires_ns) != (first.ask, first.expires_ns)
     assert request_of(maker).state is RfqState.AMENDED
-    (renewed,) = maker.step(index(13.5, 84_000.0)).rfqs
+    (renewed,) = maker.step(index(13.5, 81_500.0)).rfqs
     assert renewed.expires_ns == at(23.5)
-    (last,) = maker.step(index(24.0, 84_000.0)).rfqs
+    (last,) = maker.step(index(24.0, 81_500.0)).rfqs
     assert last.expires_ns == at(26.0)
-    assert not maker.step(index(26.5, 84_000.0)).rfqs
+    assert not maker.step(index(26.5, 81_500.0)).rfqs
     assert request_of(maker).state is RfqState.EXPIRED
     maker.step(closed(27.0, RfqOutcome.LOST, taker_side=1))
     assert request_of(maker).state is RfqState.LOST
@@ -158,7 +158,7 @@ def test_who_wins_and_what_it_is_worth_later_is_learnt_and_written_down() -> Non
     maker.step(closed(5.0, RfqOutcome.WON, rfq_id="R0", taker_side=1))
     maker.step(closed(5.1, RfqOutcome.LOST, rfq_id="R1", taker_side=1))
     maker.step(closed(5.2, RfqOutcome.EXPIRED, rfq_id="R2"))
-    maker.step(index(70.0, 84_000.0))
+    maker.step(index(70.0, 81_500.0))
     desk_ = maker.state.rfqs
     assert desk_ is not None
     rows = {row.name: row for row in desk_.counterparties.table()}
@@ -167,7 +167,7 @@ def test_who_wins_and_what_it_is_worth_later_is_learnt_and_written_down() -> Non
     assert won["price"] == pytest.approx(won["fair"] + won["spread_part"] + won["inventory_part"], abs=1e-15)
     request = request_of(maker, "R0")
     assert request.legs is not None
-    gained = -(request.legs.fair_coin(maker.state) - won["price"]) * 2.0 * 84_000.0
+    gained = -(request.legs.fair_coin(maker.state) - won["price"]) * 2.0 * 81_500.0
     assert won["markout_1m_usd"] == pytest.approx(gained, rel=1e-9)
     assert rows["A"].trades[0] == 1
     assert math.copysign(1.0, rows["A"].markouts[0]) == -math.copysign(1.0, gained)

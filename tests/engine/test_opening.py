@@ -8,7 +8,7 @@ from flatbook.engine.setup import Setup
 from flatbook.valuation.contracts import Cell
 from flatbook.valuation.otc import parse_otc
 from flatbook.valuation.portfolio import BookPosition, Portfolio
-from tests.market.builders import REFERENCE, START_NS, World, at, chain, index, options
+from tests.market.builders import REFERENCE, START_NS, World, at, chain, index, options, top
 
 from .builders import policy
 
@@ -84,6 +84,8 @@ def test_contracts_over_the_counter_move_the_book_and_end_in_the_ledger() -> Non
     engine.step(index(10, 80_800.0))
     assert state.pnl.by_name()["delta"] > 0.0
     engine.step(index(20, 75_900.0))
+    assert len(state.otc) == 1, "a jump that nothing else shows"
+    engine.step(top(20, 75_899.5, 75_900.5))
     assert len(state.otc) == 0
     paid = state.ledger.totals("BTC").delivery_units
     assert paid == int(4.0 * 500.0 / 75_900.0 * 1e8)

@@ -54,7 +54,7 @@ def test_stress_is_taken_anew_with_whatever_moves_it() -> None:
 def test_the_loss_stop_follows_the_marked_equity() -> None:
     maker, world = opened(policy(loss_stop={"widen_usd": 100.0, "reduce_only_usd": 200.0}))
     maker.step(our_fill(maker.state, 1, CALL, -1, lots=30))
-    world.index_usd = 82_000.0
+    world.index_usd = 81_500.0
     stages = []
     for seconds in (2, 11.9, 12):
         world.index_usd += 20.0

@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from flatbook.domain.events import IndexTick
+from flatbook.market.index_check import IndexCheck, IndexCheckPolicy
 from flatbook.report.tables import PARTS
 
 from .processes import flatbook
@@ -110,3 +112,11 @@ def test_every_fill_is_a_takers_print_that_reached_our_price(replayed: Replayed,
 def test_the_report_on_disk_is_the_one_printed(replayed: Replayed) -> None:
     assert json.loads((replayed.directory / "report.json").read_text()) == replayed.report
     assert (replayed.directory / "report.html").stat().st_size > 100_000
+
+
+def test_no_tick_of_the_tape_is_taken_for_a_bad_one(tape_session: Path) -> None:
+    """Twenty-four days with the crash of 2 April and no perpetual to ask: 149,563 ticks."""
+    check, recorded = IndexCheck(IndexCheckPolicy()), pl.read_parquet(tape_session / "index.parquet")
+    for ts_ns, price_usd in recorded.select("local_ts_ns", "price_usd").iter_rows():
+        tick = IndexTick(exch_ts_ns=ts_ns, local_ts_ns=ts_ns, underlying="BTC", price_usd=price_usd)
+        assert check.take(tick), check.why_held

@@ -77,10 +77,8 @@ def take_own(state: State, event: AnyEvent) -> bool:
             return True
         case Delivery():
             return _take_delivery(state, event)
-        case IndexTick() if state.otc is not None and event.underlying == state.setup.underlying:
-            return _take_tick(state, state.otc, event)
         case _:
-            return False
+            return state.otc is not None and state.tick is not None and _take_tick(state, state.otc, state.tick)
 
 
 def _rearm(state: State, event: Rearm) -> bool:

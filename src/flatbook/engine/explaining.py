@@ -100,7 +100,7 @@ def _why_unquoted(state: State, quotes: Quotes, row: int) -> str:
         return f"its strike is {abs(z):.2f} standard deviations from the money, {quoting.max_moneyness:g} is the most"
     if not error <= quoting.max_surface_error_vol:
         return f"its smile is known to {error:.3f} only, in vol; {quoting.max_surface_error_vol:g} is the most"
-    return "protection has pulled all quotes: too many fills at once"
+    return f"protection has pulled all quotes: {state.protection.why_pulled}"
 
 
 def _why_unwanted(state: State, priced: Priced) -> str:

@@ -58,8 +58,13 @@ class Wanted(NamedTuple):
 
 
 def wanted_hedges(state: State) -> tuple[Wanted, ...]:
-    """The hedges wanted now, none while one works or the timer runs; all of the delta when the loss stop says flat."""
+    """The hedges wanted now, none while one works, the timer runs or a jump of the index is not believed yet.
+
+    All of the delta when the loss stop says flat.
+    """
     policy, desk = state.setup.policy.hedging, state.desk
+    if state.index_check.held is not None:
+        return ()
     flatten = state.risk.stage is Stage.FLAT
     wait_s = policy.every_s if flatten else desk.wait_s
     if state.orders.working or state.now_ns - desk.sent_ns < wait_s * 1e9:
@@ -180,15 +185,16 @@ def _worked_share(state: State, size_usd: float) -> float:
 
 
 def outwaited(state: State) -> tuple[str, ...]:
-    """Orders that rest longer than the policy waits, or against a loss stop that says flat: to be pulled, once each."""
+    """Orders to be pulled, once each: that rest longer than the policy waits, against a loss stop that says flat, or
+    on an index in doubt."""
     desk, patience_ns = state.desk, state.setup.policy.hedging.patience_s * 1e9
-    is_flat = state.risk.stage >= Stage.FLAT
+    is_off = state.risk.stage >= Stage.FLAT or state.index_check.held is not None
     late = tuple(
         order_id
         for order_id, order in state.orders.working.items()
         if order.intent.time_in_force is TimeInForce.GTC
         and order_id not in desk.pulled
-        and (is_flat or state.now_ns - order.sent_ns >= patience_ns)
+        and (is_off or state.now_ns - order.sent_ns >= patience_ns)
     )
     desk.pulled.update(late)
     return late

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from flatbook.domain.events import AnyEvent, ChainQuotes, Clock, FundingRate, IndexTick, TopOfBook, TradePrint
+from flatbook.engine import index_watch
 from flatbook.engine.state import State
 
 _PRICE_PER_WIDTH = 1 / math.sqrt(2 * math.pi)
@@ -13,22 +14,24 @@ _PRICE_PER_WIDTH = 1 / math.sqrt(2 * math.pi)
 
 def take_market(state: State, event: AnyEvent) -> bool:
     """Whether an input of the quotes moved beyond its cutoff since they were made."""
-    moved = False
+    moved, state.tick = False, None
     match event:
         case IndexTick() if event.underlying == state.setup.underlying:
-            state.market.take_index(event)
-            moved = _index_moved(state)
+            moved = index_watch.take_tick(state, event) or _index_moved(state)
         case TradePrint():
+            moved = index_watch.hear_options(state, event)
             slot = state.market.take_trade(event)
             _tell_flow(state, event)
             _count_tape(state, event)
-            moved = slot is not None and _surface_moved(state)
+            moved |= slot is not None and _surface_moved(state)
         case ChainQuotes() if event.underlying == state.setup.underlying:
+            index_watch.hear_options(state, event)
             state.market.take_chain(event)
             moved = True
         case TopOfBook():
+            moved = index_watch.see_top(state, event)
             state.market.take_top(event)
-            moved = _premium_moved(state)
+            moved |= _premium_moved(state)
         case FundingRate():
             state.market.take_funding(event)
         case Clock():

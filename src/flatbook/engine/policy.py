@@ -9,6 +9,7 @@ from flatbook.decide.hedge.stability import StabilityPolicy
 from flatbook.decide.policy import BaselinePolicy, FlowPolicy, HedgingPolicy, QuotingPolicy, RiskPricePolicy
 from flatbook.decide.rfq.policy import RfqPolicy
 from flatbook.domain.config import Section
+from flatbook.market.index_check import IndexCheckPolicy
 from flatbook.risk.limits import LimitPolicy, LossStopPolicy
 from flatbook.risk.protection_policy import ProtectionPolicy
 
@@ -28,3 +29,4 @@ class Policy(Section):
     limits: LimitPolicy = LimitPolicy()
     loss_stop: LossStopPolicy = LossStopPolicy()
     protection: ProtectionPolicy = ProtectionPolicy()
+    index_check: IndexCheckPolicy = IndexCheckPolicy()

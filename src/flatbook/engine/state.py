@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from flatbook.decide.baselines.chain import FittedModel
 from flatbook.decide.quoting import Quotes
+from flatbook.domain.events import IndexTick
 from flatbook.engine.attributing import CellBooks
 from flatbook.engine.capital import Capital
 from flatbook.engine.flow_watch import FlowWatch
@@ -22,6 +23,7 @@ from flatbook.engine.typical_vol import TypicalVol
 from flatbook.execution.orders import Orders
 from flatbook.execution.quote_table import QuoteTable
 from flatbook.ledger.book import Ledger
+from flatbook.market.index_check import IndexCheck
 from flatbook.market.market import Market
 from flatbook.risk.gate import BookRisk, Gate
 from flatbook.risk.loss_stop import LossStop, Stage
@@ -43,6 +45,7 @@ class State:
     """The engine between two events.
 
     now_ns          the engine's clock: the local time of the last event, never falling
+    tick            the tick of the index that the event under way made known; None where it made none
     events          how many events were taken
     trades_seen     how many prints of others, once trading
     cells           coin carried and fees paid by strategy and expiry
@@ -74,6 +77,7 @@ class State:
     gate: Gate
     loss_stop: LossStop
     protection: Protection
+    index_check: IndexCheck
     budget: MessageBudget
     typical_vol: TypicalVol
     orders: Orders
@@ -94,6 +98,7 @@ class State:
     rfqs: RfqDesk | None = None
     quoting_model: FittedModel | None = None
     now_ns: int = 0
+    tick: IndexTick | None = None
     events: int = 0
     trades_seen: int = 0
     refreshed_ns: int = 0
@@ -120,6 +125,7 @@ class State:
             Gate(setup.policy.limits),
             LossStop(setup.policy.loss_stop),
             Protection(setup.policy.protection),
+            IndexCheck(setup.policy.index_check),
             MessageBudget(setup.policy.protection),
             TypicalVol(),
             Orders(),

@@ -57,7 +57,9 @@ def measure_risk(state: State) -> None:
     """The book's exposures, its stress loss, the loss stop's stage, and the price of risk."""
     state.book = state.measure()
     stressing.refresh(state)
-    stage = state.loss_stop.update(state.pnl.equity_usd, state.now_ns, _by_strategy(state))
+    stage = state.loss_stop.stage
+    if state.index_check.held is None:
+        stage = state.loss_stop.update(state.pnl.equity_usd, state.now_ns, _by_strategy(state))
     level = state.values.level
     vol = state.typical_vol.follow(level, state.market.universe.expiry_ns[: len(level)], state.now_ns)
     state.protection.update(state.now_ns, state.values.index_usd, vol)

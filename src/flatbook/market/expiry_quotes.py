@@ -64,6 +64,10 @@ class ExpiryQuotes:
         """USD and relative error: the venue's where it states one, else by parity; None where neither tells."""
         if not np.isnan(self._stated_usd).all():
             return float(np.nanmedian(self._stated_usd)), _STATED_ERROR
+        return self.parity()
+
+    def parity(self) -> tuple[float, float] | None:
+        """The forward by put and call alone, USD and relative error; None where they do not tell."""
         found = parity_regression(self._pairs(), _OUTLIER)
         return (math.exp(found[0].log), found[0].deviation) if found is not None else None
 

@@ -2,6 +2,8 @@
 
     reason          while it holds          over when
     mmp             quotes are pulled       the rest is over since the window last reached its share
+    index_held      quotes are pulled       the rest is over since a jump of the index was believed, or taken back
+    index_apart     quotes are pulled       the rest is over since the perpetual came back to the index
     index_jump      spreads are widened     no jump for the calm time
     vol_jump        spreads are widened     no jump for the calm time
     latency         spreads are widened     the venue answers within half the budget
@@ -26,9 +28,19 @@ class Reason(StrEnum):
     """Why the maker stands back."""
 
     MMP = "mmp"
+    INDEX_HELD = "index_held"
+    INDEX_APART = "index_apart"
     INDEX_JUMP = "index_jump"
     VOL_JUMP = "vol_jump"
     LATENCY = "latency"
+
+
+_PULLED = {
+    Reason.MMP: "too many fills at once",
+    Reason.INDEX_HELD: "a jump of the index that nothing else confirms",
+    Reason.INDEX_APART: "index and perpetual do not agree",
+}
+"""The reasons that pull quotes, as a sentence ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,7 @@ class Protection:
         self._fills = FillWindow(round(policy.mmp_window_s * NS_PER_SECOND))
         self._index, self._vol = MoveWatch(jump_ns), MoveWatch(jump_ns)
         self._until_ns: dict[Reason, int] = {}
+        self._over_because: dict[Reason, str] = {}
         self._latency_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
         self.alarms: list[Alarm] = []
 
@@ -109,7 +122,12 @@ class Protection:
     @property
     def is_pulled(self) -> bool:
         """Whether nothing may be quoted."""
-        return Reason.MMP in self._until_ns
+        return not self._until_ns.keys().isdisjoint(_PULLED)
+
+    @property
+    def why_pulled(self) -> str:
+        """Why nothing may be quoted; empty where it may."""
+        return " and ".join(why for reason, why in _PULLED.items() if reason in self._until_ns)
 
     @property
     def widen(self) -> float:
@@ -138,6 +156,20 @@ class Protection:
         """The venue's own protection acted, before ours could: nothing is quoted until it lets us."""
         self._hold(Reason.MMP, now_ns, max(until_ns, self._until_ns.get(Reason.MMP, 0)), "the venue froze our quotes")
 
+    def doubt(self, reason: Reason, why: str, now_ns: int) -> bool:
+        """The index is in doubt from now on, until `trust`; whether that is news."""
+        is_news = self._until_ns.get(reason) != _FOR_GOOD
+        self._over_because.pop(reason, None)
+        self._hold(reason, now_ns, _FOR_GOOD, why)
+        return is_news
+
+    def trust(self, reason: Reason, why: str, now_ns: int, rest_ns: int) -> bool:
+        """That doubt is over: quotes come back after a rest; whether that is news."""
+        if self._until_ns.get(reason) != _FOR_GOOD:
+            return False
+        self._until_ns[reason], self._over_because[reason] = now_ns + rest_ns, why
+        return True
+
     def update(self, now_ns: int, index_usd: float, vol: float) -> None:
         """Takes the index and a typical at-the-money vol as of now, and lets go what is over."""
         policy = self._policy
@@ -152,7 +184,7 @@ class Protection:
             self._hold(Reason.VOL_JUMP, now_ns, calm_until_ns, said)
         self._watch_fills(now_ns)
         for reason in self._over(now_ns):
-            self._end(reason, now_ns, "calm again")
+            self._end(reason, now_ns, self._over_because.pop(reason, "calm again"))
 
     def _watch_fills(self, now_ns: int) -> None:
         policy = self._policy

@@ -1,0 +1,180 @@
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flatbook.domain.units import NS_PER_SECOND, NS_PER_YEAR
+from flatbook.market.index_check import IndexCheck, IndexCheckPolicy
+from tests.market.builders import at, index
+
+POLICY = IndexCheckPolicy()
+LEVEL = 80_000.0
+
+
+def settled(perpetual: bool = True, seconds: int = 10) -> IndexCheck:
+    """A check that has believed a tick a second until 0, with or without a perpetual that is ten dollars dearer."""
+    check = IndexCheck(POLICY)
+    for second in range(-seconds, 1):
+        if perpetual:
+            check.see_perpetual(LEVEL + 10.0, at(second))
+        assert check.take(index(second, LEVEL + second % 2))
+    return check
+
+
+@pytest.mark.parametrize("factor", [0.7, 0.97, 1.03, 1.3])
+def test_a_stray_tick_is_held_and_forgotten_with_the_next(factor: float) -> None:
+    check = settled()
+    assert not check.take(index(1, factor * LEVEL))
+    assert check.price_usd == LEVEL
+    assert check.held is not None
+    assert check.why_held == f"an index of {factor * LEVEL:,.2f} was 80,000.00 1.0 s ago, and nothing else says so"
+    assert check.take(index(2, LEVEL + 5))
+    assert (check.price_usd, check.doubted) == (LEVEL + 5, 1)
+    plain = settled()
+    plain.take(index(2, LEVEL + 5))
+    assert vars(check) == vars(plain) | {"doubted": 1, "why_held": check.why_held}, "nothing else was learnt from it"
+
+
+@pytest.mark.parametrize("price_usd", [0.0, -1.0, math.nan, math.inf])
+def test_what_is_no_price_is_no_index(price_usd: float) -> None:
+    check = settled()
+    assert not check.take(index(1, price_usd))
+    assert check.price_usd == LEVEL
+    assert check.held is None
+    first = IndexCheck(POLICY)
+    assert not first.take(index(0, price_usd))
+    assert first.ns == 0
+
+
+def test_a_crash_that_the_perpetual_shows_is_believed_with_its_next_price() -> None:
+    check = settled()
+    assert not check.take(index(1, 0.85 * LEVEL))
+    assert check.see_perpetual(0.86 * LEVEL, at(1.05))
+    assert (check.price_usd, check.ns, check.held) == (0.85 * LEVEL, at(1.05), None)
+    assert check.why_held.startswith("believed at 68,000.00: the perpetual says 68,7")
+
+
+def test_a_crash_that_the_perpetual_showed_before_is_never_doubted_and_quotes_are_away_already() -> None:
+    check = settled()
+    assert not check.see_perpetual(0.85 * LEVEL, at(0.9))
+    assert check.is_apart
+    assert check.take(index(1, 0.85 * LEVEL))
+    assert check.doubted == 0
+    assert not check.is_apart
+
+
+def test_a_perpetual_that_stays_keeps_ticks_in_doubt_for_the_whole_hold_and_no_longer() -> None:
+    check = settled()
+    for second in range(1, 31):
+        check.see_perpetual(LEVEL, at(second))
+        assert not check.take(index(second, 0.7 * LEVEL)), second
+    assert check.take(index(31, 0.7 * LEVEL))
+    assert check.is_apart, "and then the two are not at one"
+
+
+def test_without_another_source_ticks_that_stand_are_believed_soon() -> None:
+    check = settled(perpetual=False)
+    for second in range(1, 6):
+        assert not check.take(index(second, (0.85 + 1e-3 * second) * LEVEL))
+    assert check.take(index(6, 0.85 * LEVEL))
+    assert check.why_held == "believed at 68,000.00, where it stood for 5.0 s"
+
+
+def test_ticks_all_over_the_place_are_believed_only_when_the_hold_is_over() -> None:
+    check = settled(perpetual=False)
+    for second in range(1, 31):
+        assert not check.take(index(second, (0.5 + 0.1 * (second % 4)) * LEVEL)), second
+    assert check.take(index(31, 0.5 * LEVEL))
+
+
+@pytest.mark.parametrize(("said", "is_believed"), [(0.86, True), (0.93, False), (1.0, False), (math.nan, False)])
+def test_any_other_source_confirms_what_it_is_near(said: float, is_believed: bool) -> None:
+    check = settled(perpetual=False)
+    check.take(index(1, 0.85 * LEVEL))
+    assert check.hear("another", said * LEVEL, at(2)) is is_believed
+    assert check.price_usd == (0.85 if is_believed else 1.0) * LEVEL
+    assert not check.hear("another", said * LEVEL, at(3)), "nothing is held any more, or it says the same again"
+
+
+def test_an_old_perpetual_says_nothing() -> None:
+    check = settled()
+    check.see_perpetual(0.85 * LEVEL, at(1))
+    assert check.is_apart
+    assert not check.take(index(32, 0.85 * LEVEL))
+    fresh = settled()
+    fresh.see_perpetual(0.85 * LEVEL, at(1))
+    assert fresh.take(index(31, 0.85 * LEVEL))
+
+
+def test_the_bound_is_the_realised_vol_over_the_time_since_and_no_jump_widens_it_much() -> None:
+    check = settled(perpetual=False)
+    assert check.bound(at(1)) == POLICY.least_rate
+    day = check.bound(at(86_400))
+    assert day == pytest.approx(8.0 * 0.6 / math.sqrt(365), rel=0.01)
+    assert check.take(index(86_400, LEVEL * math.exp(0.99 * day)))
+    assert not check.take(index(86_401, LEVEL * math.exp(0.99 * day - 0.03)))
+    jumped = settled()
+    jumped.see_perpetual(0.85 * LEVEL, at(1))
+    jumped.take(index(1, 0.85 * LEVEL))
+    assert jumped.bound(at(30)) == POLICY.least_rate, "after a crash the next bad tick is still one"
+
+
+def test_the_realised_vol_is_that_of_the_path() -> None:
+    check, price, seconds = IndexCheck(POLICY), LEVEL, 7_200
+    check.take(index(0, price))
+    move = 1.5 / math.sqrt(NS_PER_YEAR / NS_PER_SECOND)
+    for second in range(1, seconds):
+        price *= math.exp(move if second % 2 else -move)
+        check.take(index(second, price))
+    years = 3_600 / (NS_PER_YEAR / NS_PER_SECOND)
+    expected = math.sqrt(1.5**2 + (0.6**2 - 1.5**2) * math.exp(-2.0))
+    assert check.bound(check.ns + 3_600 * NS_PER_SECOND) == pytest.approx(8 * expected * math.sqrt(years), rel=1e-3)
+
+
+def test_an_index_that_stands_while_the_perpetual_moves_is_frozen_until_it_moves_too() -> None:
+    check = settled()
+    for second in range(1, 400):
+        check.see_perpetual(0.98 * LEVEL, at(second))
+        assert check.take(index(second, LEVEL)), "it ticks, and stands"
+        assert check.is_apart
+    assert check.why_apart == "the perpetual speaks of an index of 78,399.85, which is 80,000.00 since 1.0 s ago"
+    assert check.take(index(400, 0.98 * LEVEL))
+    assert not check.is_apart
+    assert check.doubted == 0
+
+
+def test_a_premium_that_stands_beside_an_index_that_moves_is_believed_in_time() -> None:
+    check = settled()
+    for second in range(1, 1_000):
+        check.see_perpetual(1.02 * LEVEL, at(second))
+        check.take(index(second, LEVEL + second % 2))
+        if not check.is_apart:
+            break
+    assert second == pytest.approx(600 * math.log(math.log(1.02) / 0.0075), rel=0.05)
+
+
+ticks = st.lists(
+    st.tuples(st.floats(0.0, 40.0), st.sampled_from([1.0, 0.999, 0.7, 0.71, 0.9, 1.3, 1.02]), st.booleans()),
+    max_size=60,
+)
+
+
+@settings(max_examples=200)
+@given(ticks, st.sampled_from([None, 1.0, 0.7, 0.9]))
+def test_whatever_the_ticks_none_is_held_for_longer_than_the_bound(
+    shown: list[tuple[float, float, bool]], perpetual: float | None
+) -> None:
+    """What is believed was shown, in the order of time, and the hold ends with the first tick at its bound."""
+    check, seconds, believed = settled(perpetual=perpetual is not None), 1.0, [(0, LEVEL)]
+    for wait_s, factor, with_perpetual in shown:
+        seconds += wait_s
+        if perpetual is not None and with_perpetual:
+            check.see_perpetual(perpetual * LEVEL, at(seconds))
+        if check.take(index(seconds, factor * LEVEL)):
+            assert check.held is None
+            believed.append((at(seconds), factor * LEVEL))
+        assert check.held is None or at(seconds) - check.held.since_ns < POLICY.hold_s * NS_PER_SECOND
+    assert all(before[0] <= after[0] for before, after in pairwise(believed))
+    assert (check.price_usd in {price for _, price in believed}) or perpetual is not None
