@@ -13,7 +13,7 @@ from flatbook.app.run import Observe, Run
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import format_utc
 from flatbook.engine.state import State
-from flatbook.store.journal import Journal
+from flatbook.store.journal import read_journal
 from flatbook.store.run_directory import open_run_directory
 
 
@@ -41,7 +41,7 @@ def rebuilt(path: Path, session: str | None = None) -> Finished:
                 the replay does not come to what the journal holds
     """
     started = time.monotonic()
-    with Journal.read(open_run_directory(path).journal) as journal:
+    with read_journal(open_run_directory(path).path) as journal:
         header, last = journal.header, journal.last_checkpoint()
         request, market, engine = compose_again(header, session)
         if last is not None:
@@ -55,7 +55,7 @@ def rebuilt_until(path: Path, at_ns: int | None, session: str | None = None, obs
     Errors      as of `rebuilt`; BadInputError for a moment outside the run
     """
     directory = open_run_directory(path)
-    with Journal.read(directory.journal) as journal:
+    with read_journal(directory.path) as journal:
         header, last = journal.header, journal.last_checkpoint()
         if last is None:
             raise BadInputError(f"{path}: nothing is journaled yet; wait for its first checkpoint")

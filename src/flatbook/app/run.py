@@ -21,7 +21,7 @@ from flatbook.app.told import OPERATOR, drill, rearmed
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import AnyEvent, OperatorEvent, Rearm
 from flatbook.engine.loop import Engine
-from flatbook.store.journal import Journal, RunHeader
+from flatbook.store.journal import Journal, RunHeader, create_journal, open_journal
 from flatbook.store.run_directory import RunDirectory, create_run_directory, open_run_directory
 
 
@@ -41,10 +41,12 @@ Observe = Callable[[Run], AbstractContextManager[Callable[[], None]]]
 """Opens a view of a run, and yields what is to be called after each of its events."""
 
 
-def new_run(request: RunRequest, runs: Path, run_id: str | None = None) -> Run:
-    """Opens the market and makes the run's directory, its configuration and its journal.
+def new_run(request: RunRequest, runs: Path, run_id: str | None = None, journal_url: str | None = None) -> Run:
+    """Opens the market and makes the run's directory, its configuration and its journal: a file in the directory, or
+    in PostgreSQL at `journal_url`.
 
-    Errors      BadInputError where the session cannot be used, or no directory can be made in `runs`
+    Errors      BadInputError where the session cannot be used, no directory can be made in `runs`, or the server of the
+                journal refuses
     """
     market, engine = compose(request)
     run_id = run_id or stamped_name(runs, engine.state.setup.policy.name)
@@ -61,17 +63,18 @@ def new_run(request: RunRequest, runs: Path, run_id: str | None = None) -> Run:
         seed=request.seed,
         session_digest=market.session_digest,
     )
-    return Run(request, market, engine, Journal.create(directory.journal, header), directory, run_id)
+    return Run(request, market, engine, create_journal(directory.path, header, journal_url), directory, run_id)
 
 
-def resumed_run(path: Path, session: str | None = None) -> Run:
-    """The run in directory `path`, to be continued from its journal; `session` is where its session lies, if it moved.
+def resumed_run(path: Path, session: str | None = None, journal_url: str | None = None) -> Run:
+    """The run in directory `path`, to be continued from its journal; `session` is where its session lies, if it moved,
+    and `journal_url` how to come to its journal, where the directory does not say enough.
 
     Errors      BadInputError where another process writes it, its journal is damaged, or its session is not what it was
     """
     directory = open_run_directory(path)
     with ExitStack() as on_failure:
-        journal = on_failure.enter_context(Journal.open(directory.journal))
+        journal = on_failure.enter_context(open_journal(directory.path, journal_url))
         request, market, engine = compose_again(journal.header, session)
         on_failure.pop_all()
     return Run(request, market, engine, journal, directory, journal.header.run_id)

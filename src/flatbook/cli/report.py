@@ -15,7 +15,7 @@ from flatbook.report.html import render
 from flatbook.report.summary import Summary
 from flatbook.report.tables import conform
 from flatbook.report.terminal import tear_sheet
-from flatbook.store.journal import Journal
+from flatbook.store.journal import read_journal
 from flatbook.store.run_directory import RunDirectory, open_run_directory
 from flatbook.store.series import read_series, series_names
 
@@ -58,6 +58,6 @@ def _written(run: RunDirectory) -> Summary | None:
     if not run.report_json.is_file():
         return None
     summary: Summary = json.loads(run.report_json.read_text(encoding="utf-8"))
-    with Journal.read(run.journal) as journal:
+    with read_journal(run.path) as journal:
         last = journal.last_checkpoint()
     return summary if last is None or summary["run"]["events"] >= last.event_seq else None

@@ -21,6 +21,7 @@ from flatbook.report.summary import Summary
 from flatbook.report.terminal import tear_sheet
 from flatbook.sim.fills import FillModel
 from flatbook.store.book_file import read_book_text
+from flatbook.store.journal.place import URL_VARIABLE
 
 DEFAULT_PORT = 8765
 DEFAULT_HOURS = 24.0
@@ -62,6 +63,16 @@ def run(
     rearm: Annotated[
         str | None, typer.Option("--rearm", metavar="WHY", help="With --resume: a halted maker goes on from there.")
     ] = None,
+    journal: Annotated[
+        str | None,
+        typer.Option(
+            "--journal",
+            metavar="URL",
+            envvar=URL_VARIABLE,
+            show_envvar=True,
+            help="Keep the journal in PostgreSQL: postgresql://USER@HOST/DATABASE; sqlite is the file, as without it.",
+        ),
+    ] = None,
     drill: Annotated[
         bool, typer.Option("--drill", help="Take the loss stop through its stages, a minute each.")
     ] = False,
@@ -77,13 +88,13 @@ def run(
         if resume is not None:
             _refuse_new_choices(context)
             warm_kernels()
-            prepared = resumed_run(resume, session)
+            prepared = resumed_run(resume, session, journal)
             _say_recovered(prepared)
         else:
             request = with_book(make_request(policy, session, seed, from_, to, hours, fills), book)
             request = msgspec.structs.replace(request, drill=drill)
             warm_kernels()
-            prepared = new_run(request, out)
+            prepared = new_run(request, out, journal_url=journal)
         say_set_aside(prepared)
         page = nullcontext(_nothing) if headless else _page(prepared, pace, port, open_page)
         with RunProgress(prepared) as progress, page as show:

@@ -1,6 +1,8 @@
 """The directory of one run: where its files are, and how they are written.
 
 config.toml  journal.sqlite  report.json  report.html  series/*.parquet
+
+A run whose journal is in PostgreSQL has a journal.toml that says where, and no journal.sqlite.
 """
 
 import json
@@ -12,7 +14,7 @@ from typing import Any
 
 from flatbook.domain.errors import BadInputError
 from flatbook.store.atomic import write_text
-from flatbook.store.journal import JOURNAL_FILE
+from flatbook.store.journal import JOURNAL_FILE, has_journal
 from flatbook.store.series import SERIES_DIRECTORY
 from flatbook.store.toml_text import to_toml
 
@@ -29,7 +31,7 @@ class RunDirectory:
 
     @property
     def journal(self) -> Path:
-        """The journal: the truth of the run."""
+        """The journal, the truth of the run, where it is in a file."""
         return self.path / JOURNAL_FILE
 
     @property
@@ -87,7 +89,7 @@ def open_run_directory(path: Path) -> RunDirectory:
 
     Errors      BadInputError where it holds no journal
     """
-    if not (path / JOURNAL_FILE).is_file():
+    if not has_journal(path):
         raise BadInputError(f"{path} is not a run directory: it has no {JOURNAL_FILE}; name one under runs/")
     return RunDirectory(path)
 

@@ -13,7 +13,19 @@ Damage before that is refused with its place.
 """
 
 from flatbook.store.journal.journal import Journal
+from flatbook.store.journal.place import create_journal, has_journal, masked_url, open_journal, read_journal
 from flatbook.store.journal.rows import FORMAT_VERSION, Checkpoint, RunHeader
 from flatbook.store.journal.sqlite import JOURNAL_FILE
 
-__all__ = ["FORMAT_VERSION", "JOURNAL_FILE", "Checkpoint", "Journal", "RunHeader"]
+__all__ = [
+    "FORMAT_VERSION",
+    "JOURNAL_FILE",
+    "Checkpoint",
+    "Journal",
+    "RunHeader",
+    "create_journal",
+    "has_journal",
+    "masked_url",
+    "open_journal",
+    "read_journal",
+]

@@ -10,6 +10,10 @@ class DatabaseFailedError(Exception):
     """The database cannot do what it was asked; the text is the database's own."""
 
 
+class InUseError(Exception):
+    """Another process writes this run."""
+
+
 class Database(Protocol):
     """One run's tables.
 
