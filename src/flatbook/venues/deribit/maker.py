@@ -123,7 +123,7 @@ class Maker:
                 self.news.skip(data.trades)
                 return []
             self._events += self.news.trades(data.trades, now_ns)
-            self.quotes.saw(data.orders)
+            self.quotes.saw((*data.trades, *data.orders))
             for order in data.orders:
                 self._events += self.news.order(order, now_ns, self._has_row)
         elif isinstance(data, MmpTrigger) and data.mmp_group in (None, self._terms.mmp_group):
@@ -262,7 +262,7 @@ class Maker:
         else:
             done = self._protocol.codec.result(asked.answer, MassQuoted, asked.method)
             self._events += self.news.trades(done.trades, now_ns)
-            self.quotes.saw(done.orders)
+            self.quotes.saw((*done.trades, *done.orders))
             reasons: dict[str, str] = {}
             for each in done.errors:
                 text = f"{each.side}: {each.error.describe()}"

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from flatbook.domain.reference import Instrument
 from flatbook.engine.effects import QuoteChanges
-from flatbook.venues.deribit.codec_own import OwnOrder
+from flatbook.venues.deribit.codec_own import OwnOrder, OwnTrade
 from flatbook.venues.deribit.codec_requests import QuoteEntry, QuoteSide
 from flatbook.venues.deribit.maker_terms import LABEL
 
@@ -96,16 +96,20 @@ class QuoteLine:
                 self._parted.pop((row, -1), None)
         return Batch(rows, tuple(entries)) if entries else None
 
-    def saw(self, orders: Iterable[OwnOrder]) -> None:
-        """Notes which of our quotes have traded in part and rest with what is left."""
-        for order in orders:
-            row = self.row_of.get(order.instrument_name)
-            if row is None or order.quote_set_id != LABEL:
+    def saw(self, news: Iterable[OwnTrade | OwnOrder]) -> None:
+        """Notes which quotes have traded in part and rest with what is left; a trade tells it before its order does."""
+        for each in news:
+            row = self.row_of.get(each.instrument_name)
+            if row is None or each.quote_set_id != LABEL:
                 continue
-            at = (row, 1 if order.direction == "buy" else -1)
-            if order.order_state == "open" and order.filled_amount:
-                self._parted[at] = order.order_id
-            elif self._parted.get(at) == order.order_id:
+            at = (row, 1 if each.direction == "buy" else -1)
+            if isinstance(each, OwnTrade):
+                rests_in_part = each.state == "open"
+            else:
+                rests_in_part = each.order_state == "open" and each.filled_amount > 0
+            if rests_in_part:
+                self._parted[at] = each.order_id
+            elif self._parted.get(at) == each.order_id:
                 del self._parted[at]
 
     def _without_parted(self, row: int, wish: Wish) -> Wish:
