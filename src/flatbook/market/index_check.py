@@ -142,12 +142,10 @@ class IndexCheck:
     def _hold(self, tick: IndexTick, bound: float) -> bool:
         """A tick beyond the bound: whether it has stood for long enough, or the hold has lasted too long."""
         held, policy, price_usd, now_ns = self.held, self._policy, tick.price_usd, tick.local_ts_ns
-        self.doubted += 1
         if held is None:
-            self.held = Held(tick, now_ns, price_usd, now_ns)
+            held = self.held = Held(tick, now_ns, price_usd, now_ns)
             was = f"{self.price_usd:,.2f} {(now_ns - self.ns) / NS_PER_SECOND:.1f} s ago"
             self.why_held = f"an index of {price_usd:,.2f} was {was}, and nothing else says so"
-            return False
         held.tick = tick
         if abs(math.log(price_usd / held.level_usd)) > bound:
             held.level_usd, held.level_ns = price_usd, now_ns
@@ -157,6 +155,7 @@ class IndexCheck:
         if now_ns - held.since_ns >= policy.hold_s * NS_PER_SECOND:
             said = f"believed at {price_usd:,.2f} after {policy.hold_s:g} s, for want of anything better"
             return self._believe(price_usd, now_ns, said)
+        self.doubted += 1
         return False
 
     def _believe(self, price_usd: float, now_ns: int, why: str) -> bool:
