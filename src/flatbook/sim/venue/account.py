@@ -65,7 +65,10 @@ class Account:
         return self.orders.get(self.quotes.get(key, 0))
 
     def work(self, order: Order, lots: int) -> None:
-        """Counts lots of an order in or, negative, out of what works in its instrument."""
+        """Counts lots of an order in or, negative, out of what works in its instrument. Sides of mass quotes are left
+        out: the limits of their protection stand for their margin."""
+        if order.request.quote_set:
+            return
         working = self.working.setdefault(order.request.instrument, [0, 0])
         working[order.request.side < 0] += lots
 

@@ -34,10 +34,14 @@ def check_order(account: Account, listing: Listing, request: OrderRequest, lots:
 def check_funds(
     account: Account, listings: Mapping[str, Listing], listing: Listing, request: OrderRequest, lots: int
 ) -> None:
-    """Refuses an order that asks for more margin, or for more cash of spot, than there is.
+    """Refuses an order that asks for more margin, or for more cash of spot, than there is; of a mass quote that is not
+    asked.
 
     Errors      RefusalError
+    Source      the venue's specification of mass quotes: they skip the check, a group's limits bound what they fill
     """
+    if request.quote_set:
+        return
     contract = listing.instrument.contract
     if contract.kind is Kind.SPOT:
         _check_spot(account, listing, request, lots)
