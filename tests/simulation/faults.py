@@ -4,8 +4,6 @@ import random
 from dataclasses import dataclass
 from enum import StrEnum
 
-from flatbook.domain.units import NS_PER_SECOND
-
 
 class Kind(StrEnum):
     """A sort of fault."""
@@ -24,6 +22,11 @@ class Kind(StrEnum):
     CLOCK_FORWARD = "our clock is stepped forward"
     CLOCK_BACK = "our clock is stepped back"
     TOKEN_EXPIRED = "the venue forgets who we are"
+    MANUAL_TRADE = "somebody trades on our account by hand"
+    MMP_FREEZE = "takers come for all our quotes at once"
+    PART_FILL_UNHEARD = "part of an order trades and the line breaks before we hear of it"
+    EXPIRY = "an expiry with a position, and takers for all our quotes at that moment"
+    KILL = "our process is killed"
 
 
 OF_REQUESTS = frozenset({Kind.BREAK_BEFORE, Kind.BREAK_AFTER, Kind.LOST_REQUEST, Kind.LOST_ANSWER, Kind.LATE_ANSWER})
@@ -35,23 +38,22 @@ OF_NOTIFICATIONS = frozenset({Kind.DUPLICATE, Kind.REORDER, Kind.GAP})
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. `size` from [0, 1) is how bad it is, where that can differ."""
+    """One fault, so long after its burst begins. `size` from [0, 1) is how bad it is, where that can differ."""
 
     kind: Kind
-    at_ns: int
+    after_s: float
     size: float
 
 
-def plan(seed: int, kinds: tuple[Kind, ...], *, from_ns: int, bursts: int, apart_s: float) -> list[list[Fault]]:
-    """Bursts of one to three faults within five seconds, the bursts `apart_s` apart.
+def plan(seed: int, bursts: int) -> list[list[Fault]]:
+    """Bursts of one to three faults within four seconds.
 
-    The first of each burst goes through `kinds` in turn with the seeds, so that no kind is left to chance.
+    The first of each burst goes through all kinds in turn with the seeds, so that none is left to chance.
     """
-    chance = random.Random(f"faults {seed}")
+    chance, kinds = random.Random(f"faults {seed}"), tuple(Kind)
     planned = []
     for burst in range(bursts):
-        start_ns = from_ns + round(burst * apart_s * NS_PER_SECOND)
         drawn = [kinds[(seed * bursts + burst) % len(kinds)], *chance.choices(kinds, k=chance.randrange(3))]
-        faults = [Fault(kind, start_ns + chance.randrange(5 * NS_PER_SECOND), chance.random()) for kind in drawn]
-        planned.append(sorted(faults, key=lambda fault: fault.at_ns))
+        faults = [Fault(kind, 4 * chance.random(), chance.random()) for kind in drawn]
+        planned.append(sorted(faults, key=lambda fault: fault.after_s))
     return planned

@@ -55,19 +55,19 @@ class Link:
         """When something arrives next, at either end."""
         return min((way[0][0] for way in (self._to_venue, self._to_us) if way), default=NEVER_NS)
 
-    def befall(self, fault: Fault, now_ns: int) -> None:
-        """Lets a fault of the line happen, now or to the next frame that it fits."""
+    def befall(self, fault: Fault, now_ns: int) -> bool:
+        """Lets a fault of the line happen, now or to the next frame that it fits; whether it was now."""
         if fault.kind in OF_REQUESTS | OF_NOTIFICATIONS:
             self._armed.append(fault)
-            return
+            return False
         if fault.kind is Kind.STALL:
             self._stalled_until_ns = now_ns + round((2 + 10 * fault.size) * NS_PER_SECOND)
         elif fault.kind is Kind.SILENT_BREAK:
             self._is_dead = self.session is not None
         elif fault.kind is Kind.UNREACHABLE:
             self.unreachable_until_ns = now_ns + round((1 + 5 * fault.size) * NS_PER_SECOND)
-            self._break(now_ns)
-        self.done[fault.kind] += 1
+            self.cut(now_ns)
+        return True
 
     def calm(self) -> None:
         """Whatever waits for its frame waits no more."""
@@ -111,7 +111,7 @@ class Link:
             if befallen is not Kind.BREAK_BEFORE:
                 self._api.receive(self.session, raw, now_ns)
             if befallen in (Kind.BREAK_BEFORE, Kind.BREAK_AFTER):
-                self._break(now_ns)
+                self.cut(now_ns)
         self._collect(now_ns)
 
     def reach_us(self, now_ns: int) -> list[Arrival]:
@@ -132,7 +132,7 @@ class Link:
         for raw in waiting if not self._is_dead else ():
             self._tell(raw, now_ns)
         if session.is_closing:
-            self._break(now_ns, keeps_said=True)
+            self.cut(now_ns, keeps_said=True)
 
     def _tell(self, raw: bytes, now_ns: int) -> None:
         at_ns = max(now_ns + LATENCY_NS, self._stalled_until_ns)
@@ -155,7 +155,7 @@ class Link:
             self._push(raw, at_ns)
             self._push(first, at_ns)
             return
-        fault = self._disarm(OF_NOTIFICATIONS, of_own=b'"channel":"user.' in raw if self._hears_own else None)
+        fault = self._disarm(OF_NOTIFICATIONS, of_own=b'"channel":"user.' in raw) if self._armed else None
         if fault is None:
             self._push(raw, at_ns)
             return
@@ -166,10 +166,6 @@ class Link:
             self._push(raw, at_ns)
             # Some while later, or at once.
             heapq.heappush(self._to_us, (at_ns + round(fault.size * NS_PER_SECOND), next(self._numbers), raw))
-
-    @property
-    def _hears_own(self) -> bool:
-        return self.session is not None and any(each.is_private for each in self.session.channels.values())
 
     def _disarm(self, kinds: frozenset[Kind], *, of_own: bool | None = None) -> Fault | None:
         """The first fault that waits for a frame of this sort; half of those of notifications wait for our own."""
@@ -183,7 +179,7 @@ class Link:
         self._last_ns = max(self._last_ns, at_ns)
         heapq.heappush(self._to_us, (self._last_ns, next(self._numbers), told))
 
-    def _break(self, now_ns: int, *, keeps_said: bool = False) -> None:
+    def cut(self, now_ns: int, *, keeps_said: bool = False) -> None:
         """Both ends learn that the line is gone; what was said before the venue ended it still arrives."""
         if self.session is None:
             return
