@@ -224,7 +224,7 @@ class Exchange:
             for order in account.forget(self.now_ns):
                 del self.orders[order.number]
         for listing in self.listings.values():
-            listing.day.forget(self.now_ns)
+            listing.forget(self.now_ns)
 
     def index_of(self, listing: Listing) -> float:
         """The index of a listing's base, USD; NaN before the first tick."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from flatbook.domain.instruments import Kind
 from flatbook.domain.reference import Instrument
+from flatbook.domain.units import NS_PER_DAY
 from flatbook.sim.matching import Book, LevelChange
 from flatbook.sim.venue.orders import Print
 
@@ -122,6 +123,12 @@ class Listing:
     def open_lots(self) -> int:
         """Open interest: what all who are long hold, the house's makers and takers each counted as one."""
         return sum(lots for lots in self.holdings.values() if lots > 0)
+
+    def forget(self, now_ns: int) -> None:
+        """Drops the day's trades of before a day, and the tape of what expired a day ago."""
+        self.day.forget(now_ns)
+        if not self.is_open and now_ns - (self.instrument.contract.expiry_ns or now_ns) > NS_PER_DAY:
+            self.tape.clear()
 
     def hold(self, owner: str, lots: int) -> None:
         """Adds to what an owner holds."""
