@@ -82,7 +82,9 @@ def _chosen(opened: BookInMarkets, venue: str | None) -> tuple[Portfolio, list[s
     held = [position for position in book.positions if position.venue == venue]
     if not held:
         raise BadInputError(f"--venue {venue}: no position is there; the book has {', '.join(venues) or 'no venues'}")
-    return Portfolio(held, book.balances), ["balances name no venue: all are this account's"] if book.balances else []
+    beside = [balance for balance in book.balances if balance.venue in (venue, "")]
+    unnamed = any(not balance.venue for balance in beside)
+    return Portfolio(held, beside), ["balances that name no venue are this account's"] if unnamed else []
 
 
 def _orders(path: Path | None, markets: Markets) -> Sequence[BookPosition]:

@@ -1,9 +1,9 @@
 """A book of positions and balances from a CSV or JSON file.
 
-A position is `instrument, size` and perhaps `venue, price, strategy`; a balance is `currency, amount`. An instrument is
-a listed contract by its Deribit name, or, where the row has a `style`, a contract over the counter by a name of its own
-with its terms in the columns of `flatbook.valuation.otc`. In CSV both kinds of row may stand under one header; JSON is
-a list of such rows, or an object with `positions` and `balances`.
+A position is `instrument, size` and perhaps `venue, price, strategy`; a balance is `currency, amount` and perhaps
+`venue`. An instrument is a listed contract by its Deribit name, or, where the row has a `style`, a contract over the
+counter by a name of its own with its terms in the columns of `flatbook.valuation.otc`. In CSV both kinds of row may
+stand under one header; JSON is a list of such rows, or an object with `positions` and `balances`.
 
 A book is read whole or not at all: the first row that cannot be used ends it, with the file, the line and the remedy.
 """
@@ -194,7 +194,8 @@ def _balance(row: _Row) -> Balance:
     currency = fields.text("currency").upper()
     if currency not in DECIMALS:
         raise BadInputError(f"currency: {currency!r} is not known; use one of {', '.join(DECIMALS)}")
-    return Balance(currency, _number(fields, "amount", "give a signed number"), row.place)
+    amount = _number(fields, "amount", "give a signed number")
+    return Balance(currency, amount, row.place, fields.text("venue"))
 
 
 def _number(fields: Fields, name: str, remedy: str) -> float:

@@ -78,11 +78,12 @@ class BookPosition:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """An amount of a currency held."""
+    """An amount of a currency held, perhaps at a venue."""
 
     currency: str
     amount: float
     source: str = ""
+    venue: str = ""
 
 
 @dataclass(frozen=True, eq=False)
