@@ -22,6 +22,7 @@ from flatbook.domain.events import (
     QuotesAcknowledged,
     Rearm,
 )
+from flatbook.domain.instruments import format_expiry
 from flatbook.domain.reference import Instrument
 from flatbook.domain.units import NS_PER_SECOND, risk_amount
 from flatbook.engine import valuing
@@ -104,7 +105,7 @@ def _take_answer(state: State, event: OrderAccepted | OrderRejected | OrderCance
         state.orders.take(event)
     elif not isinstance(event, OrderAccepted):
         state.table.gone(row)
-        state.recorder.log.append(LogEntry(ts_ns=state.now_ns, kind="quote", text=f"{event.order_id}: {event.reason}"))
+        state.recorder.quote_ended(state.now_ns, event.order_id, event.reason)
     return False
 
 
@@ -197,7 +198,7 @@ def _take_delivery(state: State, event: Delivery) -> bool:
     if event.underlying != state.setup.underlying:
         return False
     valuing.mark(state)
-    state.ledger.book_delivery(event, state.setup.venue)
+    delivered = state.ledger.book_delivery(event, state.setup.venue)
     universe = state.market.universe
     slot = universe.slot_of.get(event.expiry_ns)
     for row in range(universe.count):
@@ -205,6 +206,10 @@ def _take_delivery(state: State, event: Delivery) -> bool:
             state.inventory.drop_fresh(row)
             state.table.expired(row)
     state.stress = NO_STRESS
+    if delivered:
+        what = f"{len(delivered)} position{'s' if len(delivered) > 1 else ''} of ours"
+        text = f"{format_expiry(event.expiry_ns)} is delivered at {event.price_usd:,.2f} USD: {what}"
+        state.recorder.log.append(LogEntry(ts_ns=state.now_ns, kind="settlement", text=text))
     expiry_of = {key.instrument: _expiry_ns(state, key.instrument) for key in state.ledger.positions()}
     return _booked(state, "settlement", *(name for name, at_ns in expiry_of.items() if at_ns == event.expiry_ns))
 

@@ -1,7 +1,7 @@
 """What a run remembers of itself: the series that reports are drawn from, filled as the engine goes."""
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,15 @@ _SMILES_EVERY_NS = 30 * NS_PER_MINUTE
 _WATCHED = 6
 
 
+class _Ended(NamedTuple):
+    """The last entry about quotes that ended: the first of them, how many others, and why."""
+
+    entry: LogEntry
+    first: str
+    others: int
+    reason: str
+
+
 class Recorder:
     """Series, counters and log of one run; nothing here is read by a decision.
 
@@ -57,6 +66,7 @@ class Recorder:
         self._breached: set[str] = set()
         self._alarms_noted = 0
         self._stages_noted = 0
+        self._ended: _Ended | None = None
         self._status: dict[int, str] = {}
         self._watched: list[int] = []
         self._quoted: Floats = np.full((3, 0), np.nan)
@@ -108,6 +118,23 @@ class Recorder:
         self.volume_usd += size * index_usd
         for column, horizon_ns in MARKOUT_HORIZONS_NS.items():
             self._markouts[column].append((state.now_ns + horizon_ns, number, row, fill.side * size, price))
+
+    def quote_ended(self, ts_ns: int, order_id: str, reason: str) -> None:
+        """Notes that the venue refused or pulled a quote; what it says of many at one moment is one entry."""
+        before = self._ended
+        if (
+            before is not None
+            and self.log[-1] is before.entry
+            and (ts_ns, reason) == (before.entry.ts_ns, before.reason)
+        ):
+            self.log.pop()
+            first, others = before.first, before.others + 1
+        else:
+            first, others = order_id, 0
+        more = f" and {others} more" if others else ""
+        entry = LogEntry(ts_ns=ts_ns, kind="quote", text=f"{first}{more}: {reason}")
+        self.log.append(entry)
+        self._ended = _Ended(entry, first, others, reason)
 
     def sample(self, state: "State") -> None:
         """Takes what is due: markouts, breaches, and once every sample a row of each series."""

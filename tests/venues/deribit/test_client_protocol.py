@@ -43,7 +43,7 @@ def _orders(line: Line, label: str = "a") -> int:
 
 def test_an_hour_goes_by_on_one_connection_with_heartbeats_answered_and_tokens_refreshed() -> None:
     line = _line()
-    line.run(3_600, step_s=5)
+    line.run(3_601, step_s=5)
     assert (line.client.phase, line.client.connects, line.closes) == (Phase.LIVE, 1, [])
     assert line.session is not None
     assert line.session.heartbeat_ns == 15 * NS_PER_SECOND

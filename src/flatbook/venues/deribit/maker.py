@@ -29,7 +29,7 @@ from flatbook.venues.deribit.client_requests import Asked, Outcome
 from flatbook.venues.deribit.codec_account import MassQuoted, Placed
 from flatbook.venues.deribit.codec_own import MmpTrigger, OwnChanges
 from flatbook.venues.deribit.codec_requests import MassQuote
-from flatbook.venues.deribit.maker_account import Account, settlement_before
+from flatbook.venues.deribit.maker_account import Account
 from flatbook.venues.deribit.maker_orders import NS_PER_MS, OwnNews
 from flatbook.venues.deribit.maker_quotes import QuoteLine
 from flatbook.venues.deribit.maker_script import Script
@@ -38,7 +38,6 @@ from flatbook.venues.deribit.statement import Statement
 
 _FOREVER_NS = 2**63 - 1
 _LATE_TRADES_NS = 10 * NS_PER_SECOND
-_GONE = "it does not rest at the venue after a reconciliation"
 
 
 class Maker:
@@ -52,7 +51,7 @@ class Maker:
     def __init__(
         self, protocol: Protocol, terms: MakerTerms, reference: ReferenceData, known: Known | None = None
     ) -> None:
-        self.standing, self.reason = Standing.DOWN, "not connected yet"
+        self.standing, self.reason = Standing.DOWN, "this process has just begun"
         self.reconciliations = 0
         self.quotes = QuoteLine()
         self.news = OwnNews(terms, reference)
@@ -186,11 +185,12 @@ class Maker:
         self._left_quoted = known.quoted
         self.quotes.last = known.quote_number
         self.account.is_opened = True
-        self.account.settled_ns = settlement_before(known.until_ns)
+        self.account.settled_ns = known.settled_ns
         self.account.logged_ms = known.until_ns // NS_PER_MS
 
     def _doubt(self, reason: str) -> None:
-        self.standing, self.reason = Standing.UNSURE, reason
+        # The first reason is the cause: whatever else is found until all is clear again follows from it.
+        self.standing, self.reason = Standing.UNSURE, self.reason or reason
         if self._script is not None:
             self._script.stop()
             self._script = None
@@ -213,7 +213,7 @@ class Maker:
 
     def _reconciled(self, script: Script, now_ns: int) -> None:
         if script.has_failed:
-            self.standing, self.reason = Standing.UNSURE, "a reconciliation was not answered"
+            self.standing = Standing.UNSURE
             return
         self._gone(now_ns)
         self.reconciliations += 1
@@ -232,14 +232,14 @@ class Maker:
 
     def _gone(self, now_ns: int) -> None:
         """Nothing of ours rests at the venue: the engine is told so of all that it may think does."""
-        exch_ts_ns = self.account.venue_ns
+        exch_ts_ns, reason = self.account.venue_ns, f"taken away: {self.reason}"
         self._placing.clear()
-        self._events += self.news.all_ended(_GONE, exch_ts_ns, now_ns)
+        self._events += self.news.all_ended(reason, exch_ts_ns, now_ns)
         left, self._left_quoted = self._left_quoted, frozenset()
         for name in sorted({*left, *self.quotes.forget()}):
             order_id = QUOTE_PREFIX + name
             self._events.append(
-                OrderCancelled(exch_ts_ns=exch_ts_ns, local_ts_ns=now_ns, order_id=order_id, reason=_GONE)
+                OrderCancelled(exch_ts_ns=exch_ts_ns, local_ts_ns=now_ns, order_id=order_id, reason=reason)
             )
         self._acknowledge(exch_ts_ns, now_ns)
 
