@@ -18,6 +18,7 @@ class Kind(StrEnum):
     DUPLICATE = "a notification comes twice"
     REORDER = "two notifications change places"
     GAP = "a notification is lost"
+    FILL_UNTOLD = "one of our orders trades and no channel says so"
     STALL = "the feed stands still, then all of it comes at once"
     CLOCK_FORWARD = "our clock is stepped forward"
     CLOCK_BACK = "our clock is stepped back"
@@ -32,7 +33,7 @@ class Kind(StrEnum):
 OF_REQUESTS = frozenset({Kind.BREAK_BEFORE, Kind.BREAK_AFTER, Kind.LOST_REQUEST, Kind.LOST_ANSWER, Kind.LATE_ANSWER})
 """Faults that wait for the next request that matters."""
 
-OF_NOTIFICATIONS = frozenset({Kind.DUPLICATE, Kind.REORDER, Kind.GAP})
+OF_NOTIFICATIONS = frozenset({Kind.DUPLICATE, Kind.REORDER, Kind.GAP, Kind.FILL_UNTOLD})
 """Faults that wait for the next notification."""
 
 

@@ -155,7 +155,7 @@ class Link:
             self._push(raw, at_ns)
             self._push(first, at_ns)
             return
-        fault = self._disarm(OF_NOTIFICATIONS, of_own=b'"channel":"user.' in raw) if self._armed else None
+        fault = self._disarm(OF_NOTIFICATIONS, raw) if self._armed else None
         if fault is None:
             self._push(raw, at_ns)
             return
@@ -167,10 +167,12 @@ class Link:
             # Some while later, or at once.
             heapq.heappush(self._to_us, (at_ns + round(fault.size * NS_PER_SECOND), next(self._numbers), raw))
 
-    def _disarm(self, kinds: frozenset[Kind], *, of_own: bool | None = None) -> Fault | None:
-        """The first fault that waits for a frame of this sort; half of those of notifications wait for our own."""
+    def _disarm(self, kinds: frozenset[Kind], told: bytes = b"") -> Fault | None:
+        """The first fault that waits for such a frame; half of those of notifications wait for our own."""
+        is_own, is_fill = b'"channel":"user.' in told, b'"channel":"user.' in told and b'"trades":[{' in told
         for fault in self._armed:
-            if fault.kind in kinds and (of_own is None or of_own is (fault.size < 0.5)):
+            waits = is_fill if fault.kind is Kind.FILL_UNTOLD else is_own is (fault.size < 0.5)
+            if fault.kind in kinds and (not told or waits):
                 self._armed.remove(fault)
                 return fault
         return None

@@ -4,22 +4,25 @@ import random
 from collections import deque
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 
-from flatbook.domain.events import AnyEvent, Fill, FundingPaid
+from flatbook.domain.events import AnyEvent, DailySettlement, Delivery, Fill, FundingPaid
 from flatbook.domain.units import NS_PER_SECOND, parse_utc
 from flatbook.engine.effects import Effects
 from flatbook.engine.loop import Engine
 from flatbook.engine.policy import Policy
 from flatbook.engine.setup import Setup
 from flatbook.policies import read_policy
+from flatbook.store.spool import SPOOL_FILE, Spool
 from flatbook.venues.deribit import load_reference
 from flatbook.venues.deribit.client_actions import Action, Close, Open, Send, Settled, Stop, Terms, Told
 from flatbook.venues.deribit.client_protocol import Protocol
 from flatbook.venues.deribit.codec_events import MarketFeed
 from flatbook.venues.deribit.codec_requests import Credentials
 from flatbook.venues.deribit.maker import Maker
+from flatbook.venues.deribit.maker_account import settlement_before
 from flatbook.venues.deribit.maker_terms import Known, MakerTerms, protection_of
 from tests.simulation.link import Link
 
@@ -38,20 +41,20 @@ def policy() -> Policy:
 
 
 class Program:
-    """A maker's process, from its start or, with the `kept` events of one that was killed, from there on.
+    """A maker's process, from its start or, where the spool of one that was killed lies in `folder`, from there on.
 
-    kept        every event that the engine took, as a spool would hold them: put there before effects leave
+    kept        every event that the engine took; each was in the spool before
     """
 
-    def __init__(self, seed: int, link: Link, names: list[str], kept: list[AnyEvent], is_new: bool = True) -> None:
-        chance, nonces = random.Random(f"client {seed} {len(kept)}"), count()
+    def __init__(self, seed: int, link: Link, names: list[str], folder: Path) -> None:
+        is_new = not (folder / SPOOL_FILE).exists()
+        self.spool = Spool.create(folder / SPOOL_FILE) if is_new else Spool.open(folder / SPOOL_FILE)
+        self.kept: list[AnyEvent] = list(self.spool.events())
+        chance, nonces, life = random.Random(f"client {seed} {len(self.kept)}"), count(), len(self.kept)
         self._reference = load_reference()
         self._link = link
-        self.kept = kept
         self.names = names
-        self.protocol = Protocol(
-            TERMS, Credentials("alice", "secret"), chance.random, lambda: f"{len(kept)}-{next(nonces)}"
-        )
+        self.protocol = Protocol(TERMS, Credentials("alice", "secret"), chance.random, lambda: f"{life}-{next(nonces)}")
         self.feed = MarketFeed(self._reference)
         self.engine = Engine(_setup())
         known = None if is_new else self._recover()
@@ -73,6 +76,10 @@ class Program:
         """A clock that may be stepped, as one that never falls."""
         self._now_ns = max(self._now_ns, clock_ns)
         return self._now_ns
+
+    def knows(self, name: str) -> bool:
+        """Whether it is the hedge or an option that was heard of: with anything else a person must help."""
+        return name == "BTC-PERPETUAL" or name in self.engine.state.market.universe.row_of
 
     def start(self, clock_ns: int, venue_ns: int) -> None:
         """Connects."""
@@ -103,6 +110,8 @@ class Program:
 
     def step(self, event: AnyEvent) -> Effects:
         """Takes an event to the engine."""
+        self.spool.append(event)
+        self.spool.sync()
         self.kept.append(event)
         effects = self.engine.step(event)
         universe = self.engine.state.market.universe
@@ -141,9 +150,11 @@ class Program:
         rows = state.market.universe.instruments
         quoted = np.flatnonzero(state.table.grid[1::2].any(axis=0) | state.table.loose.any(axis=0)).tolist()
         own = [event for event in self.kept if isinstance(event, Fill | FundingPaid)]
+        ended = [event.exch_ts_ns for event in self.kept if isinstance(event, DailySettlement | Delivery)]
         return Known(
             trade_ids=frozenset(event.trade_id for event in own if isinstance(event, Fill)),
             until_ns=max((event.exch_ts_ns for event in own), default=START_NS),
+            settled_ns=settlement_before(max(ended, default=START_NS)),
             orders={order_id: order.intent.instrument for order_id, order in state.orders.working.items()},
             quoted=frozenset(rows[row].name for row in quoted),
             quote_number=state.table.sent,

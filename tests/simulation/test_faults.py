@@ -5,12 +5,14 @@ One seed alone, as a failure prints it:  python -m pytest "tests/simulation/test
 
 from collections import Counter
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from flatbook.domain.units import NS_PER_SECOND
 from tests.simulation.checks import require_all
-from tests.simulation.faults import Kind, plan
+from tests.simulation.faults import Fault, Kind, plan
 from tests.simulation.program import START_NS
 from tests.simulation.world import World
 
@@ -23,18 +25,30 @@ PATIENCE_S = 45.0
 @cache
 def injected(seed: int) -> Counter[Kind]:
     """Runs a seed; the faults that took effect."""
-    world = World(seed)
+    with TemporaryDirectory() as folder:
+        world = World(seed, Path(folder))
+        try:
+            live_through(world, plan(seed, BURSTS))
+        finally:
+            world.program.spool.close()
+        return world.link.done
+
+
+def live_through(world: World, bursts: list[list[Fault]]) -> None:
+    """Lets the bursts happen, one after all is well after the one before.
+
+    Errors      whatever goes wrong, with how to see it again
+    """
     world.run(5)
-    for burst in plan(seed, BURSTS):
+    for burst in bursts:
         began_ns = world.now_ns
         try:
             world.befall(burst)
             recover(world)
         except Exception as error:
-            error.add_note(f"seed {seed}, {(began_ns - START_NS) / NS_PER_SECOND:.1f} s in: {burst}")
-            error.add_note(f'alone: python -m pytest "tests/simulation/test_faults.py::test_all_is_well[{seed}]"')
+            error.add_note(f"seed {world.seed}, {(began_ns - START_NS) / NS_PER_SECOND:.1f} s in: {burst}")
+            error.add_note(f'alone: python -m pytest "tests/simulation/test_faults.py::test_all_is_well[{world.seed}]"')
             raise
-    return world.link.done
 
 
 def recover(world: World) -> None:

@@ -2,8 +2,8 @@
 
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
-from flatbook.domain.events import AnyEvent
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.service.exchange.api import Api
 from flatbook.service.exchange.auth import Auth, Client
@@ -35,7 +35,7 @@ _STEPS = 3_600
 class World:
     """Everybody, at the venue's time `now_ns`; our clock is `skew_ns` ahead of it."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, folder: Path) -> None:
         self.seed, self.now_ns, self.skew_ns = seed, START_NS, 0
         reference = load_reference()
         self.exchange = Exchange(reference, STANDARD_MARGIN, START_NS)
@@ -45,8 +45,8 @@ class World:
         self.api = Api(self.exchange, cycle, crowd, Auth([Client("alice", "secret", "alice")], f"{seed}".encode()))
         self.api.advance(START_NS)
         self.link = Link(self.api, MATCHING.__contains__)
-        kept: list[AnyEvent] = []
-        self.program = Program(seed, self.link, list(self.exchange.listings), kept)
+        self._folder = folder
+        self.program = Program(seed, self.link, list(self.exchange.listings), folder)
         self.program.start(self.clock_ns, self.now_ns)
 
     @property
@@ -115,6 +115,10 @@ class World:
                 self.link.session.until_ns = self.now_ns
             case Kind.MANUAL_TRADE:
                 return self._trade_by_hand(fault, self.program.names)
+            case Kind.FILL_UNTOLD:
+                self.link.befall(fault, self.now_ns)
+                self._hit(1, 0.5, fault)
+                return False
             case Kind.EXPIRY:
                 return self._expire(fault)
             case Kind.MMP_FREEZE:
@@ -133,8 +137,8 @@ class World:
     def _kill(self) -> None:
         """The process is gone with all it held; another begins from what it kept."""
         self.link.close(self.now_ns)
-        program = self.program
-        self.program = Program(self.seed, self.link, program.names, program.kept, is_new=False)
+        self.program.spool.close()
+        self.program = Program(self.seed, self.link, self.program.names, self._folder)
         self.program.start(self.clock_ns, self.now_ns)
 
     def _expire(self, fault: Fault) -> bool:
@@ -155,7 +159,7 @@ class World:
         """Somebody with another session trades on the account, in one of these; whether anybody traded with him."""
         for name in names[int(fault.size * len(names)) :]:
             listing = self.exchange.listings[name]
-            for side in (1, -1) if listing.is_open and "USDC" not in name else ():
+            for side in (1, -1) if listing.is_open and self.program.knows(name) else ():
                 lots, traded = 1 if listing.is_option else 10, len(self.account.executions)
                 request = OrderRequest(
                     instrument=name, side=side, size_lots=lots, kind=OrderKind.MARKET, label="by hand"

@@ -209,6 +209,8 @@ class Maker:
             self._script = None
             if self.standing is Standing.RECONCILING:
                 self._reconciled(script, now_ns)
+            elif self.account.has_missed:
+                self._doubt("a trade was not told")
         return actions
 
     def _reconciled(self, script: Script, now_ns: int) -> None:

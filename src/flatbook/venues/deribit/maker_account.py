@@ -4,7 +4,7 @@ Every conversation is a generator of `maker_script`. What it learns goes to `tel
 take: fills before whatever ends the orders they are of, funding before the statement that has it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -48,6 +48,7 @@ class Account:
     is_opened       whether the books have begun: before that, what is found is where they begin, and no event
     statement       the last that the venue gave
     settled_ns      the last 08:00 UTC whose settlement and delivery are told
+    has_missed      whether the last look found a trade that no channel had told
     notes           what a person should know, once each
     """
 
@@ -61,6 +62,7 @@ class Account:
     is_opened: bool = False
     statement: Statement | None = None
     settled_ns: int = 0
+    has_missed: bool = False
     notes: list[str] = field(default_factory=list)
     logged_ms: int = 0
     _rows_seen: set[int] = field(default_factory=set)
@@ -69,13 +71,15 @@ class Account:
         """Leaves nothing of ours at the venue, and nothing that traded untold."""
         yield from self._protect()
         yield from self._clear()
-        yield from self._catch_up()
         yield from self.look()
+        self.has_missed = False
         if not self.is_opened:
             self.is_opened, self.settled_ns = True, settlement_before(self.venue_ns)
 
     def look(self) -> Steps:
-        """What was paid to us, and how the account stands then: asked in one breath, so that it is of one moment."""
+        """What traded and was not told, what was paid to us, and how the account stands then: that is asked in one
+        breath, so that it is of one moment."""
+        self.has_missed = yield from self._catch_up()
         self.logged_ms = self.logged_ms or (self.venue_ns - round(self.terms.overlap_s * NS_PER_SECOND)) // NS_PER_MS
         continuation: int | None = None
         while True:
@@ -170,8 +174,9 @@ class Account:
             if note not in self.notes:
                 self.notes.append(note)
 
-    def _catch_up(self) -> Steps:
-        """Trades since the last that was heard, and from some time before it."""
+    def _catch_up(self) -> Generator[list[Question], list[Asked], bool]:
+        """Trades since the last that was heard, and from some time before it; whether any was news."""
+        is_news = False
         overlap_ns = round(self.terms.overlap_s * NS_PER_SECOND)
         start_ms = ((self.news.seen_from_ns or self.venue_ns) - overlap_ns) // NS_PER_MS
         while True:
@@ -189,11 +194,13 @@ class Account:
             ]
             page = self._read(answer, TradesPage)
             if self.is_opened:
-                self.tell(self.news.trades(page.trades, self.now_ns))
+                told = self.news.trades(page.trades, self.now_ns)
+                is_news |= bool(told)
+                self.tell(told)
             else:
                 self.news.skip(page.trades)
             if not page.has_more:
-                return
+                return is_news
             if page.trades[-1].timestamp == start_ms:
                 raise BadInputError(
                     f"more than {_MOST_TRADES} trades of one millisecond, {start_ms}; book them by hand"
