@@ -182,6 +182,14 @@ def test_a_currency_goes_where_it_counts_and_where_it_is_taken() -> None:
     assert plan_transfers([replace(short, haircuts=cuts), rich], cheaper, USD).transfers[0].currency == "BTC"
 
 
+def test_of_equal_ways_the_least_used_gives() -> None:
+    short = purse("short", 100.0)
+    tight, free = purse("tight", 900.0, USDC=2_000.0), purse("free", 100.0, USDC=2_000.0)
+    for order in ([short, tight, free], [free, short, tight]):
+        (sent,) = plan_transfers(order, terms("5", "20"), USD).transfers
+        assert sent.sender == "free"
+
+
 def test_initial_margin_is_covered_too_and_a_donor_keeps_its_own() -> None:
     short = replace(purse("short", 0.0, USDC=1_000.0), initial=5_000.0)
     donor = replace(purse("donor", 0.0, USDC=6_000.0), initial=3_000.0)

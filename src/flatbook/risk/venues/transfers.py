@@ -26,12 +26,15 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from flatbook.domain.errors import BadInputError, FlatbookError
 from flatbook.domain.units import DECIMALS, exact_units, units_per_coin
+from flatbook.risk.margin.account import usage
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _SLACK: Final = 3e-6
 """Of the largest requirement, by which who is short gets more than he needs: more than the solver rounds by."""
+
+_TIE: Final = 1e-3
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,10 @@ def _solve(purses: Sequence[Purse], lanes: Sequence[_Lane], per_usd_moved: float
     short = np.r_[np.zeros(2 * count), np.ones(venues)]
     least = _optimum(short, constraints, bounds, integral)
     no_shorter = LinearConstraint(short[None, :], -np.inf, float(short @ least) + 1e-9)
-    cost = np.r_[np.full(count, per_usd_moved), [one.fee_usd / scale for one in lanes], np.full(venues, 1e-6)]
+    use = [usage(purse.maintenance, purse.balance) for purse in purses]
+    # Of ways that cost the same, the one whose sender is farthest from a call.
+    moved = [per_usd_moved * (1.0 + _TIE * min(use[one.sender], 1.0)) for one in lanes]
+    cost = np.r_[moved, [one.fee_usd / scale for one in lanes], np.full(venues, 1e-6)]
     solved = _optimum(cost, [*constraints, no_shorter], bounds, integral)
     solved[:count] *= scale
     solved[2 * count :] *= scale
