@@ -88,10 +88,12 @@ def credentials_of(environment: dict[str, str]) -> Credentials | None:
     return Credentials(key, secret) if key else None
 
 
-def open_client(url: str, told: Callable[[Told], None], settled: Callable[[Asked], None]) -> Client:
-    """A client of the venue at `url`, with the environment's key, on this machine's clock and chance."""
+def open_client(
+    url: str, told: Callable[[Told], None], settled: Callable[[Asked], None], credentials: Credentials | None = None
+) -> Client:
+    """A client of the venue at `url`, with a key or the environment's, on this machine's clock and chance."""
     chance = secrets.SystemRandom()
-    credentials = credentials_of(dict(os.environ))
+    credentials = credentials or credentials_of(dict(os.environ))
     protocol = LineProtocol(Terms(), credentials, chance.random, lambda: secrets.token_hex(8))
     return Client(protocol, url, time.time_ns, told, settled)
 
@@ -104,9 +106,15 @@ class LiveFeed:
     Invariant       local times rise from message to message, so that the events of two are never at one time
     """
 
-    def __init__(self, terms: FeedTerms, reference: ReferenceData, own: OwnSide | None = None) -> None:
+    def __init__(
+        self,
+        terms: FeedTerms,
+        reference: ReferenceData,
+        own: OwnSide | None = None,
+        credentials: Credentials | None = None,
+    ) -> None:
         self.terms, self.own = terms, own
-        self.client = open_client(terms.url, self._hear, self._hear)
+        self.client = open_client(terms.url, self._hear, self._hear, credentials)
         self.last_local_ns = self.arrived_ns = 0
         self._market = MarketFeed(reference, round(terms.chain_every_s * NS_PER_SECOND))
         self._loop = asyncio.new_event_loop()

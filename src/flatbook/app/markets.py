@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from flatbook.app.request import RunRequest
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_HOUR, format_utc, parse_utc
+from flatbook.engine.venue import Venue
 from flatbook.sim.exchange import RecordedVenue
-from flatbook.sim.fills import FillRules
+from flatbook.sim.fills import FillModel, FillRules, FillTally
 from flatbook.sim.gateway import VenueTerms
 from flatbook.sim.market import SimulatedVenue
 from flatbook.sim.venue.mmp import MmpConfig
@@ -22,11 +24,19 @@ SIMULATION_START_NS = parse_utc("2026-01-05T00:00")
 NO_PROTECTION = MmpConfig()
 
 
+class TalliedVenue(Venue, Protocol):
+    """A venue that can say what each model of fills made of its takers; nothing where no model fills."""
+
+    def fill_tally(self) -> Mapping[FillModel, FillTally]:
+        """By model."""
+        ...
+
+
 @dataclass(frozen=True)
 class OpenMarket:
     """A venue, the span that is traded, and of a session its digest and how many rows it sets aside, by reason."""
 
-    venue: RecordedVenue | SimulatedVenue
+    venue: TalliedVenue
     venue_name: str
     from_ns: int
     to_ns: int

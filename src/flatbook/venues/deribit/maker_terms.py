@@ -88,7 +88,8 @@ class Standing(Enum):
 class Known:
     """Where the books of a maker that goes on stand.
 
-    trade_ids       booked already; `until_ns` is the venue's time of the last thing booked
+    trade_ids       booked already; `until_ns` is the venue's time of the last trade or payment booked
+    settled_ns      the last 08:00 UTC whose settlement is booked
     orders          instruments of orders that were at work, by id
     quoted          instruments of which a quote may have rested
     quote_number    of the last message of quotes
@@ -96,6 +97,7 @@ class Known:
 
     trade_ids: frozenset[str]
     until_ns: int
+    settled_ns: int
     orders: Mapping[str, str] = field(default_factory=dict)
     quoted: frozenset[str] = frozenset()
     quote_number: int = 0

@@ -1,0 +1,287 @@
+"""A maker on a real account, from its key to its report: what it begins with, how it goes on, how it ends.
+
+Before the first quote the venue has said what the account holds, and the books begin there. After that the books are
+compared with every statement that the venue gives; a difference that stays ends the run.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+import flatbook
+from flatbook.app.conduct import conduct
+from flatbook.app.feed import FeedTerms
+from flatbook.app.finish import Finished, finish, write
+from flatbook.app.interrupt import interruptible
+from flatbook.app.live_venue import LiveTerms, LiveVenue, booked
+from flatbook.app.markets import OpenMarket
+from flatbook.app.naming import stamped_name
+from flatbook.app.request import RunRequest
+from flatbook.domain.errors import ConfigurationError, LimitBreachedError
+from flatbook.domain.reference import ReferenceData
+from flatbook.engine.loop import Engine
+from flatbook.engine.opening import refuse_what_no_run_holds
+from flatbook.engine.policy import Policy
+from flatbook.engine.setup import Setup
+from flatbook.policies import parse_policy
+from flatbook.report.facts import LogEntry
+from flatbook.store.journal import Journal, RunHeader, create_journal, open_journal
+from flatbook.store.run_directory import RunDirectory, create_run_directory, open_run_directory
+from flatbook.store.spool import SPOOL_FILE, Spool
+from flatbook.valuation.portfolio import BookPosition, Portfolio
+from flatbook.venues.deribit import cheaper_side_discount, load_reference
+from flatbook.venues.deribit.codec_requests import Credentials
+from flatbook.venues.deribit.maker_account import settlement_before
+from flatbook.venues.deribit.maker_terms import Known, MakerTerms, protection_of
+from flatbook.venues.deribit.statement import Difference, Statement, compare
+from flatbook.venues.margin import edition_at
+
+VENUE = "deribit"
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """A position that the account begins with: lots, long positive, booked at `price_ticks`."""
+
+    instrument: str
+    lots: int
+    price_ticks: int
+
+
+class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A live run, without its key: everything that its journal needs to be read again.
+
+    capital_units   what the books deposit, so that with the holdings they say what the venue said
+    on_venue_clock  of `app.feed.FeedTerms`
+    traded          ids of trades just before it began: what the account held then has them
+    """
+
+    policy: str
+    policy_text: str
+    url: str
+    underlying: str = "BTC"
+    on_venue_clock: bool = False
+    run: str = ""
+    from_ns: int = 0
+    capital_units: int = 0
+    holdings: tuple[Holding, ...] = ()
+    traded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    """A live run under way or done."""
+
+    request: LiveRequest
+    venue: LiveVenue
+    engine: Engine
+    journal: Journal
+    directory: RunDirectory
+
+
+def check_policy(request: LiveRequest) -> Policy:
+    """The policy, where a live run can keep it.
+
+    Errors      ConfigurationError
+    """
+    policy = parse_policy(request.policy_text, request.policy)
+    if not policy.protection.mmp_at_venue:
+        raise ConfigurationError(
+            f"{request.policy}: protection.mmp_at_venue is false, and mass quotes need the venue's protection; set it"
+        )
+    if policy.rfq.answers:
+        raise ConfigurationError(f"{request.policy}: rfq.answers is set, and a live run answers no requests; leave it")
+    return policy
+
+
+def terms_of(request: LiveRequest, credentials: Credentials) -> LiveTerms:
+    """How a request trades."""
+    protection = check_policy(request).protection
+    index = f"{request.underlying.lower()}_usd"
+    asked = protection_of(
+        index, _whole_s(protection.mmp_window_s), _whole_s(protection.mmp_rest_s), protection.mmp_quantity_coin
+    )
+    feed = FeedTerms(url=request.url, currencies=(request.underlying,), on_venue_clock=request.on_venue_clock)
+    return LiveTerms(feed, credentials, MakerTerms(underlying=request.underlying, run=request.run, protection=asked))
+
+
+def new_live_run(request: LiveRequest, credentials: Credentials, runs: Path) -> LiveRun:
+    """Connects, takes the account over, and makes the run's directory.
+
+    Errors      BadInputError, ConfigurationError; VenueUnreachableError
+    """
+    policy = check_policy(request)
+    run_id = stamped_name(runs, f"live-{policy.name}")
+    request = msgspec.structs.replace(request, run=f"{time.time_ns() // 1_000_000_000:x}")
+    reference = load_reference()
+    venue = LiveVenue(terms_of(request, credentials), reference)
+    try:
+        statement = venue.open()
+        request = _begun(request, statement, reference, venue.feed.now_ns)
+        request = msgspec.structs.replace(request, traded=tuple(sorted(venue.maker.news.seen)))
+        engine = Engine(_setup(request, policy, reference))
+        directory = create_run_directory(runs, run_id)
+        shown = {key: value for key, value in msgspec.to_builtins(request).items() if key != "policy_text"}
+        directory.write_config({"live": shown, "policy": policy.model_dump()})
+        header = RunHeader(
+            run_id=run_id,
+            version=flatbook.__version__,
+            config_json=msgspec.json.encode(request).decode(),
+            policy_text=request.policy_text,
+            seed=0,
+        )
+        journal = create_journal(directory.path, header)
+        venue.keep(Spool.create(directory.path / SPOOL_FILE))
+    except BaseException:
+        venue.close()
+        raise
+    return LiveRun(request, venue, engine, journal, directory)
+
+
+def resumed_live_run(path: Path, credentials: Credentials) -> LiveRun:
+    """The run in a directory, to be rebuilt from what it kept and then reconciled with the venue.
+
+    Errors      BadInputError where another process has it, or what it kept is damaged
+    """
+    directory = open_run_directory(path)
+    journal = open_journal(directory.path)
+    try:
+        request = msgspec.json.decode(journal.header.config_json, type=LiveRequest)
+        reference = load_reference()
+        engine = Engine(_setup(request, check_policy(request), reference))
+        venue = LiveVenue(terms_of(request, credentials), reference)
+        spool = Spool.open(directory.path / SPOOL_FILE)
+        venue.take_up(spool, lambda: _known(engine, spool, request))
+    except BaseException:
+        journal.close()
+        raise
+    return LiveRun(request, venue, engine, journal, directory)
+
+
+def carry_out_live(run: LiveRun, watch: Callable[[], None] = lambda: None) -> Finished:
+    """Trades until it is interrupted, takes everything away, and writes the report.
+
+    Errors      LimitBreachedError where the books and the venue differ twice by the same; VenueUnreachableError
+    """
+    started, audit = time.monotonic(), _Audit(run.engine)
+    run.venue.audited = audit.take
+
+    def after_event(_event: object) -> bool:
+        watch()
+        if audit.stays:
+            run.venue.stop()
+        return True
+
+    with _closing(run), interruptible(run.venue.stop), run.journal as journal:
+        conduct(run.engine, run.venue, journal, after_event)
+    finished = _report(run, time.monotonic() - started)
+    if audit.stays:
+        raise LimitBreachedError(
+            f"{run.directory.path}: {'; '.join(map(str, audit.stays))}; compare the account by hand"
+        )
+    return replace(finished, is_cut_short=False)
+
+
+class _Audit:
+    """Statements beside the books. One difference may be of a moment; the same twice is not."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.stays: list[Difference] = []
+        self._engine = engine
+        self._last: list[Difference] = []
+
+    def take(self, statement: Statement) -> None:
+        """One more statement."""
+        state = self._engine.state
+        if not state.is_opened:
+            return
+        found = compare(state.ledger, VENUE, statement)
+        self.stays = self.stays or [each for each in found if each in self._last]
+        self._last = found
+        for each in found:
+            state.recorder.log.append(LogEntry(ts_ns=state.now_ns, kind="statement", text=str(each)))
+
+
+@contextmanager
+def _closing(run: LiveRun) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        run.venue.close()
+
+
+def _report(run: LiveRun, wall_s: float) -> Finished:
+    request = run.request
+    market = OpenMarket(run.venue, VENUE, request.from_ns, run.engine.state.now_ns)
+    asked = RunRequest(
+        policy=request.policy,
+        policy_text=request.policy_text,
+        underlying=request.underlying,
+        session=request.url,
+        seed=0,
+    )
+    finished = finish(run.engine, asked, market, run.directory.path.name, flatbook.__version__, wall_s)
+    write(finished, run.directory)
+    return finished
+
+
+def _begun(request: LiveRequest, statement: Statement, reference: ReferenceData, now_ns: int) -> LiveRequest:
+    """The request with what the account holds, so booked that cash less open cost is the statement's."""
+    holdings = []
+    units = statement.carried_units.get(request.underlying, 0)
+    for position in statement.positions:
+        instrument = reference.instrument(position.instrument_name)
+        lots, ticks = statement.lots[instrument.name], round(position.mark_price / instrument.tick_size)
+        units += instrument.value_units(ticks, lots)
+        holdings.append(Holding(instrument.name, lots, ticks))
+    return msgspec.structs.replace(request, from_ns=now_ns, capital_units=units, holdings=tuple(holdings))
+
+
+def _setup(request: LiveRequest, policy: Policy, reference: ReferenceData) -> Setup:
+    positions = []
+    for held in request.holdings:
+        instrument = reference.instrument(held.instrument)
+        price = held.price_ticks * instrument.tick_size
+        size = held.lots * instrument.lot_size
+        positions.append(BookPosition(instrument, size, price, source=f"the account at {request.url}"))
+    setup = Setup(
+        underlying=request.underlying,
+        venue=VENUE,
+        reference=reference,
+        policy=policy,
+        trade_from_ns=request.from_ns,
+        capital_units=request.capital_units,
+        book=Portfolio(positions) if positions else None,
+        margin=edition_at(policy.risk_price.margin_model, request.from_ns)[0].model
+        if policy.risk_price.capital_rate_per_year
+        else None,
+        cheaper_side_discount=cheaper_side_discount(),
+        funding_is_told=True,
+    )
+    if setup.book is not None:
+        refuse_what_no_run_holds(setup.book, setup)
+    return setup
+
+
+def _known(engine: Engine, spool: Spool, request: LiveRequest) -> Known:
+    state = engine.state
+    books = booked(spool.events())
+    rows = np.flatnonzero(state.table.grid[1::2].any(axis=0) | state.table.loose.any(axis=0))
+    instruments = state.market.universe.instruments
+    return Known(
+        trade_ids=books.trade_ids | set(request.traded),
+        until_ns=books.until_ns or request.from_ns,
+        settled_ns=settlement_before(books.settled_ns or request.from_ns),
+        orders={order_id: order.intent.instrument for order_id, order in state.orders.working.items()},
+        quoted=frozenset(instruments[row].name for row in rows.tolist()),
+        quote_number=state.table.sent,
+    )
+
+
+def _whole_s(seconds: float) -> int:
+    """Up to whole seconds, which the venue counts in."""
+    return -int(-seconds // 1)

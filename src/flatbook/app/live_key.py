@@ -1,0 +1,63 @@
+"""The key of a live maker: from the environment or a file that is its owner's alone, and never written anywhere."""
+
+import stat
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from flatbook.app.feed import KEY, SECRET, credentials_of
+from flatbook.domain.errors import BadInputError, ConfigurationError
+from flatbook.venues.deribit.codec_requests import Credentials
+
+TRADES, WITHDRAWS = "trade:read_write", "wallet:read_write"
+
+
+def live_key(environment: Mapping[str, str], key_file: Path | None) -> Credentials:
+    """The key to trade with: the file's where one is named, else the environment's.
+
+    Errors      ConfigurationError where there is none, or half of one; BadInputError for a file that others may read
+    """
+    source = dict(environment) if key_file is None else read_key_file(key_file)
+    credentials = credentials_of(source)
+    if credentials is None:
+        where = f"set {KEY} and {SECRET}, or name a --key-file" if key_file is None else f"write {KEY} and {SECRET}"
+        raise ConfigurationError(f"{key_file or 'live'}: no key to trade with; {where}")
+    return credentials
+
+
+def read_key_file(path: Path) -> dict[str, str]:
+    """The lines `DERIBIT_API_KEY=...` and `DERIBIT_API_SECRET=...` of a file; nothing of it is ever shown.
+
+    Errors      BadInputError where it cannot be read, is readable by others, or has another line
+    """
+    try:
+        mode, text = path.stat().st_mode, path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise BadInputError(f"--key-file {path}: cannot be read; name a text file of yours") from None
+    if sys.platform != "win32" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise BadInputError(f"--key-file {path}: others may read it (mode {stat.S_IMODE(mode):04o}); chmod 600 it")
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        name, equals, value = line.partition("=")
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if not equals or name.strip() not in (KEY, SECRET):
+            raise BadInputError(f"--key-file {path}: line {number} is neither {KEY}=... nor {SECRET}=...")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def refuse_scope(scope: Iterable[str]) -> None:
+    """A key that can do more than it needs, or less.
+
+    Errors      BadInputError where it can withdraw, or cannot trade
+    """
+    granted = set(scope)
+    if WITHDRAWS in granted:
+        raise BadInputError(
+            f"the key can withdraw ({WITHDRAWS}); nothing was sent with it: make one with {TRADES} and no wallet"
+        )
+    if TRADES not in granted:
+        raise BadInputError(
+            f"the key cannot trade: it needs {TRADES}, and has {', '.join(sorted(granted)) or 'nothing'}"
+        )

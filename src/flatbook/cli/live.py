@@ -1,0 +1,80 @@
+"""`flatbook live`: a maker on a real account."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from flatbook.cli.outcome import AsJson, one_line_errors, print_json, say
+from flatbook.domain.errors import ConfigurationError
+from flatbook.policies import read_policy
+from flatbook.report.terminal import tear_sheet
+
+MAIN_NET = "wss://www.deribit.com/ws/api/v2"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `live` to the command line."""
+    app.command()(live)
+
+
+def live(
+    url: Annotated[str, typer.Option(help="The venue's websocket; a test net's, to begin with.")] = MAIN_NET,
+    policy: Annotated[str, typer.Option("--policy", help="A policy's name, or a TOML file.")] = "advanced",
+    key_file: Annotated[
+        Path | None,
+        typer.Option("--key-file", metavar="FILE", help="DERIBIT_API_KEY=... and DERIBIT_API_SECRET=..., mode 600."),
+    ] = None,
+    is_live: Annotated[bool, typer.Option("--live", help="Trade. Without it nothing is sent, nor connected.")] = False,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where run directories are made.")] = Path("runs"),
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Rebuild the run in this directory, reconcile, and go on.")
+    ] = None,
+    on_venue_clock: Annotated[
+        bool, typer.Option("--venue-clock", help="Live by the venue's clock, as `flatbook exchange` needs.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make markets on a Deribit account: quotes by mass quote under its protection, hedges in its perpetual.
+
+    The key is the environment's (DERIBIT_API_KEY, DERIBIT_API_SECRET) or a file's; one that can withdraw is refused.
+    Ctrl-C takes every quote and order away, reconciles, and writes the report.
+    """
+    # Other verbs start without the client.
+    from flatbook.app.live import LiveRequest, carry_out_live, check_policy, new_live_run, resumed_live_run
+    from flatbook.app.live_key import live_key
+    from flatbook.cli.progress import warm_kernels
+    from flatbook.store.lock import account_lock, state_directory
+    from flatbook.venues.deribit.client import socket_url
+
+    with one_line_errors():
+        address = socket_url(url)
+        _, text = read_policy(policy)
+        request = LiveRequest(policy=policy, policy_text=text, url=address, on_venue_clock=on_venue_clock)
+        checked = check_policy(request)
+        if not is_live:
+            protection = checked.protection
+            say(
+                f"would trade at {address} with policy {checked.name}: BTC options by mass quote, hedged in BTC-PERPETUAL"
+            )
+            say(
+                f"would ask the venue to pull every quote for {protection.mmp_rest_s:g} s once more than "
+                f"{protection.mmp_quantity_coin:g} contracts fill within {protection.mmp_window_s:g} s"
+            )
+            say(
+                "would take over the account: cancel what an earlier run of flatbook left, and begin with what it holds"
+            )
+            raise ConfigurationError("nothing was sent: trading on an account needs --live")
+        credentials = live_key(os.environ, key_file)
+        with account_lock("deribit", credentials.client_id, state_directory(os.environ, Path.home())):
+            warm_kernels()
+            run = resumed_live_run(resume, credentials) if resume else new_live_run(request, credentials, out)
+            say(f"trading; Ctrl-C ends it in order. {run.directory.path}")
+            finished = carry_out_live(run)
+    if as_json:
+        print_json(finished.summary)
+        return
+    Console().print(tear_sheet(finished.summary))
+    say(f"report: {run.directory.report_html}")
