@@ -53,6 +53,10 @@ class Accounts:
         """What accounts of a kind ever held."""
         return tuple(commodity for known, commodity in self._totals if known is kind)
 
+    def venues(self) -> tuple[str, ...]:
+        """Where anything was ever booked, sorted."""
+        return tuple(sorted({account.venue for account, _ in self._balances}))
+
     def flows(self, currency: str) -> FlowTotals:
         """The totals by kind, each with our sign."""
 

@@ -187,6 +187,11 @@ class Ledger:
             changes.append(Change(key, instrument, before, after, ((AccountKind.DELIVERY, received),)))
         return self._book_all(Cause.DELIVERY, event.exch_ts_ns, event.instrument, changes)
 
+    @property
+    def venues(self) -> tuple[str, ...]:
+        """Where anything was ever booked, sorted."""
+        return self._accounts.venues()
+
     def balance(self, venue: str, currency: str) -> int:
         """Cash at `venue`."""
         return self._accounts.balance(Account(AccountKind.CASH, venue), currency)

@@ -19,6 +19,7 @@ from flatbook.domain.errors import (
 )
 from flatbook.domain.events import Fill, OrderAccepted, OrderCancelled, OrderRejected
 from flatbook.domain.units import NS_PER_SECOND
+from flatbook.venues.ccxt import client
 from flatbook.venues.ccxt.accounts import account_named
 from flatbook.venues.ccxt.library import Credentials, open_exchange
 from flatbook.venues.ccxt.orders import Known
@@ -145,6 +146,46 @@ def test_a_cancel_tells_the_end_after_the_fill_that_crossed_it() -> None:
         assert await bench.client.cancel("h0") is Known.ENDED
 
     assert kinds(on_bench({PLACE: resting, FIND: resting}, go)) == [OrderAccepted, Fill, OrderCancelled]
+
+
+def test_a_stream_that_breaks_is_listened_to_anew_and_what_was_missed_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client, "_FIRST_WAIT_S", 0.001)
+
+    async def go(bench: Bench) -> None:
+        words: list[Any] = [errors.NetworkError("gone"), errors.RateLimitExceeded("slowly"), {}]
+
+        async def watch_bids_asks(symbols: list[str]) -> Any:
+            if not words:
+                await asyncio.sleep(60.0)
+            word = words.pop(0)
+            if isinstance(word, Exception):
+                raise word
+            return word
+
+        async def silence(symbol: str) -> None:
+            await asyncio.sleep(60.0)
+
+        bench.exchange.watch_bids_asks = watch_bids_asks
+        for name in ("watch_trades", "watch_orders", "watch_my_trades"):
+            setattr(bench.exchange, name, silence)
+        await bench.client.place("h0", bench.intent(NAME, 1, "80010.1", "0.005"))
+        following = asyncio.ensure_future(bench.client.follow([NAME]))
+        for _ in range(200):
+            await asyncio.sleep(0.005)
+            if Fill in kinds(bench):
+                break
+        assert not words
+        words.append(errors.PermissionDenied("no right to read"))
+        following.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await following
+        with pytest.raises(ConfigurationError, match="PermissionDenied: no right to read"):
+            await bench.client.follow([NAME])
+
+    bench = on_bench({PLACE: errors.RequestTimeout("lost")}, go)
+    assert kinds(bench) == [OrderAccepted, Fill]
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,10 @@ class HedgeClient:
         return statement(self.account, self.listing, positions, balance)
 
     async def follow(self, names: Sequence[str]) -> None:
-        """Tells the market of some instruments, and our orders and trades in them, until it is cancelled."""
+        """Tells the market of some instruments, and our orders and trades in them, until it is cancelled.
+
+        Errors      those of `refusals` that listening anew would not mend
+        """
         symbols = [self.listing.named(name).symbol for name in names]
         watched = self.exchange
         streams = [self._listen(partial(watched.watch_bids_asks, symbols), self._take_tops)]
@@ -158,9 +161,13 @@ class HedgeClient:
             streams.append(self._listen(partial(watched.watch_trades, symbol), self._take_prints))
             streams.append(self._listen(partial(watched.watch_orders, symbol), self.take_orders))
             streams.append(self._listen(partial(watched.watch_my_trades, symbol), self.take_trades))
-        async with asyncio.TaskGroup() as group:
-            for stream in streams:
-                group.create_task(stream)
+        tasks = [asyncio.ensure_future(stream) for stream in streams]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def take_orders(self, rows: Sequence[Row]) -> None:
         """Orders as told by a stream."""
