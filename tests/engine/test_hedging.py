@@ -57,7 +57,7 @@ def answered(maker: Engine, effects: Effects, seconds: float) -> None:
 
 def ledger_usd(state: State) -> float:
     """Worth of the books from the ledger alone."""
-    coin = risk_amount(state.ledger.carried_units("BTC"), "BTC")
+    coin, usd = (risk_amount(state.ledger.carried_units(currency), currency) for currency in ("BTC", "USDC"))
     for name, lots in state.ledger.open_lots().items():
         instrument = REFERENCE.instrument(name)
         size, kind = lots * instrument.lot_size, instrument.contract.kind
@@ -65,9 +65,11 @@ def ledger_usd(state: State) -> float:
             coin += size * float(state.values.fair_coin[state.market.universe.row_of[name]])
         elif kind is Kind.FUTURE:
             coin -= size / state.market.forwards.forward_usd(slot_of(state, name))
+        elif instrument.contract.settle == "USDC":
+            usd += size * state.values.linear_usd
         else:
             coin -= size / state.perp_price_usd
-    return coin * state.values.index_usd
+    return coin * state.values.index_usd + usd
 
 
 def test_options_hedge_gamma_and_vega_within_what_others_show() -> None:

@@ -72,6 +72,7 @@ def synthetic_facts(pnl_usd: float, policy: str = "advanced") -> RunFacts:
             positions_open=143,
             pnl_usd=pnl_usd,
             pnl_coin={"BTC": pnl_usd / 82_000, "USDC": 0.0},
+            worth_coin=pnl_usd / 82_000,
         ),
         flow=FlowFacts(
             volume_usd=41_250_000.0,

@@ -89,8 +89,8 @@ def order(
     order_id: str, side: int, limit_usd: float, size_lots: int, *, name: str = PERPETUAL,
     time_in_force: TimeInForce = TimeInForce.IOC,
 ) -> Order:  # fmt: skip
-    """An order on an option, or on a contract with ticks of half a dollar."""
-    tick = 0.0001 if name.endswith(("-C", "-P")) else 0.5
+    """An order on an option, on spot, or on a contract with ticks of half a dollar."""
+    tick = 0.0001 if name.endswith(("-C", "-P")) else 1.0 if name == "BTC_USDC" else 0.5
     intent = OrderIntent(
         instrument=name,
         side=side,

@@ -23,7 +23,7 @@ from flatbook.domain.events import (
     TopOfBook,
     TradePrint,
 )
-from flatbook.domain.instruments import parse_name
+from flatbook.domain.instruments import Kind, parse_name
 from flatbook.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND, parse_utc
 from flatbook.engine.effects import Effects, QuoteChanges
 from flatbook.sim import FillModel, MarketParameters, SimulatedVenue, VenueTerms
@@ -215,7 +215,7 @@ def test_the_perpetuals_top_follows_its_premium_and_comes_no_oftener_than_asked(
 def test_a_future_a_months_last_expiry_is_shown_at_its_forward_every_minute() -> None:
     heard = run(market(0.2, parameters=SLOW))
     ticks = {tick.exch_ts_ns: tick.price_usd for tick in only(heard, IndexTick)}
-    tops = [top for top in only(heard, TopOfBook) if top.instrument != PERPETUAL]
+    tops = [top for top in only(heard, TopOfBook) if parse_name(top.instrument).kind is Kind.FUTURE]
     by_name = Counter(top.instrument for top in tops)
     assert set(by_name) == {"BTC-25APR25", "BTC-30MAY25", "BTC-27JUN25", "BTC-26SEP25", "BTC-26DEC25"}
     assert set(by_name.values()) == {12}, "every minute but the first, when nothing is listed yet"
@@ -225,6 +225,19 @@ def test_a_future_a_months_last_expiry_is_shown_at_its_forward_every_minute() ->
         forward = ticks[top.exch_ts_ns] * np.exp(carry * years)
         assert top.bid < forward < top.ask < top.bid * (1 + 2e-4)
         assert top.mark_price == pytest.approx(forward, abs=0.01)
+
+
+def test_spot_is_shown_at_the_index_and_the_dollar_settled_perpetual_at_the_others_premium() -> None:
+    heard = run(market(0.2, parameters=SLOW))
+    ticks = {tick.exch_ts_ns: tick.price_usd for tick in only(heard, IndexTick)}
+    for name, share in (("BTC_USDC", 0.0), ("BTC_USDC-PERPETUAL", 1.0)):
+        tops = [top for top in only(heard, TopOfBook) if top.instrument == name]
+        assert len(tops) == 13
+        for top in tops:
+            premium = share * world(0.2).minute_at(np.array([top.exch_ts_ns])).premium[0]
+            mid = ticks[top.exch_ts_ns] * (1 + premium)
+            assert top.bid < mid < top.ask < top.bid * (1 + 2e-4)
+            assert top.mark_price == pytest.approx(mid, abs=0.01)
 
 
 def test_the_same_seed_and_answers_give_the_same_events() -> None:

@@ -61,7 +61,6 @@ def test_immediate_or_cancel_that_finds_nothing_is_rejected(desk: OrderDesk) -> 
     ("sent", "reason"),
     [
         (order("h0", 1, 80_100.0, 10, name="BTC-NOTHING"), "'BTC-NOTHING' is not a Deribit name"),
-        (order("h0", 1, 80_100.0, 10, name="BTC_USDC"), "takes no orders here"),
         (order("h0", 1, 80_100.0, 10, name=FUTURE), "no price of BTC-27JUN25 yet"),
         (order("h0", 1, 0.05, 10, name=CALL, time_in_force=TimeInForce.GTC), "orders that end at once"),
         (order("h0", 1, 0.05, 10, name=CALL), "nothing to take at 0.05: nobody shows a price"),
@@ -76,6 +75,13 @@ def test_what_cannot_be_an_order_is_rejected_with_its_reason(desk: OrderDesk, se
     assert isinstance(rejected, OrderRejected)
     assert rejected.order_id == "h0"
     assert reason in rejected.reason
+
+
+def test_spot_trades_at_the_index_and_its_impact_and_pays_no_fee(desk: OrderDesk) -> None:
+    _, fill = arrive(desk, order("h0", -1, 79_900.0, 10_000, name="BTC_USDC"))
+    assert isinstance(fill, Fill)
+    assert (fill.size_lots, fill.fee_units) == (10_000, 0)
+    assert 79_900 < fill.price_ticks < 80_000
 
 
 def test_an_order_id_serves_once(desk: OrderDesk) -> None:

@@ -7,7 +7,7 @@ import polars as pl
 
 from flatbook.app.markets import OpenMarket
 from flatbook.app.request import RunRequest
-from flatbook.domain.instruments import Kind
+from flatbook.domain.instruments import DOLLAR, Kind
 from flatbook.domain.units import risk_amount
 from flatbook.engine import answering, valuing
 from flatbook.engine.attributing import pnl_rows
@@ -108,11 +108,13 @@ def _ledger_facts(state: State) -> LedgerFacts:
     ledger, setup, values = state.ledger, state.setup, state.values
     ledger.invariant()
     currency = setup.underlying
-    coin = risk_amount(ledger.carried_units(currency), currency)
+    coin, dollars = (risk_amount(ledger.carried_units(code), code) for code in (currency, DOLLAR))
     for name, lots in ledger.open_lots().items():
         contract = setup.reference.instrument(name).contract
         if name == setup.hedge.name:
             coin -= lots * setup.hedge.lot_size / state.perp_price_usd
+        elif name == setup.linear.name:
+            dollars += lots * setup.linear.lot_size * values.linear_usd
         elif contract.kind is Kind.FUTURE:
             price_usd = float(values.delivery_usd[state.market.universe.slot_of[contract.expiry_ns or 0]])
             coin -= lots * setup.reference.instrument(name).lot_size / price_usd
@@ -126,8 +128,9 @@ def _ledger_facts(state: State) -> LedgerFacts:
         balanced=True,
         balances={code: risk_amount(units, code) for code, units in ledger.balances().items()},
         positions_open=len(ledger.open_lots()),
-        pnl_usd=coin * index,
-        pnl_coin={currency: coin},
+        pnl_usd=coin * index + dollars,
+        worth_coin=coin + (dollars / index if dollars else 0.0),
+        pnl_coin={currency: coin} | ({DOLLAR: dollars} if DOLLAR in ledger.balances() else {}),
     )
 
 

@@ -135,6 +135,14 @@ class HedgingPolicy(Section):
         description="price_of_risk: what may hedge: the inverse perpetual; dated futures too; options of the chain as "
         "well, against gamma and vega",
     )
+    dollar_settled: bool = Field(
+        default=False,
+        description="price_of_risk: whether the perpetual that is paid in USDC and spot may hedge as well, while they "
+        "show two sides",
+    )
+    spot_share: Share = Field(
+        default=0.5, description="of the venue's balance of what spot would take, the share that may be exchanged"
+    )
     band_coin: NonNegative = Field(default=1.0, description="band_and_timer: net delta in coin left alone")
     every_s: NonNegative = Field(default=300.0, description="least time between hedges")
     moving_delta: bool = Field(

@@ -25,6 +25,10 @@ _STRIKE = re.compile(r"(0|[1-9][0-9]*)(?:d([0-9]+))?")
 _UNDERLYING = re.compile(r"([A-Z0-9]+)(?:_(USDC|USDT|USDE|EURR))?")
 
 
+DOLLAR = "USDC"
+"""What linear contracts and spot that we trade are paid in."""
+
+
 class Kind(StrEnum):
     """What sort of contract it is."""
 

@@ -5,7 +5,7 @@ import numpy as np
 from flatbook.domain.instruments import Kind
 from flatbook.domain.reference import Instrument
 from flatbook.domain.units import format_day
-from flatbook.kernels.explain import STRATEGIES
+from flatbook.kernels.explain import HEDGING, STRATEGIES
 from flatbook.ledger.holdings import FLAT
 from flatbook.ledger.positions import Position, PositionKey
 from flatbook.market.universe import Universe
@@ -15,15 +15,19 @@ from flatbook.valuation.inventory import CELLS, STRATEGY_NAMES
 
 
 class CellBooks:
-    """Coin carried and fees paid by cell (see `kernels.explain`), summed from the ledger's positions.
+    """Coin carried and fees paid by cell (see `kernels.explain`), summed from the ledger's positions and exchanges.
 
+    dollar_fees_coin    fees that hedging paid in dollars, each as coin at its time; they are in no cell
     Invariant   carried units sum to the ledger's own, whenever every changed position has been taken
     """
 
     def __init__(self) -> None:
         self.carried_units = [0] * CELLS
         self.fees_units = [0] * CELLS
+        self.dollar_fees_coin = 0.0
         self._taken: dict[PositionKey, Position] = {}
+        self._exchanged_units = 0
+        self._dollar_fees_usd = 0.0
 
     def take(self, key: PositionKey, position: Position, cell: int) -> None:
         """A position is now as given."""
@@ -31,6 +35,16 @@ class CellBooks:
         self.carried_units[cell] += _carried_units(position) - _carried_units(before)
         self.fees_units[cell] += position.fees_units - before.fees_units
         self._taken[key] = position
+
+    def exchange(self, units: int) -> None:
+        """So much coin has come in for dollars in all: it is hedging's, and of no expiry."""
+        self.carried_units[HEDGING] += units - self._exchanged_units
+        self._exchanged_units = units
+
+    def pay_dollars(self, fees_usd: float, index_usd: float) -> None:
+        """So much was paid in fees in dollars in all; what is new of it counts as coin at the index of now."""
+        self.dollar_fees_coin += (fees_usd - self._dollar_fees_usd) / index_usd
+        self._dollar_fees_usd = fees_usd
 
 
 def _carried_units(position: Position) -> int:

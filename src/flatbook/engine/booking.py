@@ -22,7 +22,7 @@ from flatbook.domain.events import (
     QuotesAcknowledged,
     Rearm,
 )
-from flatbook.domain.instruments import format_expiry
+from flatbook.domain.instruments import DOLLAR, format_expiry
 from flatbook.domain.reference import Instrument
 from flatbook.domain.units import NS_PER_SECOND, risk_amount
 from flatbook.engine import valuing
@@ -33,6 +33,7 @@ from flatbook.engine.state import State
 from flatbook.engine.stressing import NO_STRESS
 from flatbook.execution.lifecycle import OrderState
 from flatbook.execution.orders import WorkingOrder
+from flatbook.kernels.explain import HEDGING as HEDGING_CELL
 from flatbook.ledger.positions import Position, PositionKey
 from flatbook.report.facts import LogEntry
 from flatbook.risk.loss_stop import Stage
@@ -56,7 +57,7 @@ def take_own(state: State, event: AnyEvent) -> bool:
         case OrderAccepted() | OrderRejected() | OrderCancelled():
             return _take_answer(state, event)
         case FundingRate() if not state.setup.funding_is_told:
-            state.ledger.book_funding(event, state.setup.venue, state.perp_price_usd)
+            state.ledger.book_funding(event, state.setup.venue, state.perpetual_usd(event.instrument))
             return _booked(state, "funding", event.instrument)
         case FundingPaid():
             state.ledger.book_funding_paid(event, state.setup.venue, HEDGING)
@@ -159,7 +160,7 @@ def _take_fill(state: State, fill: Fill) -> bool:
         state.flow.take_fill(fill, row, state.market.universe.instruments[row])
     # The edge and the hedge's cost are against the mark of the moment, not of the last requote.
     valuing.mark(state)
-    fee_usd = risk_amount(fill.fee_units, state.setup.underlying) * state.values.index_usd
+    fee_usd = _fee_usd(state, fill)
     if is_hedge:
         if (order := state.orders.working.get(fill.order_id)) is not None:
             _time_answer(state, order)
@@ -182,6 +183,11 @@ def _take_fill(state: State, fill: Fill) -> bool:
     state.recorder.filled(state, fill, row, edge, fee_usd)
     state.stress = NO_STRESS
     return True
+
+
+def _fee_usd(state: State, fill: Fill) -> float:
+    settle = state.setup.reference.instrument(fill.instrument).contract.settle
+    return risk_amount(fill.fee_units, settle) * (1.0 if settle == DOLLAR else state.values.index_usd)
 
 
 def count_fill(state: State, row: int, size: float) -> None:
@@ -246,6 +252,9 @@ def sync(state: State, *names: str) -> None:
     ledger, inventory, setup = state.ledger, state.inventory, state.setup
     for name in names:
         instrument, held = setup.reference.instrument(name), ledger.positions_in(name)
+        if instrument.contract.settle == DOLLAR:
+            _sync_dollars(state)
+            continue
         for key, position in held:
             _sync_cell(state, key, position, instrument)
         row = state.market.universe.row_of.get(name)
@@ -263,4 +272,17 @@ def _sync_cell(state: State, key: PositionKey, position: Position, instrument: I
     cell, currency = cell_of(state.market.universe, instrument, key.strategy), instrument.contract.settle
     state.cells.take(key, position, cell)
     state.inventory.cells_coin[cell] = risk_amount(state.cells.carried_units[cell], currency)
-    state.inventory.fees_coin[cell] = risk_amount(state.cells.fees_units[cell], currency)
+    fees_coin = risk_amount(state.cells.fees_units[cell], currency)
+    state.inventory.fees_coin[cell] = fees_coin + (state.cells.dollar_fees_coin if cell == HEDGING_CELL else 0.0)
+
+
+def _sync_dollars(state: State) -> None:
+    """What hedging holds in dollars, and coin that it exchanged for them."""
+    ledger, inventory, setup, cells = state.ledger, state.inventory, state.setup, state.cells
+    inventory.dollars = risk_amount(ledger.carried_units(DOLLAR), DOLLAR)
+    inventory.linear_coin = ledger.net_lots(setup.linear.name) * setup.linear.lot_size
+    cells.exchange(ledger.totals(setup.underlying).exchange_units)
+    cells.pay_dollars(risk_amount(ledger.totals(DOLLAR).fees_paid_units, DOLLAR), state.values.index_usd)
+    inventory.cells_coin[HEDGING_CELL] = risk_amount(cells.carried_units[HEDGING_CELL], setup.underlying)
+    fees_coin = risk_amount(cells.fees_units[HEDGING_CELL], setup.underlying)
+    inventory.fees_coin[HEDGING_CELL] = fees_coin + cells.dollar_fees_coin

@@ -58,11 +58,12 @@ class Capital:
 
 
 def _held_coin(values: ChainValues, inventory: Inventory) -> Floats:
-    """Options by row, the perpetual, and a dated future an expiry, in coins."""
+    """Options by row, the two perpetuals, and a dated future an expiry, in coins."""
     futures = np.zeros(len(values.slot_years))
     slots = inventory.future_slots(values)
     futures[slots] = inventory.future_usd[slots] / values.delivery_usd[slots]
-    return np.concatenate([inventory.size_coin[: values.rows], [inventory.perp_usd / values.perp_usd], futures])
+    perpetuals = [inventory.perp_usd / values.perp_usd, inventory.linear_coin]
+    return np.concatenate([inventory.size_coin[: values.rows], perpetuals, futures])
 
 
 def _contracts(universe: Universe, values: ChainValues) -> MarginContracts:
@@ -70,26 +71,26 @@ def _contracts(universe: Universe, values: ChainValues) -> MarginContracts:
     rows, index = values.rows, values.index_usd
     known = np.isfinite(values.vol) & (values.vol > 0.0)
     delivery = np.where(np.isfinite(values.delivery_usd), values.delivery_usd, index)
-    perpetual = values.perp_usd if np.isfinite(values.perp_usd) else index
-    linear = np.concatenate([[perpetual], delivery])
-    count = rows + len(linear)
+    perpetuals = np.array([values.perp_usd, values.linear_usd])
+    future = np.concatenate([np.where(np.isfinite(perpetuals), perpetuals, index), delivery])
+    count = rows + len(future)
     is_option = np.arange(count) < rows
 
     def column(options: Floats, others: Floats | float) -> Floats:
-        return np.concatenate([options, np.broadcast_to(others, len(linear))])
+        return np.concatenate([options, np.broadcast_to(others, len(future))])
 
     return MarginContracts(
         underlying=universe.underlying,
         index_usd=index,
-        names=(*(instrument.name for instrument in universe.instruments[:rows]), *[""] * len(linear)),
+        names=(*(instrument.name for instrument in universe.instruments[:rows]), *[""] * len(future)),
         is_option=is_option,
-        in_coin=np.ones(count, dtype=np.bool_),
+        in_coin=np.arange(count) != rows + 1,
         strike_usd=column(universe.strike_usd[:rows], np.nan),
         sign=column(universe.sign[:rows], 0.0),
-        years=column(np.where(known, np.maximum(values.years, 0.0), 0.0), np.concatenate([[0.0], values.slot_years])),
-        forward_usd=column(np.where(known, values.forward_usd, index), linear),
+        years=column(np.where(known, np.maximum(values.years, 0.0), 0.0), np.append([0.0, 0.0], values.slot_years)),
+        forward_usd=column(np.where(known, values.forward_usd, index), future),
         vol=column(np.where(known, values.vol, 0.0), 0.0),
-        mark_usd=column(np.where(known, values.greeks[PRICE], 0.0), linear),
+        mark_usd=column(np.where(known, values.greeks[PRICE], 0.0), future),
         delta=column(np.where(known, values.greeks[DELTA], 0.0), 1.0),
         rate=np.zeros(count),
     )

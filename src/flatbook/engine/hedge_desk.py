@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from flatbook.decide.hedge.execution import greek_slippage
 from flatbook.decide.hedge.impact import ImpactBelief, SquareRootLaw
-from flatbook.decide.hedge.listed import Listed
+from flatbook.decide.hedge.scene import Listed
 from flatbook.decide.hedge.stability import KyleBelief, Stage
 from flatbook.decide.policy import HedgingPolicy
 from flatbook.domain.events import Fill
-from flatbook.domain.instruments import Kind
 from flatbook.domain.units import NS_PER_DAY
 from flatbook.kernels.chain import FACTORS, SPOT, SQUARED
 from flatbook.report.tables import HedgeRow
@@ -123,8 +122,8 @@ def book_hedge(state: "State", fill: Fill, reason: str, before: BookMeasures, co
     setup, values, desk = state.setup, state.values, state.desk
     instrument = setup.reference.instrument(fill.instrument)
     lots = fill.side * fill.size_lots
-    is_option = instrument.contract.kind is Kind.OPTION
-    size_usd = lots * instrument.lot_size * (values.index_usd if is_option else 1.0)
+    # Notional is in dollars where a contract is of so many; else in coins, an option's too.
+    size_usd = lots * instrument.lot_size * (1.0 if instrument.is_reciprocal else values.index_usd)
     after = state.measure()
     added_usd = float(after.exposure[SPOT] - before.exposure[SPOT])
     desk.hedge_delta_usd += abs(added_usd)

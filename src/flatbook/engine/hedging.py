@@ -14,15 +14,17 @@ from flatbook.decide.hedge.best import HedgePlan, best_hedge
 from flatbook.decide.hedge.execution import Route, TouchTerms, choose_route, running_risk_rate
 from flatbook.decide.hedge.gamma_aware import GapMotion, gamma_aware
 from flatbook.decide.hedge.instruments import HedgeSet
-from flatbook.decide.hedge.listed import MARKETABLE, HedgeScene, Listed, listed_hedges
+from flatbook.decide.hedge.listed import MARKETABLE, listed_hedges
 from flatbook.decide.hedge.obizhaeva_wang import cheapest_shares, exponential_decay
 from flatbook.decide.hedge.rules import ClipTerms, band_clip_usd
+from flatbook.decide.hedge.scene import DollarHedges, HedgeScene, Listed
 from flatbook.decide.hedge.stability import Pace, guarded_pace, loop_gain
 from flatbook.decide.hedge.stability import Stage as Stability
+from flatbook.domain.instruments import DOLLAR
 from flatbook.domain.intents import OrderIntent, Purpose, TimeInForce
 from flatbook.domain.reference import Instrument
 from flatbook.domain.ticks import ceil_tick, floor_tick
-from flatbook.domain.units import NS_PER_SECOND, NS_PER_YEAR
+from flatbook.domain.units import NS_PER_SECOND, NS_PER_YEAR, risk_amount
 from flatbook.engine import stressing
 from flatbook.engine.hedge_desk import Decision
 from flatbook.engine.state import State
@@ -136,7 +138,19 @@ def scene_of(state: State) -> HedgeScene:
     """What hedging looks at."""
     setup = state.setup
     policy = setup.policy.hedging
-    return HedgeScene(policy, state.market, state.values, state.inventory, setup.hedge, state.desk.law(policy))
+    dollars = _dollar_hedges(state) if policy.dollar_settled else None
+    return HedgeScene(policy, state.market, state.values, state.inventory, setup.hedge, state.desk.law(policy), dollars)
+
+
+def _dollar_hedges(state: State) -> DollarHedges:
+    """What is paid in dollars, and how much of the venue's balances spot may take."""
+    setup, ledger = state.setup, state.ledger
+    share = setup.policy.hedging.spot_share
+    coins, usd = (
+        share * max(risk_amount(ledger.balance(setup.venue, currency), currency), 0.0)
+        for currency in (setup.underlying, DOLLAR)
+    )
+    return DollarHedges(setup.linear, setup.spot, coins, usd)
 
 
 def _zone(state: State, price: RiskPrice, gradient: Floats) -> Listed:
@@ -271,13 +285,14 @@ def _wanted(state: State, listed: Listed, plan: HedgePlan, at: int, reason: str,
     delta_coin = float(added[SPOT]) / state.values.index_usd
     half_rate = float(offered.half_spread_usd[at])
     if row < 0:
-        law = state.desk.law(state.setup.policy.hedging)
-        risk = OrderRisk(size, 0.0, off / mark, delta_coin)
-        paid = half_rate + law.peak_rate(size)
+        law, unit_usd = state.desk.law(state.setup.policy.hedging), float(listed.unit_usd[at])
+        risk = OrderRisk(size * unit_usd, 0.0, off / mark, delta_coin)
+        half_rate /= unit_usd
+        paid = half_rate + law.peak_rate(size * unit_usd)
         if waits:
             # It is paid the spread, and has moved against us when it fills; of impact that teaches nothing.
             paid, half_rate = state.setup.policy.hedging.adverse_selection_rate - half_rate, math.nan
-        expected = paid * instrument.lot_size
+        expected = paid * unit_usd * instrument.lot_size
     else:
         beside = offered.carry_buy_usd[at] if side > 0 else offered.carry_sell_usd[at]
         risk = option_order_risk(state, row, size, off, added)

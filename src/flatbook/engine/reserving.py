@@ -53,8 +53,8 @@ def _both_ways(axes: Floats) -> Floats:
 def _added(state: State, intent: OrderIntent, lots: int) -> Floats:
     """What an order's lots add on each axis."""
     row = state.market.universe.row_of.get(intent.instrument, -1)
-    lot = state.setup.reference.instrument(intent.instrument).lot_size
-    per_lot = lot if row >= 0 else lot / state.values.index_usd
+    instrument = state.setup.reference.instrument(intent.instrument)
+    per_lot = instrument.lot_size / (state.values.index_usd if instrument.is_reciprocal else 1.0)
     return state.gate.reservation.added(row, intent.side * lots * per_lot)
 
 

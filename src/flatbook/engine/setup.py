@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from flatbook.domain.instruments import DOLLAR
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import NS_PER_MINUTE
 from flatbook.engine.policy import Policy
@@ -47,3 +48,13 @@ class Setup:
     def hedge(self) -> Instrument:
         """The perpetual that hedges."""
         return self.reference.instrument(f"{self.underlying}-PERPETUAL")
+
+    @cached_property
+    def linear(self) -> Instrument:
+        """The perpetual that is paid in dollars."""
+        return self.reference.instrument(f"{self.underlying}_{DOLLAR}-PERPETUAL")
+
+    @cached_property
+    def spot(self) -> Instrument:
+        """The coin itself, against dollars."""
+        return self.reference.instrument(f"{self.underlying}_{DOLLAR}")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from flatbook.decide.baselines.chain import FittedModel
 from flatbook.decide.quoting import Quotes
 from flatbook.domain.events import IndexTick
+from flatbook.domain.instruments import DOLLAR
 from flatbook.engine.attributing import CellBooks
 from flatbook.engine.capital import Capital
 from flatbook.engine.flow_watch import FlowWatch
@@ -142,6 +143,11 @@ class State:
     def perp_price_usd(self) -> float:
         """The hedge perpetual's price as valued: the index where its premium is not known."""
         return self.values.perp_usd
+
+    def perpetual_usd(self, name: str) -> float:
+        """The price, as valued, of the perpetual that is paid in coin or of the one that is paid in dollars."""
+        is_linear = self.setup.reference.instrument(name).contract.settle == DOLLAR
+        return self.values.linear_usd if is_linear else self.values.perp_usd
 
     @property
     def knows_market(self) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.domain.events import ChainQuotes, FundingRate, IndexTick, QuoteRow, TopOfBook, TradePrint
-from flatbook.domain.instruments import Kind
+from flatbook.domain.instruments import DOLLAR, ContractName, Kind
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_YEAR
 from flatbook.kernels.implied import OK, implied_vol
@@ -71,6 +71,7 @@ class Market:
         self.universe = Universe(underlying, reference)
         self.forwards = Forwards(model.forwards)
         self.perpetual = Perpetual(model.perpetual)
+        self.linear = Perpetual(model.perpetual)
         self.surface = Surface(model.surface)
         self.meter = FactorMeter(model.meter, model.covariance.tenor_days)
         self.covariance = FactorCovariance.of(model.covariance, model.meter.overlap)
@@ -125,20 +126,26 @@ class Market:
         if self.forwards.seen_ns.any():
             carry = self.forwards.carry(_SHORT_YEARS, self.universe.expiry_ns, now_ns)
             self.perpetual.revert_to(carry.rate, now_ns)
+            self.linear.revert_to(carry.rate, now_ns)
 
     def take_top(self, event: TopOfBook) -> None:
-        """The best prices of the perpetual tell its premium, a dated future's its expiry's forward.
+        """The best prices of a perpetual tell its premium, a dated future's its expiry's forward.
 
-        A contract that is not quoted in USD tells nothing here, nor does one that no option expires with.
+        A contract that is not quoted in dollars tells nothing here, nor does a future that no option expires with. Of
+        spot only what it costs is kept: its price is the index.
         """
         instrument = self._reference.instrument(event.instrument)
         contract, over_index = instrument.contract, event.mid / self.forwards.index_usd
-        if contract.base != self.underlying or not contract.is_inverse or not over_index > 0:
+        if contract.base != self.underlying or not _is_in_dollars(contract) or not over_index > 0:
             return
         model, apart_ns = self.model, event.exch_ts_ns - self._index_exch_ns
         error = top_error(event, model.perpetual.mark_error, model.covariance.spot_vol, apart_ns)
         if contract.kind is Kind.PERPETUAL:
-            self.perpetual.see(math.log(over_index), error, event.local_ts_ns)
+            perpetual = self.perpetual if contract.is_inverse else self.linear
+            perpetual.see(math.log(over_index), error, event.local_ts_ns)
+        if not contract.is_inverse:
+            self.touches.see_dollars(contract.kind, event)
+        if not contract.is_inverse or contract.kind is Kind.PERPETUAL:
             return
         slot = self.universe.slot_of.get(contract.expiry_ns or 0)
         if slot is not None and self.years(event.local_ts_ns)[slot] * 8760 >= self.model.min_hours:
@@ -147,10 +154,11 @@ class Market:
             self.touches.see_future(slot, instrument, event)
 
     def take_funding(self, event: FundingRate) -> None:
-        """Funding of the perpetual tells of its premium in the hours before."""
+        """Funding of a perpetual tells of its premium in the hours before."""
         contract = self._reference.instrument(event.instrument).contract
-        if contract.base == self.underlying and contract.is_inverse:
-            self.perpetual.take_funding(event.rate, event.hours, event.local_ts_ns)
+        if contract.base == self.underlying and _is_in_dollars(contract):
+            perpetual = self.perpetual if contract.is_inverse else self.linear
+            perpetual.take_funding(event.rate, event.hours, event.local_ts_ns)
 
     def take_trade(self, event: TradePrint) -> int | None:
         """A print teaches its expiry's forward and smile: the venue's mark where it gives one, the traded vol else.
@@ -277,3 +285,8 @@ class Market:
         stale = now_ns - int(surface.fitted_ns[slot]) > self.model.refit_after_s * 1e9
         if off > self.model.refit_after_vol or stale:
             surface.refit(slot)
+
+
+def _is_in_dollars(contract: ContractName) -> bool:
+    """Whether its price is in dollars: an inverse contract's, or one's that is paid in them."""
+    return contract.is_inverse or contract.settle == DOLLAR

@@ -24,13 +24,17 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LedgerFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The books: `balances` in whole currency, `pnl_usd` the ledger's own total and `pnl_coin` the same by currency."""
+    """The books: `balances` in whole currency, `pnl_usd` the ledger's own total and `pnl_coin` the same by currency.
+
+    worth_coin      the total as coin of the underlying, what is held in dollars at the last index
+    """
 
     balanced: bool
     balances: dict[str, float]
     positions_open: int
     pnl_usd: float
     pnl_coin: dict[str, float]
+    worth_coin: float
 
 
 class FillModel(msgspec.Struct, frozen=True, kw_only=True):

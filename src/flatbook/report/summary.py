@@ -34,9 +34,7 @@ def summarise(series: Tables | Mapping[str, pl.DataFrame], facts: RunFacts) -> S
         "run": _run(facts),
         "pnl": pnl,
         "pnl_coin": dict(facts.ledger.pnl_coin),
-        "pnl_coin_parts": None
-        if by.is_empty()
-        else {underlying: coin_totals(by, pnl, facts.ledger.pnl_coin[underlying])},
+        "pnl_coin_parts": None if by.is_empty() else {underlying: coin_totals(by, pnl, facts.ledger.worth_coin)},
         "pnl_by": None if by.is_empty() else {key: parts_by(by, key) for key in KEYS},
         "risk": _risk(frames["equity"], frames["exposures"], facts.limit_breaches),
         "flow": _flow(frames["fills"], facts.flow),

@@ -1,14 +1,15 @@
-"""The dated futures of the simulated market: at the forward of their expiry, with the perpetual's spread and impact.
+"""What of the simulated market hedges beside the perpetual, each with its spread and impact, shown once a minute.
 
-One is listed for each month's last expiry. Its top of the book is sent once a minute, and until an hour before it
-expires: then its price becomes an average, which nobody here trades.
+A dated future is listed for each month's last expiry, at the expiry's forward, until an hour before it expires: then
+its price becomes an average, which nobody here trades. Spot trades at the index, and the dollar-settled perpetual at
+the premium of the other.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 
 from flatbook.domain.events import TopOfBook
-from flatbook.domain.instruments import format_expiry
+from flatbook.domain.instruments import DOLLAR, format_expiry
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_YEAR
 from flatbook.sim.calendar import is_last_of_month
@@ -24,13 +25,16 @@ class Futures:
         self._reference = reference
         self._market = market
         self._listed: set[str] = set()
+        spot = f"{underlying}_{DOLLAR}"
+        market.premium_of[spot] = 0.0
+        self._in_dollars = {spot, f"{spot}-PERPETUAL"}
 
     def show(
         self, expiries_ns: Sequence[int], carry_per_year: float, index_usd: float, clocks: Clocks
     ) -> Iterator[TopOfBook]:
-        """Every future's price from now on, and its top of the book."""
+        """Every future's price from now on, and all tops of the book."""
         self._list(expiries_ns, carry_per_year, clocks.exch_ns)
-        for name in sorted(self._listed):
+        for name in sorted(self._listed | self._in_dollars):
             instrument = self._reference.instrument(name)
             bid, ask = (ticks * instrument.tick_size for ticks in self._market.shown_ticks(instrument, index_usd))
             yield TopOfBook(

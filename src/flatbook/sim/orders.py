@@ -63,7 +63,7 @@ class Cashier:
 
 
 class OrderDesk:
-    """Takes our orders against the market in perpetuals and futures, and that in options.
+    """Takes our orders against the market in perpetuals, futures and spot, and that in options.
 
     Invariant   every order id is used once; what rests is on the tick grid and has lots left; `traded` are perpetuals
     """
@@ -172,8 +172,8 @@ class OrderDesk:
 
 def _contract_refusal(intent: OrderIntent, instrument: Instrument) -> str:
     kind = instrument.contract.kind
-    if kind not in (Kind.PERPETUAL, Kind.FUTURE, Kind.OPTION):
-        return f"{instrument.name} takes no orders here; they are for perpetuals, futures and options"
+    if kind not in (Kind.PERPETUAL, Kind.FUTURE, Kind.SPOT, Kind.OPTION):
+        return f"{instrument.name} takes no orders here; they are for perpetuals, futures, spot and options"
     if kind is Kind.OPTION and intent.time_in_force is not TimeInForce.IOC:
         return f"{instrument.name} takes orders that end at once; what rests in options are quotes"
     if intent.side not in (1, -1):

@@ -129,7 +129,7 @@ class PnlBook:
             after.vol[:n],
             after.years[:n],
             after.greeks[PRICE, :n],
-            inventory.cells_coin[:used],
+            inventory.held_coin()[:used],
             inventory.basis_gained_usd(before, after)[:used],
             inventory.beside_coin(after, 0.0 if otc is None else otc.value_usd)[:used],
             self.worth_coin[:used],
@@ -157,7 +157,7 @@ class PnlBook:
             values.slot,
             values.greeks[PRICE],
             values.forward_usd,
-            inventory.cells_coin[:used],
+            inventory.held_coin()[:used],
             inventory.beside_coin(values, otc_usd)[:used],
             worth[:used],
         )

@@ -33,6 +33,8 @@ class Inventory:
     hedged_coin     (capacity,) of those, what is held as a hedge
     perp_usd        USD notional of the inverse perpetual, signed; it is worth -perp_usd / price in coin
     future_usd      (capacity,) the same of the dated future of each expiry, by slot: there are no more than rows
+    linear_coin     coins of the dollar-settled perpetual, signed
+    dollars         USD beyond the deposits, less what an open dollar-settled perpetual was entered at
     carried_coin    coin beyond the deposits, less what open perpetuals and futures were entered at
     cells_coin      (CELLS,) the same coin by whose positions earned or spent it
     fees_coin       (CELLS,) fees paid so far, which are part of that
@@ -47,6 +49,8 @@ class Inventory:
         self.fees_coin: Floats = np.zeros(CELLS)
         self.perp_usd = 0.0
         self.future_usd: Floats = np.zeros(capacity)
+        self.linear_coin = 0.0
+        self.dollars = 0.0
         self.carried_coin = 0.0
         self._fresh: deque[tuple[int, int, float]] = deque()
 
@@ -84,17 +88,31 @@ class Inventory:
         linear = self.perp_usd / perp_price_usd
         if (slots := self.future_slots(values)).size:
             linear += float(np.sum(self.future_usd[slots] / values.delivery_usd[slots]))
-        return self.carried_coin + options - linear
+        return self.carried_coin + options - linear + self._dollars_worth(values) / values.index_usd
+
+    def _dollars_worth(self, values: ChainValues) -> float:
+        """What is held in dollars, USD; a price is asked for only by what is held."""
+        return self.dollars + (self.linear_coin * values.linear_usd if self.linear_coin else 0.0)
 
     def future_slots(self, values: ChainValues) -> Ints:
         """The expiries whose dated future is held."""
         return np.flatnonzero(self.future_usd[: len(values.delivery_usd)])
 
+    def held_coin(self) -> Floats:
+        """(CELLS,) what moves as coin does: coin carried, and coins of the dollar-settled perpetual."""
+        held = self.cells_coin.copy()
+        held[HEDGING] += self.linear_coin
+        return held
+
     def beside_coin(self, values: ChainValues, otc_usd: float) -> Floats:
-        """What is held beside the chain's options, as coin, (CELLS,); contracts over the counter are making's."""
+        """What is held beside the chain's options and `held_coin`, as coin, (CELLS,).
+
+        Contracts over the counter are making's.
+        """
         beside = np.zeros(CELLS)
         beside[MAKING] = otc_usd / values.index_usd
-        beside[HEDGING] = -self.perp_usd / values.perp_usd
+        dollars = self._dollars_worth(values) / values.index_usd - self.linear_coin
+        beside[HEDGING] = dollars - self.perp_usd / values.perp_usd
         if (slots := self.future_slots(values)).size:
             beside[STRATEGIES * (slots + 1) + HEDGING] = -self.future_usd[slots] / values.delivery_usd[slots]
         return beside
@@ -103,6 +121,9 @@ class Inventory:
         """What a held perpetual gained by its premium over the index, and futures by theirs, (CELLS,)."""
         gained = np.zeros(CELLS)
         gained[HEDGING] = self.perp_usd * (before.index_usd / before.perp_usd - after.index_usd / after.perp_usd)
+        if self.linear_coin:
+            over = (after.linear_usd - after.index_usd) - (before.linear_usd - before.index_usd)
+            gained[HEDGING] += self.linear_coin * over
         if (slots := self.future_slots(before)).size:
             ratio = before.index_usd / before.delivery_usd[slots] - after.index_usd / after.delivery_usd[slots]
             gained[STRATEGIES * (slots + 1) + HEDGING] = self.future_usd[slots] * ratio
@@ -131,6 +152,9 @@ class Inventory:
         options_coin, gamma, vega, theta = totals.tolist()
         exposure[SPOT] += (self.carried_coin + options_coin) * values.index_usd
         exposure[PREMIUM] += self.perp_usd * values.index_usd / values.perp_usd
+        if self.linear_coin:
+            exposure[SPOT] += self.linear_coin * values.linear_usd
+            exposure[PREMIUM] += self.linear_coin * values.linear_usd
         if (slots := self.future_slots(values)).size:
             worth_usd = self.future_usd[slots] * values.index_usd / values.delivery_usd[slots]
             moving = 1.0 - values.fixed_share[slots]

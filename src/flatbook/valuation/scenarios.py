@@ -40,6 +40,8 @@ def scenario_pnl_usd(grid: ShockGrid, universe: Universe, values: ChainValues, i
     """
     spot, vol = np.array(grid.spot), np.array(grid.vol)
     linear = inventory.carried_coin * values.index_usd * spot
+    if inventory.linear_coin:
+        linear += inventory.linear_coin * values.linear_usd * spot
     pnl = np.repeat(linear[:, None], len(vol), axis=1)
     rows = np.flatnonzero(inventory.size_coin[: values.rows])
     if not len(rows):
