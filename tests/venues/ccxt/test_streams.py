@@ -8,10 +8,12 @@ import json
 from itertools import islice
 from typing import Any
 
+import pytest
+
 from flatbook.domain.events import Fill, TopOfBook, TradePrint
 from flatbook.venues.ccxt.orders import Known
 from tests.domain.recorded import DATA, needs_data
-from tests.venues.ccxt.answers import ANSWERS
+from tests.venues.ccxt.answers import ANSWERS, OWN_FILLS
 from tests.venues.ccxt.transport import Bench
 
 _LINES = 6_000
@@ -63,53 +65,27 @@ def test_a_recorded_stream_of_an_inverse_perpetual() -> None:
         assert (one.price, one.size_lots, one.taker_side) == (float(row["p"]), int(row["q"]), taker)
 
 
-def test_a_fill_by_stream_is_our_orders_though_its_answer_was_lost() -> None:
-    """ORDER_TRADE_UPDATE, as documented: the order's own id is beside the venue's."""
-    own = {
-        "s": "BTCUSDT",
-        "c": "r1h0",
-        "S": "BUY",
-        "o": "LIMIT",
-        "f": "IOC",
-        "q": "0.005",
-        "p": "80010.1",
-        "ap": "80005",
-        "sp": "0",
-        "x": "TRADE",
-        "X": "FILLED",
-        "i": 4611,
-        "l": "0.005",
-        "z": "0.005",
-        "L": "80005",
-        "N": "USDT",
-        "n": "0.2000125",
-        "T": 1767600000200,
-        "t": 698759,
-        "b": "0",
-        "a": "0",
-        "m": False,
-        "R": False,
-        "wt": "CONTRACT_PRICE",
-        "ot": "LIMIT",
-        "ps": "BOTH",
-        "cp": False,
-        "rp": "0",
-        "pP": False,
-        "si": 0,
-        "ss": 0,
-    }
-    message = {"e": "ORDER_TRADE_UPDATE", "E": 1767600000201, "T": 1767600000200, "o": own}
-
+@pytest.mark.parametrize(
+    ("venue", "url", "size_lots", "trade_id", "fee_units"),
+    [
+        ("binance_usdm", "wss://fstream.binance.com/ws", 5, "BTCUSDT-698759", 200_013),
+        ("okx", "wss://ws.okx.com:8443/ws/v5/private", 250, "BTC-USDT-SWAP-123", 1_000_063),
+        ("bybit", "wss://stream.bybit.com/v5/private", 10, "BTCUSDT-8c065341", 440_028),
+    ],
+)
+def test_a_fill_by_stream_is_our_orders_though_its_answer_was_lost(
+    venue: str, url: str, size_lots: int, trade_id: str, fee_units: int
+) -> None:
     async def go() -> Bench:
-        bench = Bench("binance_usdm", ANSWERS["binance_usdm"])
+        bench = Bench(venue, ANSWERS[venue])
         try:
             await bench.client.open()
-            listed = bench.client.listing.named("binance_usdm:BTC_USDT-PERPETUAL")
-            asked = bench.client.orders.ask("h0", listed, 5, bench.now_ns)
-            socket = Heard("wss://fstream.binance.com/ws")
-            bench.exchange.handle_message(socket, message)
+            listed = bench.client.listing.named(f"{venue}:BTC_USDT-PERPETUAL")
+            asked = bench.client.orders.ask("h0", listed, size_lots, bench.now_ns)
+            socket = Heard(url)
+            bench.exchange.handle_message(socket, OWN_FILLS[venue])
             for name, rows in socket.resolved:
-                if name == "myTrades":
+                if "myTrades" in name:
                     bench.client.take_trades(list(rows))
             assert asked.known is Known.ENDED
             return bench
@@ -118,4 +94,5 @@ def test_a_fill_by_stream_is_our_orders_though_its_answer_was_lost() -> None:
 
     (fill,) = asyncio.run(go()).told
     assert isinstance(fill, Fill)
-    assert (fill.order_id, fill.trade_id, fill.size_lots, fill.fee_units) == ("h0", "BTCUSDT-698759", 5, 200_013)
+    assert (fill.order_id, fill.trade_id, fill.price_ticks) == ("h0", trade_id, 800_050)
+    assert (fill.size_lots, fill.fee_units) == (size_lots, fee_units)

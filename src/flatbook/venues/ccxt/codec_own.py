@@ -65,6 +65,8 @@ def own_trade(row: Row, listed: Listed, order_id: str, venue: str, local_ts_ns: 
 
 def _fees(row: Row, what: str) -> dict[str, Decimal]:
     rows = row.get("fees") or [row.get("fee") or {}]
+    # By stream the library hands on OKX's own sign, by which what is paid is negative.
+    paid_is = -1 if "fillFee" in (row.get("info") or {}) else 1
     paid: dict[str, Decimal] = {}
     for fee in rows:
         currency, cost = fee.get("currency"), maybe(fee.get("cost"), f"{what}: fee")
@@ -75,7 +77,7 @@ def _fees(row: Row, what: str) -> dict[str, Decimal]:
                 f"{what} paid its fee in {currency}, which the ledger does not know; have the venue take fees in one "
                 f"of {', '.join(DECIMALS)}"
             )
-        paid[currency] = paid.get(currency, Decimal(0)) + cost
+        paid[currency] = paid.get(currency, Decimal(0)) + paid_is * cost
     return paid
 
 

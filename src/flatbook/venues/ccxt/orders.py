@@ -138,9 +138,7 @@ class OrderTable:
         asked = self._asked(row, str(row.get("id") or ""))
         if asked is None or asked.known is Known.ENDED:
             return []
-        if row.get("id"):
-            asked.venue_id = str(row["id"])
-            self._by_venue_id[asked.venue_id] = asked
+        self._name(asked, str(row.get("id") or ""))
         ts_ns, events = exch_ts_ns(row, now_ns), list[OwnEvent]()
         status, filled = row.get("status"), maybe(row.get("filled"), "filled")
         if filled is not None:
@@ -174,6 +172,7 @@ class OrderTable:
         events: list[OwnEvent] = [trade.fill, *trade.fees]
         if asked is None:
             return events
+        self._name(asked, venue_id)
         asked.told_lots += trade.fill.size_lots
         asked.filled_lots = max(asked.filled_lots, asked.told_lots)
         return [*events, *self._ended(asked, now_ns)]
@@ -182,6 +181,11 @@ class OrderTable:
         """Trades that waited for an order's name; what must wait on is held again."""
         held, self._held = self._held, []
         return [event for row, listed in held for event in self.traded(row, listed, now_ns)]
+
+    def _name(self, asked: Asked, venue_id: str) -> None:
+        if venue_id:
+            asked.venue_id = venue_id
+            self._by_venue_id[venue_id] = asked
 
     def _asked(self, row: Row, venue_id: str) -> Asked | None:
         info = row.get("info") or {}
