@@ -128,7 +128,8 @@ not list is margined as the one it does: coin-settled options count as dollar-se
 Collateral counts less its haircut; a currency that a model does not list does not count, and debts count in full.
 Underlyings add up: no model here gives credit between them. Orders (`--orders`) reserve the worse side, of each
 contract under standard rules and of all orders together under portfolio rules; `--mqq` reserves what protection covers.
-Distances to liquidation move one thing and leave the rest, without orders, which a venue cancels first.
+Distances to liquidation move one thing and leave the rest, without orders, which a venue cancels first. A book over
+several venues is several accounts (`--by-venue`): see [venues.md](venues.md).
 
 ![Margin balance and requirements against spot, with the points of liquidation, and the scenarios](img/margin.png)
 
