@@ -121,9 +121,9 @@ def new_live_run(request: LiveRequest, credentials: Credentials, runs: Path) -> 
     venue = LiveVenue(terms_of(request, credentials), reference)
     try:
         statement = venue.open()
-        request = _begun(request, statement, reference, venue.feed.now_ns)
+        request = begun(request, statement, reference, venue.feed.now_ns)
         request = msgspec.structs.replace(request, traded=tuple(sorted(venue.maker.news.seen)))
-        engine = Engine(_setup(request, policy, reference))
+        engine = Engine(setup_of(request, policy, reference))
         directory = create_run_directory(runs, run_id)
         shown = {key: value for key, value in msgspec.to_builtins(request).items() if key != "policy_text"}
         directory.write_config({"live": shown, "policy": policy.model_dump()})
@@ -152,7 +152,7 @@ def resumed_live_run(path: Path, credentials: Credentials) -> LiveRun:
     try:
         request = msgspec.json.decode(journal.header.config_json, type=LiveRequest)
         reference = load_reference()
-        engine = Engine(_setup(request, check_policy(request), reference))
+        engine = Engine(setup_of(request, check_policy(request), reference))
         venue = LiveVenue(terms_of(request, credentials), reference)
         spool = Spool.open(directory.path / SPOOL_FILE)
         venue.take_up(spool, lambda: _known(engine, spool, request))
@@ -229,7 +229,7 @@ def _report(run: LiveRun, wall_s: float) -> Finished:
     return finished
 
 
-def _begun(request: LiveRequest, statement: Statement, reference: ReferenceData, now_ns: int) -> LiveRequest:
+def begun(request: LiveRequest, statement: Statement, reference: ReferenceData, now_ns: int) -> LiveRequest:
     """The request with what the account holds, so booked that cash less open cost is the statement's."""
     holdings = []
     units = statement.carried_units.get(request.underlying, 0)
@@ -241,7 +241,11 @@ def _begun(request: LiveRequest, statement: Statement, reference: ReferenceData,
     return msgspec.structs.replace(request, from_ns=now_ns, capital_units=units, holdings=tuple(holdings))
 
 
-def _setup(request: LiveRequest, policy: Policy, reference: ReferenceData) -> Setup:
+def setup_of(request: LiveRequest, policy: Policy, reference: ReferenceData) -> Setup:
+    """The engine's setup of a run that has begun.
+
+    Errors      BadInputError where the account holds what no run does
+    """
     positions = []
     for held in request.holdings:
         instrument = reference.instrument(held.instrument)

@@ -5,16 +5,21 @@ is, and a run over a socket is the run in process.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from typing import Protocol as Shape
 
 import msgspec
 
+from flatbook.app.live import LiveRequest, begun, setup_of
 from flatbook.domain.events import AnyEvent
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.engine.effects import Effects
+from flatbook.engine.loop import Engine
+from flatbook.policies import parse_policy
 from flatbook.service.exchange.api import Api
+from flatbook.venues.deribit import load_reference
 from flatbook.venues.deribit.client_actions import Action, Close, Open, Phase, Send, Settled, Stop, Terms, Told
 from flatbook.venues.deribit.client_protocol import Protocol
 from flatbook.venues.deribit.codec import result_of
@@ -22,8 +27,9 @@ from flatbook.venues.deribit.codec_events import MarketFeed
 from flatbook.venues.deribit.codec_messages import InstrumentState
 from flatbook.venues.deribit.codec_requests import Credentials, encode_request
 from flatbook.venues.deribit.maker import Maker
-from flatbook.venues.deribit.maker_terms import MakerTerms, Standing
+from flatbook.venues.deribit.maker_terms import MakerTerms, Standing, protection_of
 
+ALICE = Credentials("alice", "secret")
 STEP_ID = 2**52
 """Of the request that lets time pass; the client's own count from one."""
 
@@ -69,6 +75,40 @@ def is_step(raw: bytes) -> bool:
     return f'"id":{STEP_ID}'.encode() in raw[:80]
 
 
+def by_hand(wire: Wire, now_ms: int, method: str, **params: object) -> None:
+    """Somebody does something on the account himself, over a line of his own."""
+    wire.open()
+    key = {"grant_type": "client_credentials", "client_id": ALICE.client_id, "client_secret": ALICE.secret}
+    asked = [encode_request(1, "public/auth", key), encode_request(2, method, dict(params))]
+    told = wire.exchange(asked, now_ms)
+    assert not [raw for raw in told if b'"error"' in raw[:200]], told
+
+
+def trade(
+    wire: Wire, policy_text: str, start_ns: int, seconds: int, most_coin: float = 30.0
+) -> tuple[Engine, "SteppedVenue"]:
+    """A maker's run on the account as it is, from its first word to its orderly end; protected beyond `most_coin`."""
+    reference = load_reference()
+    terms = MakerTerms(underlying="BTC", run="t", protection=protection_of("btc_usd", 5, 5, most_coin))
+    venue = SteppedVenue(wire, ALICE, terms, reference, start_ns)
+    venue.open()
+    assert venue.maker.statement is not None
+    request = LiveRequest(policy="keen", policy_text=policy_text, url="ws://127.0.0.1")
+    request = begun(request, venue.maker.statement, reference, venue.now_ns)
+    engine = Engine(setup_of(request, parse_policy(policy_text, "keen"), reference))
+    venue.until_ns = venue.now_ns + seconds * NS_PER_SECOND
+    universe, listed = engine.state.market.universe, 0
+    for event in itertools.chain(venue.events(), venue.end()):
+        venue.told[type(event)] += 1
+        effects = engine.step(event)
+        while listed < universe.count:
+            venue.list_instrument(listed, universe.instruments[listed])
+            listed += 1
+        if not effects.is_empty:
+            venue.submit(effects)
+    return engine, venue
+
+
 class _Name(msgspec.Struct):
     instrument_name: str
 
@@ -81,6 +121,7 @@ class SteppedVenue:
     ) -> None:
         numbers = itertools.count()
         self.now_ns = start_ns
+        self.told: Counter[type] = Counter()
         self.protocol = Protocol(Terms(), credentials, lambda: 0.5, lambda: f"n{next(numbers)}")
         self.maker = Maker(self.protocol, terms, reference)
         self._wire, self._terms = wire, terms

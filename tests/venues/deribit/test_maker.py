@@ -1,0 +1,74 @@
+"""A maker on our exchange, in process and in steps of its time: its books are the account's, to the unit."""
+
+from collections import Counter
+
+from flatbook.domain.events import Fill, ProtectionTriggered
+from flatbook.domain.units import NS_PER_MINUTE, parse_utc
+from flatbook.engine.setup import HEDGING
+from flatbook.service.exchange.api import Api
+from flatbook.service.exchange.auth import Auth, Client
+from flatbook.sim.calendar import ExpiryPlan
+from flatbook.sim.chain import ListingRules
+from flatbook.sim.drawn import MarketParameters
+from flatbook.sim.takers import TakerParameters
+from flatbook.sim.venue.account import VENUE
+from flatbook.sim.venue.crowd import Crowd
+from flatbook.sim.venue.cycle import Cycle
+from flatbook.sim.venue.exchange import Exchange
+from flatbook.venues.deribit import load_reference
+from flatbook.venues.deribit.statement import compare
+from tests.conftest import KEEN
+from tests.sim.venue.builders import STANDARD_MARGIN
+from tests.venues.deribit.stepped import InProcess, by_hand, trade
+
+_SMALL = MarketParameters(
+    listing=ListingRules(ExpiryPlan(dailies=2, weeklies=1, months=1, quarters=0), 1.0, 1.5, inner_strikes=4),
+    takers=TakerParameters(arrivals_per_day=200_000.0),
+)
+_START_NS = parse_utc("2026-01-06T07:56")
+
+
+def _api(seed: int, steps: int) -> Api:
+    reference = load_reference()
+    exchange = Exchange(reference, STANDARD_MARGIN, _START_NS)
+    cycle = Cycle(exchange)
+    crowd = Crowd(exchange, cycle, reference, seed=seed, steps=steps, market=_SMALL)
+    exchange.open_account("alice", {"BTC": 100.0})
+    api = Api(exchange, cycle, crowd, Auth([Client("alice", "secret", "alice")], b"key"), is_stepped=True)
+    api.advance(_START_NS)
+    return api
+
+
+def _deepest_call(api: Api) -> str:
+    """Of those that expire at the next settlement."""
+    calls = [name for name in api.exchange.listings if name.startswith("BTC-6JAN26-") and name.endswith("-C")]
+    return min(calls, key=lambda name: int(name.split("-")[2]))
+
+
+def test_over_a_settlement_and_a_delivery_the_books_are_the_accounts_to_the_unit() -> None:
+    api = _api(seed=1, steps=400)
+    wire = InProcess(api)
+    start_ms = _START_NS // 1_000_000
+    by_hand(wire, start_ms, "private/sell", instrument_name="BTC-PERPETUAL", amount=900_000, type="market")
+    by_hand(wire, start_ms, "private/buy", instrument_name=_deepest_call(api), amount=8.0, type="market")
+    account = api.exchange.accounts["alice"]
+    before = len(account.executions)
+    engine, venue = trade(wire, KEEN, _START_NS, seconds=5 * 60, most_coin=1.0)
+    state = engine.state
+    fills = Counter(done.order.request.quote_set or "hedge" for done in account.executions[before:])
+    assert fills["flatbook"] >= 10, "quotes filled"
+    assert fills["hedge"] >= 5, "and hedges"
+    assert venue.told[ProtectionTriggered] >= 1
+    assert venue.told[Fill] == len(account.executions) - before
+    flows, theirs = state.ledger.totals("BTC"), account.ledger.totals("BTC")
+    assert flows.delivery_units == theirs.delivery_units != 0
+    assert flows.funding_units == theirs.funding_units != 0
+    assert {key.strategy for key, _ in state.ledger.positions_in("BTC-PERPETUAL")} == {HEDGING}
+    assert dict(state.ledger.open_lots()) == dict(account.ledger.open_lots())
+    carried = state.ledger.balance("deribit", "BTC") - state.ledger.open_basis_units("BTC")
+    assert carried == account.ledger.balance(VENUE, "BTC") - account.ledger.open_basis_units("BTC")
+    assert venue.maker.statement is not None
+    assert compare(state.ledger, "deribit", venue.maker.statement) == []
+    assert account.orders == {}
+    assert api.exchange.now_ns > _START_NS + 5 * NS_PER_MINUTE
+    state.ledger.invariant()
