@@ -38,6 +38,15 @@ def test_quotes_are_pulled_at_our_share_of_the_venues_limit_and_come_back_after_
     assert guard.alarms[0].text == "7 coin of contracts filled in 5 s; the venue freezes at 10"
 
 
+def test_that_the_venue_froze_us_is_said_though_ours_acted_first() -> None:
+    guard = protection()
+    guard.filled(0, 9.0, 0.0, 0.0)
+    guard.venue_pulled(S, 7 * S)
+    assert [alarm.text for alarm in guard.alarms][1:] == ["the venue froze our quotes"]
+    calm(guard, 6.9)
+    assert guard.is_pulled
+
+
 def test_they_stay_pulled_while_the_window_is_full() -> None:
     guard = protection()
     guard.filled(0, 9.0, 0.0, 0.0)

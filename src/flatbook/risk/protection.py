@@ -154,7 +154,11 @@ class Protection:
 
     def venue_pulled(self, now_ns: int, until_ns: int) -> None:
         """The venue's own protection acted, before ours could: nothing is quoted until it lets us."""
-        self._hold(Reason.MMP, now_ns, max(until_ns, self._until_ns.get(Reason.MMP, 0)), "the venue froze our quotes")
+        text = "the venue froze our quotes"
+        if Reason.MMP in self._until_ns:
+            # Said though ours acted first: the venue's froze all the same.
+            self.alarms.append(Alarm(now_ns, Reason.MMP, begins=True, text=text))
+        self._hold(Reason.MMP, now_ns, max(until_ns, self._until_ns.get(Reason.MMP, 0)), text)
 
     def doubt(self, reason: Reason, why: str, now_ns: int) -> bool:
         """The index is in doubt from now on, until `trust`; whether that is news."""
