@@ -11,6 +11,7 @@ from flatbook.sim.venue.account import VENUE as THEIRS
 from flatbook.venues.deribit.client_actions import Phase
 from flatbook.venues.deribit.maker_terms import Standing
 from flatbook.venues.deribit.statement import compare
+from tests.simulation.faults import Kind
 from tests.simulation.program import VENUE as OURS
 from tests.simulation.world import World
 
@@ -27,11 +28,45 @@ def require_all(world: World) -> None:
     require_within_limits(world)
 
 
+_TAKEN_AWAY = ("quote", "taken away: ")
+_SAID = {
+    Kind.MMP_FREEZE: ("protection", "mmp: "),
+    Kind.MANUAL_TRADE: ("manual", "traded by hand"),
+    Kind.EXPIRY: ("settlement", "is delivered at"),
+    Kind.KILL: _TAKEN_AWAY,
+    Kind.TOKEN_EXPIRED: _TAKEN_AWAY,
+    Kind.FILL_UNTOLD: _TAKEN_AWAY,
+    Kind.PART_FILL_UNHEARD: _TAKEN_AWAY,
+    Kind.BREAK_BEFORE: _TAKEN_AWAY,
+    Kind.BREAK_AFTER: _TAKEN_AWAY,
+    Kind.SILENT_BREAK: _TAKEN_AWAY,
+    Kind.UNREACHABLE: _TAKEN_AWAY,
+    Kind.LOST_REQUEST: _TAKEN_AWAY,
+    Kind.LOST_ANSWER: _TAKEN_AWAY,
+    Kind.LATE_ANSWER: _TAKEN_AWAY,
+}
+"""What the engine's log says after a fault of whose consequences it hears; of the others it need not know."""
+
+
+def require_said(world: World, met: Counter[Kind], entries: int) -> None:
+    """The log, after its first `entries`, names what followed from each of these faults.
+
+    Where protection pulled all quotes, nothing was left that could be taken away.
+    """
+    log = [(each.kind, each.text) for each in world.program.engine.state.recorder.log[entries:]]
+    was_pulled = any(what == "protection" and "mmp: " in text for what, text in log)
+    for kind in met:
+        what, words = _SAID.get(kind, ("", ""))
+        if what and not (was_pulled and words == _TAKEN_AWAY[1]):
+            assert any(said == what and words in text for said, text in log), f"nothing was said of {kind}: {log}"
+
+
 def require_ready(world: World) -> None:
-    """The maker sends, and waits for nothing."""
+    """The maker sends, waits for nothing, and its quotes are back."""
     maker = world.program.maker
     assert maker.standing is Standing.READY, f"{maker.standing}: {maker.reason}"
     assert not world.program.protocol.undecided()
+    assert world.resting(), "nothing is quoted"
 
 
 def require_same_books(world: World) -> None:

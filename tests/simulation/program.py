@@ -103,9 +103,10 @@ class Program:
             while waiting:
                 waiting.extend(self._do(waiting.popleft(), now_ns, venue_ns))
             waiting.extend(self.maker.advance(now_ns))
-            for event in self.maker.take_events():
+            events = self.maker.take_events()
+            for event in events:
                 waiting.extend(self.maker.submit(now_ns, self.step(event)))
-            if not waiting:
+            if not waiting and not events:
                 return
 
     def step(self, event: AnyEvent) -> Effects:

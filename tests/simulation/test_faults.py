@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from flatbook.domain.units import NS_PER_SECOND
-from tests.simulation.checks import require_all
+from tests.simulation.checks import require_all, require_said
 from tests.simulation.faults import Fault, Kind, plan
 from tests.simulation.program import START_NS
 from tests.simulation.world import World
@@ -41,10 +41,11 @@ def live_through(world: World, bursts: list[list[Fault]]) -> None:
     """
     world.run(5)
     for burst in bursts:
-        began_ns = world.now_ns
+        began_ns, before, entries = world.now_ns, world.link.done.copy(), len(world.program.engine.state.recorder.log)
         try:
             world.befall(burst)
             recover(world)
+            require_said(world, world.link.done - before, entries)
         except Exception as error:
             error.add_note(f"seed {world.seed}, {(began_ns - START_NS) / NS_PER_SECOND:.1f} s in: {burst}")
             error.add_note(f'alone: python -m pytest "tests/simulation/test_faults.py::test_all_is_well[{world.seed}]"')
