@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from flatbook.kernels import black as kernel
 from flatbook.kernels import black_plain
-from flatbook.kernels.black import FULL_ROWS, black, black_full, inverse
+from flatbook.kernels.black import CHAIN_ROWS, FULL_ROWS, black, black_full, inverse
 
 Floats = NDArray[np.float64]
 
@@ -177,6 +177,21 @@ def test_a_row_outside_the_domain_is_nan_and_alone(twin: object, column: int, ba
     assert np.isnan(out[:, 4]).all() != defined
     others = [0, 1, 2, 3, 5, 6, 7, 8]
     np.testing.assert_array_equal(out[:, others], clean[:, others])
+
+
+@pytest.mark.parametrize("twin", [kernel, black_plain], ids=["kernel", "plain"])
+def test_a_chain_is_priced_as_one_by_one_whatever_is_said_where_there_is_no_variance(twin: object) -> None:
+    forward, strike, vol, years, sign = wide_inputs(500, 3)
+    vol[::50], years[25::50], strike[::100], forward[7] = 0.0, 0.0, forward[::100], math.nan
+    width = vol * np.sqrt(years)
+    moneyness = np.divide(np.log(strike / forward), width, out=np.full(500, 3.0), where=width > 0.0)
+    full, fair, chain = np.empty((11, 500)), np.empty(500), np.empty((len(CHAIN_ROWS), 500))
+    kernel.price_full(forward, strike, vol, years, sign, full)
+    twin.price_chain(forward, strike, moneyness, vol, years, sign, fair, chain)  # type: ignore[attr-defined]
+    for name, one, other in zip(CHAIN_ROWS, chain, full, strict=False):
+        scale = np.nanmax(np.abs(other))
+        np.testing.assert_allclose(one / scale, other / scale, atol=1e-12, err_msg=name)
+    np.testing.assert_allclose(fair, full[0] / forward, rtol=1e-9, atol=1e-14)
 
 
 def test_scalars_give_scalars_and_arrays_broadcast() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flatbook.kernels.black import inverse
-from flatbook.kernels.caps import cap_bids, cap_bids_plain, floor_asks, floor_asks_plain
+from flatbook.kernels.caps import cap_bids, cap_bids_plain
 from flatbook.kernels.quotes import (
     NO_ASK,
 )
@@ -141,26 +141,3 @@ def test_a_calendar_reaches_past_an_expiry_whose_carry_says_nothing() -> None:
     columns = (np.arange(3), np.array([1, 2, -1]), np.arange(3), np.full(3, 80_000.0), np.ones(3), forward)
     cap = caps_of(columns, np.array([0.05, 0.05, 0.03]), np.array([0.045, 0.0, 0.0]), np.full(3, 0.04))
     assert cap.tolist() == pytest.approx([0.03, 0.03, 0.03])
-
-
-@given(st.integers(0, 10_000))
-def test_no_ask_stays_under_intrinsic_value_and_none_else_moves(seed: int) -> None:
-    rng, n = np.random.default_rng(seed), 12
-    strike, sign = FORWARD * rng.uniform(0.5, 1.5, n), rng.choice([-1.0, 1.0], n)
-    wanted = rng.uniform(-0.1, 0.6, n)
-    wanted[rng.random(n) < 0.2] = math.nan
-    ask, plain = wanted.copy(), wanted.copy()
-    floor_asks(strike, sign, np.full(n, FORWARD), ask)
-    floor_asks_plain(strike, sign, np.full(n, FORWARD), plain)
-    np.testing.assert_allclose(ask, plain, rtol=1e-15)
-    for price, floored, k, s in zip(wanted, ask, strike, sign, strict=True):
-        if math.isnan(price):
-            assert math.isnan(floored)
-            continue
-        assert floored >= price
-        bought_and_hedged = [
-            max(s * (at - k), 0.0) - s * (at - FORWARD) - floored * FORWARD for at in (0.0, k, 3 * FORWARD)
-        ]
-        assert min(bought_and_hedged) <= 1e-9 * FORWARD
-        if price >= s * (1 - k / FORWARD):
-            assert floored == price

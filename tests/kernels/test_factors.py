@@ -1,6 +1,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flatbook.kernels.black import inverse, price_full
-from flatbook.kernels.chain import BASIS, CONVEXITIES, FACTORS, LEVELS, PREMIUM, SKEWS
+from flatbook.kernels.chain import BASIS, CONVEXITIES, FACTORS, LEVELS, PREMIUM, SKEWS, SPOT
 from flatbook.kernels.charges import (
     FOLDED,
     charge_rows,
@@ -123,6 +124,15 @@ def test_vega_is_shared_between_the_two_tenors_around_and_nothing_is_lost() -> N
     np.testing.assert_allclose(convexity, level * held * held)
 
 
+class Futures(NamedTuple):
+    """Notional in USD by expiry, years left, the price it is delivered at, and what of that is fixed."""
+
+    usd: Floats
+    years: Floats
+    delivery: Floats
+    fixed: Floats
+
+
 @dataclass
 class Book:
     """A chain in some expiries, what is held of it, and a convex R."""
@@ -142,6 +152,8 @@ class Book:
         self.curvature, self.exposure = root @ root.T, rng.normal(0.0, 1e3, FACTORS)
         self.held = np.rint(rng.normal(0.0, 5.0, self.rows)) * (rng.random(self.rows) < 0.4)
         self.size = float(rng.uniform(0.1, 9.0))
+        held = np.rint(rng.normal(0.0, 1e5, self.slots)) * (rng.random(self.slots) < 0.4)
+        self.futures = Futures(held, years, INDEX * np.exp(0.1 * years), np.maximum(rng.uniform(-1, 1, self.slots), 0))
 
     def loading(self) -> Floats:
         made = np.empty((self.rows, FACTORS))
@@ -163,7 +175,7 @@ class Book:
 
     def exposed(self, twin: Twin = expose_book) -> tuple[Floats, Floats]:
         exposure, totals = np.empty(FACTORS), np.empty(len(TOTALS))
-        inputs = (self.slot, self.map, self.forward, self.moneyness, self.greeks, self.held)
+        inputs = (self.slot, self.map, self.forward, self.moneyness, self.greeks, self.held, *self.futures)
         twin(INDEX, *inputs, exposure, totals)
         return exposure, totals
 
@@ -202,7 +214,10 @@ def test_a_book_is_exposed_to_what_it_holds(book: Book) -> None:
     for fast, plain in zip((exposure, totals), book.exposed(expose_book_plain), strict=True):
         np.testing.assert_allclose(fast, plain, rtol=1e-9, atol=1e-6)
     loading = book.loading()
-    np.testing.assert_allclose(exposure, book.held @ loading, rtol=1e-9, atol=1e-6)
+    futures, dated = book.futures, np.zeros(FACTORS)
+    worth = futures.usd * INDEX / futures.delivery
+    dated[SPOT], dated[BASIS] = -worth @ futures.fixed, (worth * (1 - futures.fixed)) @ futures.years
+    np.testing.assert_allclose(exposure, book.held @ loading + dated, rtol=1e-9, atol=1e-6)
     assert totals[1] == pytest.approx(2 * exposure[1] / 100, rel=1e-9, abs=1e-9)
     assert totals[2] == pytest.approx(exposure[LEVELS].sum() / 100, rel=1e-9, abs=1e-9)
 
@@ -210,6 +225,7 @@ def test_a_book_is_exposed_to_what_it_holds(book: Book) -> None:
 def test_what_is_not_held_does_not_matter_though_it_is_not_known() -> None:
     book = Book(3, 30)
     known = book.exposed()
+    book.futures.delivery[book.futures.usd == 0.0] = math.nan
     book.greeks[:, book.held == 0.0] = math.nan
     for now, before in zip(book.exposed(), known, strict=True):
         np.testing.assert_array_equal(now, before)

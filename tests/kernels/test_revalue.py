@@ -5,15 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from flatbook.kernels.black import FULL_ROWS, price_full
-from flatbook.kernels.chain import FACTORS, SLOT_ROWS, spread_slots
+from flatbook.kernels.black import CHAIN_ROWS, price_chain
+from flatbook.kernels.chain import FACTORS, SLOT_ROWS, open_slots, spread_slots
 from flatbook.kernels.factors import PRIMITIVES, map_factors
 from flatbook.kernels.levels import level_errors
-from flatbook.kernels.revalue import COLUMNS, revalue, revalue_plain
+from flatbook.kernels.revalue import COLUMNS, OF_SLOTS, revalue, revalue_plain
 from tests.kernels.test_chain import INDEX, TENOR_YEARS, random_slots, runs
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+NOW_NS, NS_PER_YEAR = 1_743_422_400 * 10**9, 365 * 86_400 * 10**9
 
 SLOTS, ROOM = 6, 8
 """Expiries that there are, and those that columns of slices have room for."""
@@ -24,7 +26,9 @@ class Chain:
 
     def __init__(self, seed: int, rows: int) -> None:
         rng = np.random.default_rng(seed)
-        self.forward, self.years, smiles = random_slots(seed, ROOM)
+        forward, years, smiles = random_slots(seed, ROOM)
+        self.basis, self.expiry_ns = np.log(forward / INDEX), NOW_NS + np.rint(years * NS_PER_YEAR).astype(np.int64)
+        self.years = (self.expiry_ns - NOW_NS) / NS_PER_YEAR
         self.params, self.fitted = smiles, np.maximum(self.years, 0.0) + rng.uniform(0.001, 0.01, ROOM)
         self.rmse, self.wander = rng.uniform(0.0, 0.01, ROOM), rng.uniform(0.1, 1.0, ROOM)
         root = rng.normal(0.0, 0.1, (ROOM, ROOM))
@@ -34,14 +38,12 @@ class Chain:
         self.strike, self.sign = INDEX * rng.uniform(0.5, 2.0, rows), rng.choice([-1.0, 1.0], rows)
 
     def valued(self, *, plain: bool = False) -> list[Floats]:
-        """Slots, levels, factor map, columns and Greeks."""
-        slots = np.full((len(SLOT_ROWS), SLOTS), math.nan)
-        slots[0], slots[1] = self.forward[:SLOTS], self.years[:SLOTS]
-        rows = len(self.slot)
-        shapes = ((2, SLOTS), (SLOTS, PRIMITIVES * FACTORS), (len(COLUMNS), rows), (len(FULL_ROWS), rows))
-        out = [slots, *(np.empty(shape) for shape in shapes)]
+        """Slots, what is said of them, factor map, columns and Greeks."""
+        rows, by_slot = len(self.slot), (SLOTS, PRIMITIVES * FACTORS)
+        shapes = ((len(SLOT_ROWS), SLOTS), (len(OF_SLOTS), SLOTS), by_slot, (len(COLUMNS), rows), (7, rows))
+        out = [np.full(shape, math.nan) for shape in shapes]
         (revalue_plain if plain else revalue)(
-            TENOR_YEARS, self.params, self.fitted, self.rmse, self.covariance, self.wander, 1e-4, 0.002,
+            TENOR_YEARS, INDEX, self.basis, self.expiry_ns, NOW_NS, self.params, self.fitted, self.rmse, self.covariance, self.wander, 1e-4, 0.002,
             *runs(self.slot), self.strike, self.sign, *out,
         )  # fmt: skip
         return out
@@ -61,22 +63,27 @@ def test_a_chain_is_valued_as_its_plain_twin_values_it(seed: int, rows: int) -> 
 
 def test_one_call_does_what_its_steps_do() -> None:
     chain = Chain(1, 200)
-    slots, levels, factor_map, columns, greeks = chain.valued()
-    left = np.maximum(chain.years, 0.0) / chain.fitted
-    np.testing.assert_array_equal(slots[2:4], (chain.params[:, :2] * left[:, None])[:SLOTS].T)
+    slots, of_slots, factor_map, columns, greeks = chain.valued()
+    opened = np.empty_like(slots)
+    open_slots(INDEX, chain.basis, chain.expiry_ns, NOW_NS, opened)
+    np.testing.assert_array_equal(slots[:2], opened[:2])
+    np.testing.assert_allclose(slots[0], INDEX * np.exp(chain.basis[:SLOTS]), rtol=1e-15)
+    np.testing.assert_allclose(slots[1], chain.years[:SLOTS], rtol=1e-15)
+    left = np.maximum(slots[1], 0.0) / chain.fitted[:SLOTS]
+    np.testing.assert_array_equal(slots[2:4], (chain.params[:SLOTS, :2] * left[:, None]).T)
     np.testing.assert_array_equal(slots[4:], chain.params[:SLOTS, 2:].T)
-    by_slot, spread = np.empty((2, SLOTS)), np.empty((4, 200))
+    by_slot, spread, fair = np.empty((2, SLOTS)), np.empty((4, 200)), np.empty(200)
     n = slice(SLOTS)
     level_errors(
         chain.params[n], chain.fitted[n], chain.rmse[n], chain.covariance, chain.wander[n], 1e-4, 0.002, *by_slot
     )
-    np.testing.assert_array_equal(levels, by_slot)
-    mapped, priced = np.empty_like(factor_map), np.empty_like(greeks)
+    np.testing.assert_array_equal(of_slots, [*by_slot, slots[0], np.zeros(SLOTS)])
+    mapped, priced = np.empty_like(factor_map), np.empty((len(CHAIN_ROWS), 200))
     map_factors(TENOR_YEARS, slots[1], mapped)
     np.testing.assert_array_equal(factor_map, mapped)
     spread_slots(*runs(chain.slot), chain.strike, slots, *spread)
     np.testing.assert_array_equal(columns[:4], spread)
-    price_full(spread[0], chain.strike, spread[2], spread[1], chain.sign, priced)
+    price_chain(spread[0], chain.strike, spread[3], spread[2], spread[1], chain.sign, fair, priced)
     np.testing.assert_array_equal(greeks, priced)
-    np.testing.assert_array_equal(columns[4], priced[0] / spread[0])
+    np.testing.assert_array_equal(columns[4], fair)
     np.testing.assert_array_equal(columns[5], by_slot[1][chain.slot])

@@ -20,8 +20,8 @@ def entry_of(kernel: object) -> Registered:
 @pytest.mark.skipif(not avx512(), reason="no AVX-512 on this processor")
 @pytest.mark.parametrize(
     ("kernel", "least"),
-    [(black.price_greeks, 60), (black.price_full_part, 60), (implied.implied_vol, 120)],
-    ids=["price_greeks", "price_full_part", "implied_vol"],
+    [(black.price_greeks, 60), (black.price_full_part, 60), (black.price_chain, 50), (implied.implied_vol, 120)],
+    ids=["price_greeks", "price_full_part", "price_chain", "implied_vol"],
 )
 def test_the_loop_is_in_512_bit_registers(kernel: object, least: int) -> None:
     assembly = jit.assembly(entry_of(kernel))

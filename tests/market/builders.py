@@ -11,6 +11,7 @@ from flatbook.domain.events import ChainQuotes, IndexTick, QuoteRow, TopOfBook, 
 from flatbook.domain.instruments import parse_expiry
 from flatbook.domain.units import NS_PER_DAY, NS_PER_SECOND, parse_utc, years_between
 from flatbook.kernels.black import inverse
+from flatbook.market.forwards import Forwards
 from flatbook.market.market import Market, MarketModel
 from flatbook.venues.deribit import load_reference
 
@@ -129,3 +130,8 @@ def shown_market(world: World, *dates: str, seconds: float = 0.0) -> Market:
     names = [name for date in dates for name in options(date)]
     market.take_chain(chain(seconds, [world.quote(seconds, name) for name in names]))
     return market
+
+
+def forwards_of(forwards: Forwards, slots: int) -> Floats:
+    """(slots,) the forwards of the first expiries."""
+    return np.array([forwards.forward_usd(slot) for slot in range(slots)])

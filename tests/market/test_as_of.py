@@ -16,7 +16,7 @@ from flatbook.store.session import open_session
 from flatbook.valuation.chain import ChainValues
 
 from .as_of import another_future
-from .builders import REFERENCE, new_market
+from .builders import REFERENCE, forwards_of, new_market
 
 Published = tuple[NDArray[np.generic], ...]
 
@@ -28,7 +28,7 @@ def publish(market: Market, values: ChainValues, now_ns: int) -> Published:
         values.revalue(market, now_ns)
     ladders = market.universe.ladders()
     return (
-        market.forwards.forwards_usd(slots),
+        forwards_of(market.forwards, slots),
         surface.slots_at(years),
         *surface.levels_and_errors(slots, now_ns),
         np.array([market.forwards.deviation(slot, now_ns) for slot in range(slots)]),

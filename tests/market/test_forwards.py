@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from flatbook.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_SECOND, NS_PER_YEAR, parse_utc
 from flatbook.market.forwards import CarryRate, ForwardModel, Forwards
 from flatbook.market.universe import FIRST_SLOTS
+from tests.market.builders import forwards_of
 from tests.market_analytics.chains import CHAINS, WINTER, needs_chains, snapshots
 
 Floats = NDArray[np.float64]
@@ -32,10 +33,10 @@ def test_a_tick_of_the_index_moves_every_forward_alike() -> None:
     made, expiry_ns = forwards(near=10, far=100)
     made.observe(0, 80_400.0, ERROR, NOW_NS)
     made.open_slot(1, expiry_ns, NOW_NS)
-    before = made.forwards_usd(2)
+    before = forwards_of(made, 2)
     made.set_index(88_000.0, NOW_NS + NS_PER_SECOND)
-    np.testing.assert_allclose(made.forwards_usd(2), before * 1.1, rtol=1e-14)
-    assert made.forward_usd(1) == made.forwards_usd(2)[1]
+    np.testing.assert_allclose(forwards_of(made, 2), before * 1.1, rtol=1e-14)
+    assert made.forward_usd(1) == forwards_of(made, 2)[1]
     assert made.index_ns == NOW_NS + NS_PER_SECOND
 
 

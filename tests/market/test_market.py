@@ -14,7 +14,7 @@ from flatbook.market.market import Market, MarketModel
 from flatbook.market.perpetual import fair_premium
 from flatbook.market.surface_model import SliceStatus
 
-from .builders import DAY_S, NAN, START_NS, World, at, chain, index, new_market, options, shown_market, top, trade
+from .builders import DAY_S, NAN, START_NS, World, at, chain, forwards_of, index, new_market, options, shown_market, top, trade
 from .witness import assert_free, published
 
 Floats = NDArray[np.float64]
@@ -204,9 +204,9 @@ def test_a_crossed_quote_among_good_ones_is_counted_and_does_not_move_the_forwar
 def test_an_index_tick_moves_all_forwards_and_no_smile() -> None:
     world = World()
     market = shown_market(world, "4APR25", "25APR25")
-    forwards, smiles = market.forwards.forwards_usd(2), market.surface.slices.params[:2].copy()
+    forwards, smiles = forwards_of(market.forwards, 2), market.surface.slices.params[:2].copy()
     market.take_index(index(1, 1.02 * world.index_usd))
-    np.testing.assert_allclose(market.forwards.forwards_usd(2), 1.02 * forwards, rtol=1e-14)
+    np.testing.assert_allclose(forwards_of(market.forwards, 2), 1.02 * forwards, rtol=1e-14)
     np.testing.assert_array_equal(market.surface.slices.params[:2], smiles)
 
 
@@ -307,11 +307,11 @@ FUTURE = "BTC-4APR25"
 
 def test_the_perpetuals_prices_tell_its_premium_and_move_no_forward() -> None:
     market = shown_market(World(), "4APR25")
-    before = market.forwards.forwards_usd(1)
+    before = forwards_of(market.forwards, 1)
     market.take_index(index(1, 80_000.0))
     market.take_top(top(1, 80_031.5, 80_032.5))
     assert market.perpetual.premium(at(1)) == pytest.approx(math.log(80_032 / 80_000), rel=1e-3)
-    np.testing.assert_array_equal(market.forwards.forwards_usd(1), before)
+    np.testing.assert_array_equal(forwards_of(market.forwards, 1), before)
 
 
 @pytest.mark.parametrize(
@@ -326,10 +326,10 @@ def test_the_perpetuals_prices_tell_its_premium_and_move_no_forward() -> None:
 )
 def test_a_top_of_another_market_or_without_prices_tells_nothing(event: TopOfBook) -> None:
     market = shown_market(World(), "4APR25")
-    before = (market.forwards.forwards_usd(1), market.forwards.seen_ns.copy())
+    before = (forwards_of(market.forwards, 1), market.forwards.seen_ns.copy())
     market.take_top(event)
     assert market.perpetual.seen_ns == 0
-    np.testing.assert_array_equal(market.forwards.forwards_usd(1), before[0])
+    np.testing.assert_array_equal(forwards_of(market.forwards, 1), before[0])
     np.testing.assert_array_equal(market.forwards.seen_ns, before[1])
 
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from flatbook.decide.baselines.chain import FittedModel, Rows, distances_usd
 from flatbook.decide.policy import BASELINES, FlowPolicy, QuotingPolicy
-from flatbook.kernels.caps import cap_bids, floor_asks
-from flatbook.kernels.quotes import choose_rows, lower_bids, quote_prices, round_outward
+from flatbook.kernels.placing import place_quotes
+from flatbook.kernels.quotes import choose_rows, quote_prices
 from flatbook.kernels.requote import requote
 from flatbook.market.market import Market
 from flatbook.valuation.chain import VEGA, ChainValues
@@ -85,23 +85,48 @@ class QuoteInputs(NamedTuple):
 class Quotes(NamedTuple):
     """Wanted quotes of a chain, and the parts they are made of.
 
-    Shapes      grid (4, rows): bid ticks, bid lots, ask ticks, ask lots, no price without lots; else (rows,)
-    Units       ticks finest; fair and parts in coin per contract; before rounding the bid is fair - spread -
-                bid_takers - bid_inventory, the ask fair + spread + ask_takers + ask_inventory: takers' parts are what
-                those who would hit that side are learnt to know, and the cost of the margin that their trade ties up,
-                parts of its spread of which the sides differ
+    Shapes      grid (4, rows): bid ticks, bid lots, ask ticks, ask lots, no price without lots; parts (6, rows) in coin
+                per contract: fair, spread, bid_inventory, ask_inventory, bid_takers, ask_takers
+    Units       ticks finest; before rounding the bid is fair - spread - bid_takers - bid_inventory, the ask fair +
+                spread + ask_takers + ask_inventory: takers' parts are what those who would hit that side are learnt to
+                know, and the cost of the margin that their trade ties up, parts of its spread of which the sides differ
     Made of     `inputs`, for the rows that are `quoted`
     """
 
     inputs: QuoteInputs
     quoted: NDArray[np.bool_]
     grid: Ints
-    fair_coin: Floats
-    spread_coin: Floats
-    bid_inventory_coin: Floats
-    ask_inventory_coin: Floats
-    bid_takers_coin: Floats
-    ask_takers_coin: Floats
+    parts: Floats
+
+    @property
+    def fair_coin(self) -> Floats:
+        """(rows,)"""
+        return self.parts[0]
+
+    @property
+    def spread_coin(self) -> Floats:
+        """(rows,)"""
+        return self.parts[1]
+
+    @property
+    def bid_inventory_coin(self) -> Floats:
+        """(rows,)"""
+        return self.parts[2]
+
+    @property
+    def ask_inventory_coin(self) -> Floats:
+        """(rows,)"""
+        return self.parts[3]
+
+    @property
+    def bid_takers_coin(self) -> Floats:
+        """(rows,)"""
+        return self.parts[4]
+
+    @property
+    def ask_takers_coin(self) -> Floats:
+        """(rows,)"""
+        return self.parts[5]
 
 
 def flow_liquidity(flow: FlowPolicy, values: ChainValues, size_coin: float, quoted: NDArray[np.bool_]) -> Liquidity:
@@ -185,7 +210,7 @@ def make_quotes(
         # They went in with the sides' costs; they are the inventory's.
         parts[2:4] += cost
         parts[4:6] -= cost
-    return Quotes(inputs, quoted, grid, *parts)
+    return Quotes(inputs, quoted, grid, parts)
 
 
 def model_rows(
@@ -224,7 +249,7 @@ def _quotes_by_model(
     if model is not None:
         _lean_by_model(model, flow, values, inputs, rows, parts, bid, ask)
     grid = _on_the_grid(quoting.size_coin, market, values, parts[0], bid, ask)
-    return Quotes(inputs, quoted, grid, *parts)
+    return Quotes(inputs, quoted, grid, parts)
 
 
 def _lean_by_model(
@@ -254,24 +279,11 @@ def _on_the_grid(
     asks gives way."""
     ladders = market.universe.ladders()
     _, strike, sign, tick, lot, above, coarse = ladders.columns
-    (bid_ticks, ask_ticks), cap = np.empty((2, values.rows), np.int64), np.empty(values.rows)
-    floor_asks(strike, sign, values.forward_usd, ask)
-    round_outward(bid, ask, tick, above, coarse, bid_ticks, ask_ticks)
-    cap_bids(
-        ladders.order,
-        ladders.later,
-        ladders.first,
-        strike,
-        sign,
-        values.forward_usd,
-        fair_coin,
-        tick,
-        bid_ticks,
-        ask_ticks,
-        cap,
-    )
     grid = np.empty((4, values.rows), np.int64)
-    lower_bids(size_coin, cap, tick, lot, above, coarse, bid_ticks, ask_ticks, grid)
+    place_quotes(
+        size_coin, bid, ask, fair_coin, ladders.order, ladders.later, ladders.first, strike, sign, values.forward_usd,
+        tick, lot, above, coarse, grid,
+    )  # fmt: skip
     return grid
 
 

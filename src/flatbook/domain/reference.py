@@ -83,6 +83,11 @@ class Instrument:
         return float(self.spec.lot)
 
     @cached_property
+    def maker_fee(self) -> tuple[float, float]:
+        """The maker's rate of the notional, and its cap as a share of the premium, as floats; no cap is one of 1."""
+        return float(self.spec.fees.maker), float(self.spec.fees.cap_of_premium or 1)
+
+    @cached_property
     def is_reciprocal(self) -> bool:
         """Whether coin P&L goes with one over the price: inverse futures and perpetuals, never options."""
         return self.contract.is_inverse and self.contract.kind in (Kind.FUTURE, Kind.PERPETUAL)

@@ -17,7 +17,7 @@ def wanted_quotes(state: State) -> Ints:
     """The grid of quotes the policy wants now; they are kept with their parts, to explain quotes and fills."""
     setup, values, market = state.setup, state.values, state.market
     policy = setup.policy
-    fees = market.universe.instruments[0].spec.fees
+    fee_rate, fee_cap = market.universe.instruments[0].maker_fee
     capital, leans = None, policy.quoting.skew == "price_of_risk"
     if state.capital is not None:
         size = policy.quoting.size_coin
@@ -28,8 +28,8 @@ def wanted_quotes(state: State) -> Ints:
         vol_error=values.vol_error,
         risk_price=state.risk_price,
         risk_aversion_per_usd=policy.risk_price.risk_aversion_per_usd,
-        maker_fee_rate=float(fees.maker),
-        fee_cap_of_premium=float(fees.cap_of_premium or 1),
+        maker_fee_rate=fee_rate,
+        fee_cap_of_premium=fee_cap,
         hedge_cost_rate=policy.hedging.fee_rate + policy.hedging.half_spread_rate,
         widen=state.widen,
         takers=None if state.flow is None else state.flow.takers,

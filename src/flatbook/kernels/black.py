@@ -31,26 +31,56 @@ Value = TypeVar("Value", float, Floats)
 FULL_ROWS = ("price", "delta", "gamma", "vega", "theta", "vanna", "volga", "charm", "speed", "zomma", "color")
 """Rows of `price_full`'s output, in order."""
 
+CHAIN_ROWS = FULL_ROWS[:7]
+"""Those that a chain is kept by: what charges, bounds and explains the book asks for at every tick."""
+
 _FARTHEST = 1e3  # standard deviations: clamps the tails, whose density has long been zero
 
 Terms = tuple[float, float, float, float, float, float, float, float, float, float]
 
 
 @inlined
-def _terms(forward: float, strike: float, vol: float, years: float, sign: float) -> Terms:
-    """Price, delta, E, E/F, sqrt(years), 1/(F v), 1/F, 1/v, d1 and d2; E is NaN for a row outside the domain."""
-    good = (
+def _is_good(forward: float, strike: float, vol: float, years: float, sign: float) -> bool:
+    return (
         (min(forward, strike) + 0.0 * (forward + strike) > 0.0)
         & (min(vol, years) + 0.0 * (vol + years) >= 0.0)
         & (sign * sign == 1.0)
     )
+
+
+@inlined
+def _inverses(forward: float, v: float) -> tuple[float, float, float]:
+    """1/(F v), 1/F and 1/v by one division; without variance v counts as 1."""
+    v_divisor = v if v > 0.0 else 1.0
+    per_forward_v = 1.0 / (forward * v_divisor)
+    return per_forward_v, v_divisor * per_forward_v, forward * per_forward_v
+
+
+@inlined
+def _terms(forward: float, strike: float, vol: float, years: float, sign: float) -> Terms:
+    """Price, delta, E, E/F, sqrt(years), 1/(F v), 1/F, 1/v, d1 and d2; E is NaN for a row outside the domain."""
+    good = _is_good(forward, strike, vol, years, sign)
     root = math.sqrt(years)
     v = vol * root
+    inverses = _inverses(forward, v)
+    return _terms_at(abs(log_ratio(forward, strike)) * inverses[2], forward, strike, v, root, sign, inverses, good)
+
+
+@inlined
+def _terms_at(
+    deviations: float,
+    forward: float,
+    strike: float,
+    v: float,
+    root: float,
+    sign: float,
+    inverses: tuple[float, float, float],
+    good: bool,
+) -> Terms:
+    """`_terms` of a row whose strike is so many standard deviations from the forward, |ln(F/K)| / v."""
     live = v > 0.0
-    v_divisor = v if live else 1.0
-    per_forward_v = 1.0 / (forward * v_divisor)
-    per_forward, per_v = v_divisor * per_forward_v, forward * per_forward_v
-    centre = min(abs(log_ratio(forward, strike)) * per_v, _FARTHEST)
+    per_forward_v, per_forward, per_v = inverses
+    centre = min(deviations, _FARTHEST)
     half_v = min(0.5 * v, _FARTHEST)
     near, far = centre - half_v, centre + half_v
     # Left of the Mills ratio's range the price is not small: there it is counted down from its bound.
@@ -77,6 +107,15 @@ def _terms(forward: float, strike: float, vol: float, years: float, sign: float)
     d1 = -near if lower else far
     d2 = -far if lower else near
     return price, delta, density, per_unit, root, per_forward_v, per_forward, per_v, d1, d2
+
+
+@inlined
+def _chain_greeks(terms: Terms, vol: float) -> tuple[float, float, float, float, float, float, float]:
+    """The rows of `CHAIN_ROWS`."""
+    price, delta, density, per_unit, root, per_forward_v, _, per_v, d1, d2 = terms
+    vega, per_vol = density * root, root * per_v
+    theta = -0.5 * density * vol * (vol * per_v)
+    return price, delta, per_unit * per_forward_v, vega, theta, -per_unit * d2 * per_vol, vega * d1 * d2 * per_vol
 
 
 @kernel(*[Arg.IN] * 5, *[Arg.OUT] * 5, plain=black_plain.price_greeks)
@@ -115,23 +154,45 @@ def price_full_part(
     theta, vanna, volga, charm = out[4, first:last], out[5, first:last], out[6, first:last], out[7, first:last]
     speed, zomma, color = out[8, first:last], out[9, first:last], out[10, first:last]
     for i in range(price.size):
-        value, slope, density, per_unit, root, per_forward_v, per_forward, per_v, d1, d2 = _terms(
-            forward[i], strike[i], vol[i], years[i], sign[i]
-        )
-        curve, rise = per_unit * per_forward_v, density * root
-        per_root, per_vol = vol[i] * per_v, root * per_v
+        terms = _terms(forward[i], strike[i], vol[i], years[i], sign[i])
+        _, _, _, per_unit, root, _, per_forward, per_v, d1, d2 = terms
+        price[i], delta[i], curve, vega[i], theta[i], vanna[i], volga[i] = _chain_greeks(terms, vol[i])
+        per_root = vol[i] * per_v
         per_two_years = 0.5 * per_root * per_root
-        price[i] = value
-        delta[i] = slope
         gamma[i] = curve
-        vega[i] = rise
-        theta[i] = -0.5 * density * vol[i] * per_root
-        vanna[i] = -per_unit * d2 * per_vol
-        volga[i] = rise * d1 * d2 * per_vol
         charm[i] = per_unit * d2 * per_two_years
         speed[i] = -curve * per_forward * (d1 * per_v + 1.0)
-        zomma[i] = curve * (d1 * d2 - 1.0) * per_vol
+        zomma[i] = curve * (d1 * d2 - 1.0) * (root * per_v)
         color[i] = curve * (1.0 - d1 * d2) * per_two_years
+
+
+@kernel(*[Arg.IN] * 6, Arg.OUT, Arg.OUT_2D, plain=black_plain.price_chain)
+def price_chain(
+    forward: Floats,
+    strike: Floats,
+    moneyness: Floats,
+    vol: Floats,
+    years: Floats,
+    sign: Floats,
+    fair: Floats,
+    out: Floats,
+) -> None:
+    """Fill `out`, shape (7, n), with the rows of `CHAIN_ROWS`, and `fair` with the price in coin, over the forward.
+
+    Domain      as `price_full`; moneyness is ln(K/F) / (vol sqrt(years)), which a smile has made already: logarithm and
+                division are a quarter of a price's time. It does not matter where there is no variance
+    """
+    price, delta, gamma, vega = out[0], out[1], out[2], out[3]
+    theta, vanna, volga = out[4], out[5], out[6]
+    for i in range(price.size):
+        good = _is_good(forward[i], strike[i], vol[i], years[i], sign[i])
+        root = math.sqrt(years[i])
+        v = vol[i] * root
+        inverses = _inverses(forward[i], v)
+        terms = _terms_at(abs(moneyness[i]), forward[i], strike[i], v, root, sign[i], inverses, good)
+        value, delta[i], gamma[i], vega[i], theta[i], vanna[i], volga[i] = _chain_greeks(terms, vol[i])
+        price[i] = value
+        fair[i] = value * inverses[1]
 
 
 @kernel(*[Arg.IN] * 5, Arg.OUT_2D, plain=black_plain.price_full)

@@ -63,6 +63,23 @@ def price_full(forward: Floats, strike: Floats, vol: Floats, years: Floats, sign
         _fill(out[10], t, gamma * (1.0 - d1d2) / (2.0 * years))
 
 
+def price_chain(
+    forward: Floats,
+    strike: Floats,
+    moneyness: Floats,
+    vol: Floats,
+    years: Floats,
+    sign: Floats,
+    fair: Floats,
+    out: Floats,
+) -> None:
+    """As `black.price_chain`; moneyness is made anew."""
+    full = np.empty((11, len(forward)))
+    price_full(forward, strike, vol, years, sign, full)
+    out[:] = full[: len(out)]
+    fair[:] = out[0] / forward
+
+
 def price_full_part(
     forward: Floats, strike: Floats, vol: Floats, years: Floats, sign: Floats, first: int, last: int, out: Floats
 ) -> None:

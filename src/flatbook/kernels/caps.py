@@ -9,22 +9,27 @@ from flatbook.kernels.quotes import NO_ASK, NO_BID
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-
-def floor_asks_plain(strike: Floats, sign: Floats, forward: Floats, ask: Floats) -> None:
-    """Plain twin of `floor_asks`."""
-    ask[:] = np.where(np.isnan(ask), ask, np.fmax(ask, sign * (1.0 - strike / forward)))
+_SLACK_COIN = 1e-12
 
 
-@kernel(*[Arg.IN] * 3, Arg.OUT, plain=floor_asks_plain)
-def floor_asks(strike: Floats, sign: Floats, forward: Floats, ask: Floats) -> None:
-    """Lift asks to what exercise at the forward is worth: under it, an option and a forward are sure money.
+@inlined
+def floored_ask(strike: float, sign: float, forward: float, ask: float) -> float:
+    """An ask lifted to what exercise at the forward is worth: under it, an option and a forward are sure money.
 
-    Shapes      all (n,)
     Units       asks in coin, strike and forward USD; a NaN ask stays one
     """
-    for i in range(ask.size):
-        worth = sign[i] * (1.0 - strike[i] / forward[i])
-        ask[i] = worth if ask[i] < worth else ask[i]
+    worth = sign * (1.0 - strike / forward)
+    return worth if ask < worth else ask
+
+
+@inlined
+def may_be_capped(bid_over: float, ask_over: float) -> bool:
+    """Whether, by these sides' distances over fair value, a bid of the chain might make an arbitrage.
+
+    Fair values allow none: bids under theirs, and asks over, make none. What is said of all rows alike is enough to
+    leave the caps out; `cap_bids` looks closer.
+    """
+    return (bid_over > -_SLACK_COIN) | (ask_over < 0.0)
 
 
 def cap_bids_plain(
@@ -150,9 +155,6 @@ def _find_bound(order: Ints, first: Ints, bid_over: Floats, ask_over: Floats, is
             is_later_bound = True
             is_bound[r:] = 1
         later_least = min(later_least, least)
-
-
-_SLACK_COIN = 1e-12
 
 
 @kernel(*[Arg.IN_INT] * 3, *[Arg.IN] * 5, *[Arg.IN_INT] * 2, Arg.OUT, plain=cap_bids_plain)

@@ -33,6 +33,27 @@ SLOT_ROWS = ("forward", "years", "a", "b", "rho", "m", "s")
 """Rows of a table of slots, in order."""
 
 
+def open_slots_plain(index: float, basis: Floats, expiry_ns: Ints, now_ns: int, slots: Floats) -> None:
+    """Plain twin of `open_slots`."""
+    n = slots.shape[1]
+    slots[0], slots[1] = index * np.exp(basis[:n]), (expiry_ns[:n] - now_ns) / _NS_PER_YEAR
+
+
+_NS_PER_YEAR = 365 * 86_400 * 10**9
+
+
+@kernel(Arg.FLOAT, Arg.IN, Arg.IN_INT, Arg.INT, Arg.OUT_2D, plain=open_slots_plain)
+def open_slots(index: float, basis: Floats, expiry_ns: Ints, now_ns: int, slots: Floats) -> None:
+    """Fill the forwards and the years left of a table of slots, from log bases over the index and expiry times.
+
+    Shapes      basis, expiry_ns (>= slots,); slots (7, slots), rows SLOT_ROWS
+    Units       index and forwards USD; times ns; years of 365 days, negative once past
+    """
+    for j in range(slots.shape[1]):
+        slots[0, j] = index * math.exp(basis[j])
+        slots[1, j] = (expiry_ns[j] - now_ns) / _NS_PER_YEAR
+
+
 def age_slices_plain(params: Floats, fitted_years: Floats, slots: Floats) -> None:
     """Plain twin of `age_slices`."""
     n = slots.shape[1]
@@ -83,13 +104,14 @@ def _spread_run(slots: Floats, j: int, strike: Floats, vol: Floats, moneyness: F
     """Vols and moneyness of rows of one expiry: its numbers stay put, so the loop vectorises."""
     f, t = slots[0, j], slots[1, j]
     a, b, rho, m, s = slots[2, j], slots[3, j], slots[4, j], slots[5, j], slots[6, j]
-    per_year = 1.0 / t if t > 0.0 else 0.0
+    per_root_year = 1.0 / math.sqrt(t) if t > 0.0 else 0.0
     for i in range(strike.size):
         k = log_ratio(strike[i], f)
         x = k - m
         w = a + b * (rho * x + math.sqrt(x * x + s * s))
-        vol[i] = math.sqrt((0.0 if w < 0.0 else w) * per_year)
-        moneyness[i] = k / math.sqrt(w) if w > 0.0 else 0.0
+        v = math.sqrt(0.0 if w < 0.0 else w)
+        vol[i] = v * per_root_year
+        moneyness[i] = k / v if w > 0.0 else 0.0
     if t <= 0.0:
         vol[:] = 0.0
 

@@ -46,23 +46,22 @@ def fold_curvature_plain(factor_map: Floats, curvature: Floats, folded: Floats) 
 def fold_curvature(factor_map: Floats, curvature: Floats, folded: Floats) -> None:
     """Fill the other rows of `folded`: R's curvature (FACTORS, FACTORS) as a quadratic form in a slot's primitives."""
     # Most of a map is nothing: a primitive is of one or two factors.
-    kind, kinds = np.empty((PRIMITIVES, FACTORS), np.int64), np.empty(PRIMITIVES, np.int64)
+    bent = np.empty((PRIMITIVES, FACTORS))
     for j in range(folded.shape[1]):
         mapped = factor_map[j]
+        bent[:] = 0.0
         for p in range(PRIMITIVES):
-            kinds[p] = 0
             for f in range(FACTORS):
-                kind[p, kinds[p]] = f
-                kinds[p] += 1 if mapped[p * FACTORS + f] != 0.0 else 0
+                share = mapped[p * FACTORS + f]
+                if share != 0.0:
+                    for g in range(FACTORS):
+                        bent[p, g] += share * curvature[f, g]
         at = PRIMITIVES
         for p in range(PRIMITIVES):
             for q in range(p, PRIMITIVES):
                 total = 0.0
-                for a in range(kinds[p]):
-                    f = kind[p, a]
-                    for b in range(kinds[q]):
-                        g = kind[q, b]
-                        total += mapped[p * FACTORS + f] * curvature[f, g] * mapped[q * FACTORS + g]
+                for f in range(FACTORS):
+                    total += bent[p, f] * mapped[q * FACTORS + f]
                 folded[at, j] = total if p == q else 2.0 * total
                 at += 1
 

@@ -49,19 +49,22 @@ def map_factors(tenor_years: Floats, slot_years: Floats, factor_map: Floats) -> 
                 forward moves by its years for a unit of carry rate, the index held; what that does to an option is
                 what spot does, for both are net of its price
     """
+    log_tenor = np.empty(TENORS)
+    for bucket in range(TENORS):
+        log_tenor[bucket] = math.log(tenor_years[bucket])
     for j in range(slot_years.size):
         for f in range(PRIMITIVES * FACTORS):
             factor_map[j, f] = 0.0
         factor_map[j, SPOT] = 1.0
         factor_map[j, BASIS] = max(slot_years[j], 0.0)
         factor_map[j, FACTORS + SQUARED] = 1.0
-        t = min(max(slot_years[j], tenor_years[0]), tenor_years[TENORS - 1])
+        at = math.log(min(max(slot_years[j], tenor_years[0]), tenor_years[TENORS - 1]))
         for bucket in range(TENORS):
             share = 0.0
-            if bucket > 0 and tenor_years[bucket - 1] <= t <= tenor_years[bucket]:
-                share = math.log(t / tenor_years[bucket - 1]) / math.log(tenor_years[bucket] / tenor_years[bucket - 1])
-            elif bucket < TENORS - 1 and tenor_years[bucket] <= t <= tenor_years[bucket + 1]:
-                share = 1 - math.log(t / tenor_years[bucket]) / math.log(tenor_years[bucket + 1] / tenor_years[bucket])
+            if bucket > 0 and log_tenor[bucket - 1] <= at <= log_tenor[bucket]:
+                share = (at - log_tenor[bucket - 1]) / (log_tenor[bucket] - log_tenor[bucket - 1])
+            elif bucket < TENORS - 1 and log_tenor[bucket] <= at <= log_tenor[bucket + 1]:
+                share = 1 - (at - log_tenor[bucket]) / (log_tenor[bucket + 1] - log_tenor[bucket])
             for kind in range(3):
                 factor_map[j, (2 + kind) * FACTORS + 2 + 3 * bucket + kind] = share
 
@@ -144,6 +147,10 @@ def expose_book_plain(
     moneyness: Floats,
     greeks: Floats,
     held: Floats,
+    future_usd: Floats,
+    future_years: Floats,
+    delivery: Floats,
+    fixed_share: Floats,
     exposure: Floats,
     totals: Floats,
 ) -> None:
@@ -157,9 +164,15 @@ def expose_book_plain(
     totals[1] = held[at] @ (greeks[2, at] * forward[at] ** 2 * scale) / 100
     totals[2] = held[at] @ (greeks[3, at] * scale) / 100
     totals[3] = held[at] @ (greeks[4, at] * scale) / 365
+    dated = np.flatnonzero(future_usd[: len(delivery)])
+    worth, fixed = future_usd[dated] * index / delivery[dated], fixed_share[dated]
+    exposure[SPOT] -= worth @ fixed
+    exposure[BASIS] += worth @ ((1.0 - fixed) * np.maximum(future_years[dated], 0.0))
 
 
-@kernel(Arg.FLOAT, Arg.IN_INT, Arg.IN_2D, *[Arg.IN] * 2, Arg.IN_2D, Arg.IN, *[Arg.OUT] * 2, plain=expose_book_plain)
+@kernel(
+    Arg.FLOAT, Arg.IN_INT, Arg.IN_2D, *[Arg.IN] * 2, Arg.IN_2D, *[Arg.IN] * 5, *[Arg.OUT] * 2, plain=expose_book_plain
+)
 def expose_book(
     index: float,
     slot: Ints,
@@ -168,27 +181,46 @@ def expose_book(
     moneyness: Floats,
     greeks: Floats,
     held: Floats,
+    future_usd: Floats,
+    future_years: Floats,
+    delivery: Floats,
+    fixed_share: Floats,
     exposure: Floats,
     totals: Floats,
 ) -> None:
-    """Fill a book's exposure to the risk factors, and the sums of its Greeks.
+    """Fill a book's exposure to the risk factors, and the sums of its options' Greeks.
 
-    Shapes      greeks (>= 5, n): price, delta, gamma, vega, theta; held (n,) contracts, signed; exposure (FACTORS,);
-                totals (len(TOTALS),); else as in `load_factors`
-    Units       exposure in USD per unit of factor, options net of their value in coin
-    Domain      a row that is not held does not matter, whatever is known of it
+    Shapes      greeks (>= 5, n): price, delta, gamma, vega, theta; held (n,) contracts, signed; future_usd (>= slots,)
+                notional of the inverse future of each expiry, signed; future_years, delivery, fixed_share (slots,) its
+                years left, the price it is expected to be delivered at, and what of that no longer moves; exposure
+                (FACTORS,); totals (len(TOTALS),); else as in `load_factors`
+    Units       exposure in USD per unit of factor, options net of their value in coin. Of a future its carry: its
+                notional is dollars, which the index does not move, but for what is fixed, which the coin's move meets
+    Domain      a row or a future that is not held does not matter, whatever is known of it
     """
     exposure[:] = 0.0
     totals[:] = 0.0
+    slots = factor_map.shape[0]
+    by_slot, is_held = np.zeros((slots, PRIMITIVES)), np.zeros(slots, np.int8)
     for i in range(held.size):
         if held[i] == 0.0:
             continue
         scale, j = held[i] * index / forward[i], slot[i]
         row = primitives(index, forward[i], moneyness[i], greeks[0, i], greeks[1, i], greeks[2, i], greeks[3, i])
+        is_held[j] = 1
         for p in range(PRIMITIVES):
-            for f in range(FACTORS):
-                exposure[f] += held[i] * row[p] * factor_map[j, p * FACTORS + f]
+            by_slot[j, p] += held[i] * row[p]
         totals[0] += held[i] * greeks[0, i] / forward[i]
         totals[1] += scale * greeks[2, i] * forward[i] * forward[i] / 100
         totals[2] += scale * greeks[3, i] / 100
         totals[3] += scale * greeks[4, i] / 365
+    for j in range(slots):
+        if is_held[j]:
+            for p in range(PRIMITIVES):
+                for f in range(FACTORS):
+                    exposure[f] += by_slot[j, p] * factor_map[j, p * FACTORS + f]
+    for j in range(delivery.size):
+        if future_usd[j] != 0.0:
+            worth = future_usd[j] * index / delivery[j]
+            exposure[SPOT] -= worth * fixed_share[j]
+            exposure[BASIS] += worth * (1.0 - fixed_share[j]) * max(future_years[j], 0.0)

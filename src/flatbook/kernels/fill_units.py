@@ -61,7 +61,7 @@ def fill_units(
 ) -> None:
     """Fill what buying one contract at fair value adds to each of LINEAR, and the largest of any row in `reach`.
 
-    Shapes      shares (TENORS, slots) of an expiry's vega by tenor; greeks (>= 7, n) as `kernels.black.FULL_ROWS`;
+    Shapes      shares (TENORS, slots) of an expiry's vega by tenor; greeks (>= 7, n) as `kernels.black.CHAIN_ROWS`;
                 unit (>= len(LINEAR), n) and reach, of which the first are filled; else (n,)
     Units       delta in coin, the coin paid counted; gamma USD of delta per 1 %; vega USD per vol point; vanna USD of
                 vega per 1 % of spot; volga USD of vega per vol point;

@@ -42,15 +42,19 @@ def round_outward(
     Domain      a bid under one tick, or NaN, is NO_BID; a NaN ask is NO_ASK; an ask is at least one tick
     """
     for i in range(bid.size):
-        step, edge = float(coarse[i]), float(above[i])
-        has_bid, has_ask = abs(bid[i]) < np.inf, abs(ask[i]) < np.inf
-        low = np.floor((bid[i] if has_bid else 0.0) / tick[i] + _SLACK)
-        low = max(np.floor(low / step) * step if low > edge else low, 0.0)
-        high = max(np.ceil((ask[i] if has_ask else 0.0) / tick[i] - _SLACK), 1.0)
-        high = np.ceil(high / step) * step if high > edge else high
-        high = max(high, low + (step if low >= edge else 1.0))
-        bid_ticks[i] = int(low) if has_bid else NO_BID
-        ask_ticks[i] = int(high) if has_ask else NO_ASK
+        low, high = outward(bid[i], ask[i], tick[i], float(above[i]), float(coarse[i]))
+        bid_ticks[i] = int(low) if abs(bid[i]) < np.inf else NO_BID
+        ask_ticks[i] = int(high) if abs(ask[i]) < np.inf else NO_ASK
+
+
+@inlined
+def outward(bid: float, ask: float, tick: float, edge: float, step: float) -> tuple[float, float]:
+    """Whole ticks of one row's sides, as `round_outward`; a side that is not there counts as 0."""
+    low = np.floor((bid if abs(bid) < np.inf else 0.0) / tick + _SLACK)
+    low = max(np.floor(low / step) * step if low > edge else low, 0.0)
+    high = max(np.ceil((ask if abs(ask) < np.inf else 0.0) / tick - _SLACK), 1.0)
+    high = np.ceil(high / step) * step if high > edge else high
+    return low, max(high, low + (step if low >= edge else 1.0))
 
 
 TERMS = (
@@ -148,21 +152,34 @@ def quote_prices(
     """
     _spreads(index, terms, charges_risk, greeks[0], greeks[1], greeks[3], forward, error, takers[0], parts[0], parts[1])
     if charges_risk:
-        per_index = 1.0 / index
-        for i in range(bid.size):
-            parts[2, i] = (width[i] + shift[i]) * per_index
-            parts[3, i] = (width[i] - shift[i]) * per_index
-    else:
-        for i in range(bid.size):
-            lean = terms[10] * greeks[3, i] / forward[i] * held[i]
-            parts[2, i] = lean
-            parts[3, i] = -lean
+        _sides(1.0 / index, terms[6], quoted, width, shift, takers[1], takers[2], parts, bid, ask)
+        return
+    lean, none = np.empty(bid.size), np.zeros(bid.size)
     for i in range(bid.size):
-        parts[4, i] = takers[1, i] * terms[6]
-        parts[5, i] = takers[2, i] * terms[6]
+        lean[i] = terms[10] * greeks[3, i] / forward[i] * held[i]
+    _sides(1.0, terms[6], quoted, none, lean, takers[1], takers[2], parts, bid, ask)
+
+
+@inlined
+def _sides(
+    scale: float,
+    widen: float,
+    quoted: NDArray[np.int8],
+    width: Floats,
+    shift: Floats,
+    sellers: Floats,
+    buyers: Floats,
+    parts: Floats,
+    bid: Floats,
+    ask: Floats,
+) -> None:
+    fair, spread, buying, selling, bid_takers, ask_takers = parts[0], parts[1], parts[2], parts[3], parts[4], parts[5]
     for i in range(bid.size):
-        bid[i] = parts[0, i] - parts[1, i] - parts[2, i] - parts[4, i] if quoted[i] else np.nan
-        ask[i] = parts[0, i] + parts[1, i] + parts[3, i] + parts[5, i] if quoted[i] else np.nan
+        bought, sold = (width[i] + shift[i]) * scale, (width[i] - shift[i]) * scale
+        below, above = sellers[i] * widen, buyers[i] * widen
+        buying[i], selling[i], bid_takers[i], ask_takers[i] = bought, sold, below, above
+        bid[i] = fair[i] - spread[i] - bought - below if quoted[i] else np.nan
+        ask[i] = fair[i] + spread[i] + sold + above if quoted[i] else np.nan
 
 
 @inlined
@@ -179,18 +196,20 @@ def _spreads(
     fair: Floats,
     spread: Floats,
 ) -> None:
-    aversion = terms[7]
+    fixed, spread_vol, error_weight, fee_rate, fee_cap = terms[0], terms[1], terms[2], terms[3], terms[4]
+    hedge_rate, widen, aversion = terms[5], terms[6], terms[7]
     edge_usd, edge_vol = terms[8] * index, terms[9]
     per_aversion = 1.0 / (aversion * index) if charges_risk else 0.0
     for i in range(fair.size):
-        premium = price[i] / forward[i]
-        half = terms[0] + (terms[1] + terms[2] * error[i]) * vega[i] / forward[i]
-        half += min(terms[3], terms[4] * premium) + terms[5] * abs(delta[i])
+        per_forward = 1.0 / forward[i]
+        premium = price[i] * per_forward
+        half = fixed + (spread_vol + error_weight * error[i]) * vega[i] * per_forward
+        half += min(fee_rate, fee_cap * premium) + hedge_rate * abs(delta[i])
         of_vega = edge_vol * vega[i]
         edge = reach[i] * math.sqrt(edge_usd * edge_usd + of_vega * of_vega)
         half += log_above_one(aversion * edge) * per_aversion
         fair[i] = premium
-        spread[i] = half * terms[6]
+        spread[i] = half * widen
 
 
 def lower_bids_plain(
@@ -236,12 +255,18 @@ def lower_bids(
         step = float(coarse[i])
         lowered = np.floor(lowered / step) * step if lowered > above[i] else lowered
         bid = min(float(bid_ticks[i]), max(lowered, 0.0))
-        lots = max(np.rint(size / lot[i]), 1.0)
+        lots = lots_of(size, lot[i])
         has_ask = ask_ticks[i] < NO_ASK
         grid[0, i] = int(bid)
         grid[1, i] = int(lots) if bid > NO_BID else 0
         grid[2, i] = ask_ticks[i] if has_ask else 0
         grid[3, i] = int(lots) if has_ask else 0
+
+
+@inlined
+def lots_of(size: float, lot: float) -> float:
+    """The nearest whole number of lots, one at least."""
+    return max(np.rint(size / lot), 1.0)
 
 
 def choose_rows_plain(
@@ -261,11 +286,11 @@ def choose_rows(
 
     Shapes      bounds (4,): least and most years, most |moneyness|, most error; else (n,)
     """
+    least_years, most_years, most_moneyness, most_error = bounds[0], bounds[1], bounds[2], bounds[3]
     for i in range(chosen.size):
         known = abs(fair[i]) < np.inf
-        within = (years[i] > 0.0) & (years[i] >= bounds[0]) & (years[i] <= bounds[1])
-        near = (abs(moneyness[i]) <= bounds[2]) & (error[i] <= bounds[3])
-        chosen[i] = 1 if known & within & near else 0
+        within = (years[i] > 0.0) & (years[i] >= least_years) & (years[i] <= most_years)
+        chosen[i] = known & within & (abs(moneyness[i]) <= most_moneyness) & (error[i] <= most_error)
 
 
 def changed_rows_plain(resting: Ints, wanted: Ints, is_unsure: NDArray[np.int8], rows: Ints) -> int:
@@ -281,10 +306,14 @@ def changed_rows(resting: Ints, wanted: Ints, is_unsure: NDArray[np.int8], rows:
 
     Shapes      wanted (4, n); resting (4, >= n); is_unsure (>= n,); rows (>= n,)
     """
-    found = 0
-    for i in range(wanted.shape[1]):
-        differs = resting[0, i] ^ wanted[0, i] | resting[1, i] ^ wanted[1, i]
-        differs |= resting[2, i] ^ wanted[2, i] | resting[3, i] ^ wanted[3, i] | is_unsure[i]
+    n, found = wanted.shape[1], 0
+    differs = np.empty(n, np.int64)
+    bid, bid_lots, ask, ask_lots = resting[0, :n], resting[1, :n], resting[2, :n], resting[3, :n]
+    for i in range(n):
+        sides = (bid[i] ^ wanted[0, i]) | (bid_lots[i] ^ wanted[1, i])
+        sides |= (ask[i] ^ wanted[2, i]) | (ask_lots[i] ^ wanted[3, i])
+        differs[i] = sides | is_unsure[i]
+    for i in range(n):
         rows[found] = i
-        found += 1 if differs != 0 else 0
+        found += 1 if differs[i] != 0 else 0
     return found

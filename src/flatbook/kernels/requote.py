@@ -6,7 +6,6 @@ The steps are kernels of their own; together they are called once, for a call fr
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.caps import cap_bids, cap_bids_plain, floor_asks, floor_asks_plain
 from flatbook.kernels.charges import (
     FOLDED,
     charge_rows,
@@ -17,14 +16,8 @@ from flatbook.kernels.charges import (
     fold_gradient_plain,
 )
 from flatbook.kernels.jit import Arg, kernel
-from flatbook.kernels.quotes import (
-    lower_bids,
-    lower_bids_plain,
-    quote_prices,
-    quote_prices_plain,
-    round_outward,
-    round_outward_plain,
-)
+from flatbook.kernels.placing import place_quotes, place_quotes_plain
+from flatbook.kernels.quotes import quote_prices, quote_prices_plain
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -61,8 +54,7 @@ def requote_plain(
 ) -> None:
     """Plain twin of `requote`."""
     n = len(held)
-    bid_ticks, ask_ticks = np.empty((2, n), np.int64)
-    shift, width, bid, ask, cap = np.empty((5, n))
+    shift, width, bid, ask = np.empty((4, n))
     if charges_risk:
         folded = np.empty((FOLDED, len(factor_map)))
         fold_gradient_plain(factor_map, gradient, folded)
@@ -71,10 +63,8 @@ def requote_plain(
     quote_prices_plain(
         index, terms, charges_risk, chosen, greeks, forward, error, held, takers, shift, width, parts, bid, ask
     )
-    floor_asks_plain(strike, sign, forward, ask)
-    round_outward_plain(bid, ask, tick, above, coarse, bid_ticks, ask_ticks)
-    cap_bids_plain(order, later, first, strike, sign, forward, parts[0], tick, bid_ticks, ask_ticks, cap)
-    lower_bids_plain(size, cap, tick, lot, above, coarse, bid_ticks, ask_ticks, grid)
+    columns = (strike, sign, forward, tick, lot, above, coarse)
+    place_quotes_plain(size, bid, ask, parts[0], order, later, first, *columns, grid)
 
 
 @kernel(
@@ -124,12 +114,12 @@ def requote(
     parts: Floats,
     grid: Ints,
 ) -> None:
-    """Fill `parts` (6, n) as `quote_prices` and `grid` (4, n) as `lower_bids`, from R's gradient and curvature.
+    """Fill `parts` (6, n) as `quote_prices` and `grid` (4, n) as `place_quotes`, from R's gradient and curvature.
 
     Shapes      everything as in the kernels that it is made of
     """
     n = held.size
-    ticks, made = np.empty((2, n), np.int64), np.empty((5, n))
+    made = np.empty((4, n))
     if charges_risk:
         folded = np.empty((FOLDED, factor_map.shape[0]))
         fold_gradient(factor_map, gradient, folded)
@@ -151,7 +141,6 @@ def requote(
         made[2],
         made[3],
     )
-    floor_asks(strike, sign, forward, made[3])
-    round_outward(made[2], made[3], tick, above, coarse, ticks[0], ticks[1])
-    cap_bids(order, later, first, strike, sign, forward, parts[0], tick, ticks[0], ticks[1], made[4])
-    lower_bids(size, made[4], tick, lot, above, coarse, ticks[0], ticks[1], grid)
+    place_quotes(
+        size, made[2], made[3], parts[0], order, later, first, strike, sign, forward, tick, lot, above, coarse, grid
+    )

@@ -83,12 +83,6 @@ class Forwards:
         """The forward of one expiry."""
         return float(self.index_usd * np.exp(self.basis[slot]))
 
-    def forwards_usd(self, slots: int) -> NDArray[np.float64]:
-        """Forwards of the first `slots` expiries."""
-        forwards: NDArray[np.float64] = np.exp(self.basis[:slots])
-        forwards *= self.index_usd
-        return forwards
-
     def deviation(self, slot: int, now_ns: int) -> float:
         """One standard deviation of the log forward about the index, aged to now; inf for an expiry never seen."""
         return float(np.sqrt(self._aged_variance(slot, now_ns)))

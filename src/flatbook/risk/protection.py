@@ -122,7 +122,7 @@ class Protection:
     @property
     def is_pulled(self) -> bool:
         """Whether nothing may be quoted."""
-        return not self._until_ns.keys().isdisjoint(_PULLED)
+        return bool(self._until_ns) and not self._until_ns.keys().isdisjoint(_PULLED)
 
     @property
     def why_pulled(self) -> str:
@@ -132,6 +132,8 @@ class Protection:
     @property
     def widen(self) -> float:
         """The factor on spreads."""
+        if not self._until_ns:
+            return 1.0
         jumped = Reason.INDEX_JUMP in self._until_ns or Reason.VOL_JUMP in self._until_ns
         slow = Reason.LATENCY in self._until_ns
         return max(self._policy.jump_factor if jumped else 1.0, self._policy.latency_factor if slow else 1.0)

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.black import FULL_ROWS, price_full
+from flatbook.kernels.black import CHAIN_ROWS, price_chain
 from flatbook.kernels.chain import FACTORS, SLOT_ROWS, spread_slots
 from flatbook.kernels.factors import PRIMITIVES, load_factors, map_factors
-from flatbook.kernels.revalue import COLUMNS, revalue
+from flatbook.kernels.revalue import COLUMNS, OF_SLOTS, revalue
 from flatbook.market.market import Market
 from flatbook.market.settling import Settling
 from flatbook.market.snapshot import MarketSnapshot
@@ -17,13 +17,13 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 PRICE, DELTA, GAMMA, VEGA, THETA, VANNA, VOLGA = range(7)
-"""Rows of `ChainValues.greeks` that are used by name; the order of `kernels.black.FULL_ROWS`."""
+"""Rows of `ChainValues.greeks` that are used by name; the order of `kernels.black.CHAIN_ROWS`."""
 
 
 class ChainValues:
     """Values, Greeks and factor loadings of every option of a universe, a row each.
 
-    Shapes      all (rows,), greeks (11, rows), slot (rows,), factor_map (slots, PRIMITIVES * FACTORS), level (slots,)
+    Shapes      all (rows,), greeks (7, rows), slot (rows,), factor_map (slots, PRIMITIVES * FACTORS), level (slots,)
     Units       forward, Greeks in USD per contract of one coin (see kernels.black); fair in coin; vol decimal, and
                 vol_error its smile's standard error; factor_map as in kernels.factors; `perp_usd` the
                 perpetual's mark, `linear_usd` that of the dollar-settled one; level the vol at the forward, NaN where
@@ -49,15 +49,14 @@ class ChainValues:
         self.rows = rows
         self._table: Floats = np.full((len(COLUMNS), rows), np.nan)
         self.forward_usd, self.years, self.vol, self.moneyness, self.fair_coin, self.vol_error = self._table
-        self.greeks: Floats = np.full((len(FULL_ROWS), rows), np.nan)
+        self.greeks: Floats = np.full((len(CHAIN_ROWS), rows), np.nan)
 
     def _allocate_slots(self, slots: int) -> None:
         self._slots: Floats = np.empty((len(SLOT_ROWS), slots))
-        self._levels: Floats = np.full((2, slots), np.nan)
-        self.level: Floats = self._levels[0]
+        self._of_slots: Floats = np.full((len(OF_SLOTS), slots), np.nan)
+        self.level, _, self.delivery_usd, self.fixed_share = self._of_slots
+        self.fixed_share.fill(0.0)
         self.factor_map: Floats = np.empty((slots, PRIMITIVES * FACTORS))
-        self.delivery_usd: Floats = np.full(slots, np.nan)
-        self.fixed_share: Floats = np.zeros(slots)
 
     @property
     def slot_years(self) -> Floats:
@@ -74,9 +73,12 @@ class ChainValues:
         ladders = universe.ladders()
         columns = ladders.columns
         self.slot, self.ts_ns, self.index_usd = columns.slot, now_ns, market.forwards.index_usd
-        self._slots[0], self._slots[1] = market.forwards.forwards_usd(universe.slots), market.years(now_ns)
         revalue(
             market.tenor_years,
+            self.index_usd,
+            market.forwards.basis,
+            universe.expiry_ns,
+            now_ns,
             *market.surface.known(now_ns),
             ladders.walk,
             ladders.first,
@@ -84,7 +86,7 @@ class ChainValues:
             columns.strike_usd,
             columns.sign,
             self._slots,
-            self._levels,
+            self._of_slots,
             self.factor_map,
             self._table,
             self.greeks,
@@ -95,8 +97,6 @@ class ChainValues:
 
     def _settle(self, market: Market, ladders: Ladders) -> None:
         """Values what is in its settlement window as the average it pays on."""
-        np.copyto(self.delivery_usd, self._slots[0])
-        self.fixed_share.fill(0.0)
         near = market.settling(self._slots[1], self.ts_ns)
         self.settling = tuple([(one, ladders.rows(one.slot)) for one in near])
         for one, rows in self.settling:
@@ -145,8 +145,10 @@ class ChainValues:
             values.vol,
             values.moneyness,
         )
-        price_full(values.forward_usd, strike_usd, values.vol, values.years, sign, values.greeks)
-        np.divide(values.greeks[PRICE], values.forward_usd, out=values.fair_coin)
+        price_chain(
+            values.forward_usd, strike_usd, values.moneyness, values.vol, values.years, sign, values.fair_coin,
+            values.greeks,
+        )  # fmt: skip
         return values
 
     def copy_from(self, other: "ChainValues") -> None:
@@ -165,8 +167,6 @@ class ChainValues:
             self._table,
             self.greeks,
             self._slots,
-            self._levels,
+            self._of_slots,
             self.factor_map,
-            self.delivery_usd,
-            self.fixed_share,
         )

@@ -4,12 +4,12 @@ The initial collateral is not part of the book: its coin is the numéraire the m
 """
 
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.chain import BASIS, FACTORS, PREMIUM, SPOT
+from flatbook.kernels.chain import FACTORS, PREMIUM, SPOT
 from flatbook.kernels.explain import HEDGING, MAKING, STRATEGIES
 from flatbook.kernels.factors import TOTALS, expose_book
 from flatbook.market.universe import MOST_SLOTS
@@ -146,6 +146,10 @@ class Inventory:
             values.moneyness,
             values.greeks,
             self.size_coin[: values.rows],
+            self.future_usd,
+            values.slots[1],
+            values.delivery_usd,
+            values.fixed_share,
             exposure,
             totals,
         )
@@ -155,16 +159,10 @@ class Inventory:
         if self.linear_coin:
             exposure[SPOT] += self.linear_coin * values.linear_usd
             exposure[PREMIUM] += self.linear_coin * values.linear_usd
-        if (slots := self.future_slots(values)).size:
-            worth_usd = self.future_usd[slots] * values.index_usd / values.delivery_usd[slots]
-            moving = 1.0 - values.fixed_share[slots]
-            exposure[SPOT] -= float(worth_usd @ (1.0 - moving))
-            exposure[BASIS] += float(worth_usd @ (moving * values.slot_years[slots]))
         return BookMeasures(exposure, gamma, vega, theta)
 
 
-@dataclass(frozen=True, slots=True)
-class BookMeasures:
+class BookMeasures(NamedTuple):
     """What the book risks.
 
     exposure                (FACTORS,) USD per unit of factor (see kernels.chain)

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.black import FULL_ROWS
+from flatbook.kernels.black import CHAIN_ROWS
 from flatbook.kernels.chain import FACTORS
 from flatbook.kernels.factors import PRIMITIVES, load_factors, map_factors
 from flatbook.market.market import Market
@@ -274,7 +274,7 @@ def _loading(positions: tuple[BookPosition, ...], market: MarketSnapshot, marks:
     strikes = np.array([reference_strike(one, market, left) for one, left in zip(terms, years.tolist(), strict=True)])
     width = np.maximum(np.nan_to_num(marks.vol) * np.sqrt(years), _SOON_YEARS)
     scale = market.index_usd / forward
-    greeks = np.zeros((len(FULL_ROWS), len(positions)))
+    greeks = np.zeros((len(CHAIN_ROWS), len(positions)))
     greeks[PRICE], greeks[DELTA] = marks.value_usd / scale, marks.delta_coin
     greeks[GAMMA] = 100 * marks.gamma_1pct_usd / (forward * forward * scale)
     greeks[VEGA] = 100 * marks.vega_usd / scale

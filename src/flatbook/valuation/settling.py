@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.black import FULL_ROWS, price_full
+from flatbook.kernels.black import CHAIN_ROWS, FULL_ROWS, price_full
 from flatbook.market.settling import Settling
 
 Floats = NDArray[np.float64]
@@ -79,19 +79,18 @@ def settle_greeks(
     vol: Floats,
     sign: Floats,
 ) -> Floats:
-    """F coin(F) of options of an expiry that settles and its derivatives: (11, n) in the order of `FULL_ROWS`.
+    """F coin(F) of options of an expiry that settles and its derivatives: (7, n) in the order of `CHAIN_ROWS`.
 
-    Units       as `price_full`; per unit of the slice's `vol`. Those after volga are NaN: nothing reads them here
+    Units       as `price_full`; per unit of the slice's `vol`
     """
     share, strike, delivery = _open(settling, forward_usd, strike_usd)
-    out = np.full((len(FULL_ROWS), len(forward_usd)), np.nan)
+    out = np.zeros((len(CHAIN_ROWS), len(forward_usd)))
     if share == 0.0:
-        out[:7] = 0.0
         out[0] = settled_price(settling, forward_usd, strike_usd, vol, sign)
         out[1] = out[0] / forward_usd
         return out
     open_ = _open_greeks(settling, forward_usd, strike, vol, sign)
-    price, delta, gamma, vega, theta, vanna, volga = share * open_[:7]
+    price, delta, gamma, vega, theta, vanna, volga = share * open_[: len(CHAIN_ROWS)]
     stretch = settling.stretch
     # F / E and its first two derivatives to F.
     fixed = delivery - share * forward_usd
