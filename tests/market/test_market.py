@@ -14,7 +14,21 @@ from flatbook.market.market import Market, MarketModel
 from flatbook.market.perpetual import fair_premium
 from flatbook.market.surface_model import SliceStatus
 
-from .builders import DAY_S, NAN, START_NS, World, at, chain, forwards_of, index, new_market, options, shown_market, top, trade
+from .builders import (
+    DAY_S,
+    NAN,
+    START_NS,
+    World,
+    at,
+    chain,
+    forwards_of,
+    index,
+    new_market,
+    options,
+    shown_market,
+    top,
+    trade,
+)
 from .witness import assert_free, published
 
 Floats = NDArray[np.float64]

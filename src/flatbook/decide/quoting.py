@@ -101,32 +101,36 @@ class Quotes(NamedTuple):
     @property
     def fair_coin(self) -> Floats:
         """(rows,)"""
-        return self.parts[0]
+        return self._part(0)
 
     @property
     def spread_coin(self) -> Floats:
         """(rows,)"""
-        return self.parts[1]
+        return self._part(1)
 
     @property
     def bid_inventory_coin(self) -> Floats:
         """(rows,)"""
-        return self.parts[2]
+        return self._part(2)
 
     @property
     def ask_inventory_coin(self) -> Floats:
         """(rows,)"""
-        return self.parts[3]
+        return self._part(3)
 
     @property
     def bid_takers_coin(self) -> Floats:
         """(rows,)"""
-        return self.parts[4]
+        return self._part(4)
 
     @property
     def ask_takers_coin(self) -> Floats:
         """(rows,)"""
-        return self.parts[5]
+        return self._part(5)
+
+    def _part(self, at: int) -> Floats:
+        part: Floats = self.parts[at]
+        return part
 
 
 def flow_liquidity(flow: FlowPolicy, values: ChainValues, size_coin: float, quoted: NDArray[np.bool_]) -> Liquidity:
