@@ -43,7 +43,8 @@ class Chain:
         shapes = ((len(SLOT_ROWS), SLOTS), (len(OF_SLOTS), SLOTS), by_slot, (len(COLUMNS), rows), (7, rows))
         out = [np.full(shape, math.nan) for shape in shapes]
         (revalue_plain if plain else revalue)(
-            TENOR_YEARS, INDEX, self.basis, self.expiry_ns, NOW_NS, self.params, self.fitted, self.rmse, self.covariance, self.wander, 1e-4, 0.002,
+            TENOR_YEARS, INDEX, self.basis, self.expiry_ns, NOW_NS, self.params, self.fitted, self.rmse,
+            self.covariance, self.wander, 1e-4, 0.002,
             *runs(self.slot), self.strike, self.sign, *out,
         )  # fmt: skip
         return out

@@ -182,34 +182,13 @@ def make_quotes(
     parts, grid = np.empty((6, values.rows)), np.empty((4, values.rows), np.int64)
     priced = inputs.priced
     requote(
-        values.index_usd,
-        quoting.size_coin,
-        _terms(quoting, flow, inputs),
-        quoted.view(np.int8),
-        quoting.skew == "price_of_risk",
-        priced.gradient(inputs.exposure),
-        priced.curvature,
-        values.factor_map,
-        ladders.walk,
-        ladders.order,
-        ladders.later,
-        ladders.first,
-        ladders.run_slot,
-        columns.strike_usd,
-        columns.sign,
-        columns.tick,
-        columns.lot_coin,
-        columns.tick_above,
-        columns.tick_coarse,
-        values.forward_usd,
-        values.moneyness,
-        values.greeks,
-        inputs.vol_error,
-        inputs.held_coin,
-        _takers(inputs, values.rows),
-        parts,
-        grid,
-    )
+        values.index_usd, quoting.size_coin, _terms(quoting, flow, inputs), quoted.view(np.int8),
+        quoting.skew == "price_of_risk", priced.gradient(inputs.exposure), priced.curvature, values.factor_map,
+        ladders.walk, ladders.order, ladders.later, ladders.first, ladders.run_slot,
+        columns.strike_usd, columns.sign, columns.tick, columns.lot_coin, columns.tick_above, columns.tick_coarse,
+        values.forward_usd, values.moneyness, values.greeks, inputs.vol_error, inputs.held_coin,
+        _takers(inputs, values.rows), parts, grid,
+    )  # fmt: skip
     for cost in inputs.beside_coin:
         # They went in with the sides' costs; they are the inventory's.
         parts[2:4] += cost

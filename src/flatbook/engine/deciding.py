@@ -74,10 +74,10 @@ def _changes(state: State, grid: Ints) -> QuoteChanges | None:
     if not len(rows):
         return None
     state.budget.spend(len(rows))
-    number = state.table.told(rows, grid, state.now_ns)
+    number, columns = state.table.told(rows, grid, state.now_ns)
     state.recorder.quoted(state, rows)
     state.recorder.messages += len(rows)
-    bid_ticks, bid_lots, ask_ticks, ask_lots = (np.ascontiguousarray(grid[side, rows]) for side in range(4))
+    bid_ticks, bid_lots, ask_ticks, ask_lots = columns
     return QuoteChanges(rows, bid_ticks, bid_lots, ask_ticks, ask_lots, number)
 
 

@@ -84,7 +84,8 @@ def _through_coin(state: State, grid: Ints) -> float:
     venue that has been silent for half a window may be in its third by now: then all that rests counts.
     """
     protection = state.setup.policy.protection
-    largest = float(np.max(grid[1::2] * state.market.universe.ladders().columns.lot_coin, initial=0.0))
+    lots = np.maximum(grid[1], grid[3])
+    largest = float((lots * state.market.universe.ladders().columns.lot_coin).max(initial=0.0))
     state.largest_quote_coin = max(state.largest_quote_coin, largest)
     is_late = state.table.waited_ns(state.now_ns) > 0.5 * protection.mmp_window_s * NS_PER_SECOND
     if not protection.mmp_at_venue or (is_late and state.table.acknowledges):

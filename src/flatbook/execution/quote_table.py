@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.kernels.quotes import changed_rows
+from flatbook.kernels.telling import tell_rows
 
 Ints = NDArray[np.int64]
 
@@ -56,16 +57,16 @@ class QuoteTable:
         rows = np.empty(wanted.shape[1], np.int64)
         return rows[: changed_rows(self.grid, wanted, self.unsure.view(np.int8), rows)]
 
-    def told(self, rows: Ints, wanted: Ints, now_ns: int = 0) -> int:
-        """The venue is told the wanted quotes of `rows`; gives the message's number, by which it is acknowledged."""
+    def told(self, rows: Ints, wanted: Ints, now_ns: int = 0) -> tuple[int, Ints]:
+        """The venue is told the wanted quotes of `rows`, each once.
+
+        Returns     the message's number, by which it is acknowledged, and what it tells, (4, len(rows))
+        """
         self.sent += 1
-        rested = self.grid[1::2, rows]
-        self.loose[:, rows] += rested
-        self._replaced.append((self.sent, now_ns, rows, rested + self._lost[:, rows]))
-        self._lost[:, rows] = 0
-        self.grid[:, rows] = wanted[:, rows]
-        self.unsure[rows] = False
-        return self.sent
+        columns, replaced = np.empty((4, len(rows)), np.int64), np.empty((2, len(rows)), np.int64)
+        tell_rows(rows, wanted, self.grid, self.loose, self._lost, self.unsure.view(np.int8), replaced, columns)
+        self._replaced.append((self.sent, now_ns, rows, replaced))
+        return self.sent, columns
 
     def acknowledged(self, number: int) -> None:
         """The venue has taken every message up to `number`: what they replaced can fill no more."""

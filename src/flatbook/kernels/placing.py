@@ -1,4 +1,4 @@
-"""A chain's quotes put on the grid: no ask under intrinsic value, ticks outward, no arbitrage in our own quotes, sizes."""
+"""A chain's quotes put on the grid: asks over intrinsic value, ticks outward, bids under their caps, whole lots."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -266,7 +266,7 @@ def lower_bids(
 @inlined
 def lots_of(size: float, lot: float) -> float:
     """The nearest whole number of lots, one at least."""
-    return max(np.rint(size / lot), 1.0)
+    return float(max(np.rint(size / lot), 1.0))
 
 
 def choose_rows_plain(

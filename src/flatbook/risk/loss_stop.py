@@ -54,10 +54,15 @@ class _Ladder:
     def __init__(self, policy: LossStopPolicy, share: float) -> None:
         losses = (0.0, policy.widen_usd, policy.reduce_only_usd, policy.flat_usd, policy.halt_usd)
         self._losses = tuple(share * loss for loss in losses)
+        self._least = min(self._losses[1:])
         self.stage = Stage.NORMAL
         self._beyond_since_ns: dict[Stage, int] = {}
 
     def step(self, loss_usd: float, now_ns: int) -> Stage:
+        if loss_usd < self._least and self.stage is Stage.NORMAL:
+            # As nearly always: nothing stands, and nothing is to be left.
+            self._beyond_since_ns.clear()
+            return self.stage
         for stage in _STAGES:
             if loss_usd >= self._losses[stage]:
                 self._beyond_since_ns.setdefault(stage, now_ns)
@@ -174,6 +179,8 @@ class LossStop:
             count.loss_usd = count.high.take(worth, now_ns) - worth + drill
             count.ladder.step(count.loss_usd, now_ns)
         worst = max(self._counts, key=lambda count: (count.ladder.stage, count.loss_usd))
+        if worst.ladder.stage is self.stage:
+            return self.stage
         said = f"the {worst.scope} lost {worst.loss_usd:,.0f} USD {worst.since}"
         if self.drill_usd:
             said = f"drill: {said}, {self.drill_usd:,.0f} of it in play"

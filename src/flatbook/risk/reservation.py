@@ -113,7 +113,8 @@ class Reservation:
     def fit(self, grid: Ints, universe: Universe, values: ChainValues, resting: Resting, book: Exposed) -> None:
         """Shrinks and drops sides of `grid` (4, rows) until the worst fill of everything is inside every bound."""
         self._measure(values)
-        self.room = self._rooms(book)
+        gross_coin = float(np.abs(book.held_coin).sum())
+        self.room = self._rooms(book, gross_coin)
         self.worst = np.empty_like(self.room)
         reserve(
             self._unit,
@@ -124,7 +125,7 @@ class Reservation:
             universe.ladders().columns.lot_coin,
             book.held_coin,
             self._limits.position_coin,
-            book.reduce_only or not np.abs(book.held_coin).sum() <= self._limits.gross_coin,
+            book.reduce_only or not gross_coin <= self._limits.gross_coin,
             book.through_coin,
             self.worth,
             resting.told,
@@ -151,28 +152,27 @@ class Reservation:
         vanna, volga = (known @ held_coin[: known.shape[1]]).tolist()
         return vanna, volga
 
-    def _rooms(self, book: Exposed) -> Floats:
+    def _rooms(self, book: Exposed, gross_coin: float) -> Floats:
         limits, known = self._limits, len(LINEAR)
-        held = book.held_coin
-        sums = self._unit[6:8, : len(held)] @ held
-        at = np.array([*book.linear, *sums, 0.0])
+        at = (*book.linear, *self.book_sums(book.held_coin), 0.0)
         tenor = limits.vega_tenor_usd
-        bound = np.array(
-            [
-                limits.delta_coin,
-                limits.gamma_1pct_usd,
-                limits.vega_usd,
-                *[tenor] * TENORS,
-                limits.vanna_usd,
-                limits.volga_usd,
-                self._contracts(book),
-            ]
+        bound = (
+            limits.delta_coin,
+            limits.gamma_1pct_usd,
+            limits.vega_usd,
+            *[tenor] * TENORS,
+            limits.vanna_usd,
+            limits.volga_usd,
+            self._contracts(book.through_coin, gross_coin),
         )
-        room = np.full((2, len(self._unit)), math.inf)
-        room[0, :known], room[1, :known] = bound - at, bound + at
+        room = np.empty((2, len(self._unit)))
+        room[0, :known] = [most - now for most, now in zip(bound, at, strict=True)]
+        room[1, :known] = [most + now for most, now in zip(bound, at, strict=True)]
         if len(self._unit) > known:
-            room[1, known:] = limits.stress_loss_usd + book.scenario_usd
-        return np.asarray(room - book.orders)
+            room[0, known:] = math.inf
+            np.add(book.scenario_usd, limits.stress_loss_usd, out=room[1, known:])
+        room -= book.orders
+        return room
 
     def added(self, row: int, coin: float) -> Floats:
         """What an order of so many contracts of a row adds on each axis; of a row below 0, so much delta alone."""
@@ -183,12 +183,12 @@ class Reservation:
         added[len(LINEAR) :] = coin * self._spot_gain_usd
         return added
 
-    def _contracts(self, book: Exposed) -> float:
+    def _contracts(self, through_coin: float, gross_coin: float) -> float:
         """Contracts that bids, and that asks, may add to those held, long and short added; all of them may do both."""
-        left_coin = self._limits.gross_coin - float(np.abs(book.held_coin).sum())
+        left_coin = self._limits.gross_coin - gross_coin
         if left_coin < 0:
             return math.inf
-        return left_coin if book.through_coin <= left_coin else 0.5 * left_coin
+        return left_coin if through_coin <= left_coin else 0.5 * left_coin
 
     def excess(self) -> Floats:
         """(2, axes) by how much the worst lies beyond its bound; 0 where it does not."""
