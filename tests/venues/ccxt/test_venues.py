@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from flatbook.domain.events import Fill, FundingRate, OrderAccepted, OrderCancelled, TopOfBook
+from flatbook.domain.events import Fill, FundingPaid, FundingRate, OrderAccepted, OrderCancelled, TopOfBook
 from flatbook.domain.instruments import parse_expiry
 from flatbook.domain.reference import ReferenceData
 from flatbook.ledger import Ledger, VenueFee
@@ -75,6 +75,7 @@ class Met(NamedTuple):
     bench: Bench
     top: TopOfBook | None
     funding: list[FundingRate]
+    paid: list[FundingPaid]
     known: Known
     stated: Statement
 
@@ -94,8 +95,9 @@ def meet(venue: str, number: Any = float) -> Met:
             await bench.client.open()
             top = await bench.client.top(name)
             funding = await bench.client.funding(name, 0) if "PERPETUAL" in name else []
+            paid = await bench.client.funding_paid(name, 0) if "PERPETUAL" in name else []
             known = await bench.client.place("h0", bench.intent(name, *case.order))
-            return Met(bench, top, funding, known, await bench.client.statement())
+            return Met(bench, top, funding, paid, known, await bench.client.statement())
         finally:
             await bench.client.close()
 
@@ -168,6 +170,26 @@ def test_funding_is_over_the_time_since_the_last_payment(met: dict[str, Met]) ->
     }
 
 
+def test_funding_as_the_venue_paid_it_is_booked_once_and_to_the_unit(met: dict[str, Met]) -> None:
+    units = {venue: [event.units for event in met[venue].paid] for venue in CASES}
+    assert units == {
+        "binance_spot": [],
+        "binance_usdm": [-375_000],
+        "binance_coinm": [44],
+        "okx": [-60_004],
+        "bybit": [-48_003],
+    }
+    one = met["okx"]
+    reference = ReferenceData({})
+    reference.register(one.bench.client.listing.named("okx:BTC_USDT-PERPETUAL").instrument)
+    ledger = booked(one.bench.told, reference, "okx", {})
+    before = ledger.balance("okx", "USDT")
+    for event in one.paid * 2:
+        ledger.book_funding_paid(event, "okx", "hedging")
+    assert ledger.balance("okx", "USDT") == before - 60_004
+    ledger.invariant()
+
+
 @pytest.mark.parametrize("venue", CASES)
 def test_an_order_goes_out_in_the_venues_own_amounts(met: dict[str, Met], venue: str) -> None:
     sent = met[venue].bench.wire.sent(CASES[venue].path)
@@ -221,7 +243,8 @@ def test_numbers_as_text_or_as_floats_come_to_the_same(met: dict[str, Met], venu
     as_text = meet(venue, str)
     assert as_text.bench.told == met[venue].bench.told
     assert repr(as_text.top) == repr(met[venue].top)
-    assert (as_text.funding, as_text.stated) == (met[venue].funding, met[venue].stated)
+    assert (as_text.funding, as_text.paid) == (met[venue].funding, met[venue].paid)
+    assert as_text.stated == met[venue].stated
 
 
 def booked(told: list[Told], reference: ReferenceData, venue: str, deposits: dict[str, int]) -> Ledger:

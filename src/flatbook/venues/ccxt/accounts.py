@@ -25,6 +25,7 @@ class Account:
     find_by         how an order is asked for by our id
     best_by_itself  whether best prices are asked for apart: Binance's tickers of futures are without them
     in_contracts    whether sizes are contracts; else coins, or USD of inverse ones
+    funding_sign    of the library's amounts of funding: Bybit's are fees, paid positive
     final_after_s   an order that the venue does not know this long after it was sent will never be: the venue refuses
                     what is older than its receive window, or our own connection has long timed out
     """
@@ -38,6 +39,7 @@ class Account:
     find_by: Literal["client_id", "link_id", "label"] = "client_id"
     best_by_itself: bool = False
     in_contracts: bool = True
+    funding_sign: int = 1
     final_after_s: float = 30.0
 
 
@@ -108,6 +110,7 @@ _ACCOUNTS: Final = (
         balance_params={"type": "unified"},
         cash=_bybit,
         find_by="link_id",
+        funding_sign=-1,
     ),
     Account(
         name="deribit",

@@ -15,13 +15,13 @@ from functools import partial
 from typing import Any
 
 from flatbook.domain.errors import BadInputError, VenueUnreachableError
-from flatbook.domain.events import FundingRate, MarketEvent, TopOfBook
+from flatbook.domain.events import FundingPaid, FundingRate, MarketEvent, TopOfBook
 from flatbook.domain.intents import OrderIntent, TimeInForce
 from flatbook.venues.ccxt import lookup
 from flatbook.venues.ccxt.accounts import Account
 from flatbook.venues.ccxt.amounts import NS_PER_MS
 from flatbook.venues.ccxt.codec import HedgeFeed
-from flatbook.venues.ccxt.codec_own import Row, Statement, is_trade, statement
+from flatbook.venues.ccxt.codec_own import Row, Statement, funding_paid, is_trade, statement
 from flatbook.venues.ccxt.library import library_error, library_version
 from flatbook.venues.ccxt.listing import Listing
 from flatbook.venues.ccxt.orders import Asked, Known, OrderTable, OwnEvent
@@ -95,6 +95,12 @@ class HedgeClient:
         symbol = self.listing.named(name).symbol
         rows = await self._ask(self.exchange.fetch_funding_rate_history(symbol, since_ns // NS_PER_MS))
         return self.feed.funding(rows, self._now_ns())
+
+    async def funding_paid(self, name: str, since_ns: int) -> list[FundingPaid]:
+        """What a perpetual's funding came to after `since_ns`, by the venue's own word: the ledger books each once."""
+        listed = self.listing.named(name)
+        rows = await self._ask(self.exchange.fetch_funding_history(listed.symbol, since_ns // NS_PER_MS))
+        return [funding_paid(row, listed, self.account, self._now_ns()) for row in rows]
 
     async def place(self, order_id: str, intent: OrderIntent) -> Known:
         """Sends a limit order and says what is known of it afterwards; events tell the rest.

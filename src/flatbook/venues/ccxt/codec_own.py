@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from flatbook.domain.errors import BadInputError
-from flatbook.domain.events import Fill
+from flatbook.domain.events import Fill, FundingPaid
 from flatbook.domain.units import DECIMALS
 from flatbook.ledger import Ledger, VenueFee
 from flatbook.venues.ccxt.accounts import Account
@@ -61,6 +61,22 @@ def own_trade(row: Row, listed: Listed, order_id: str, venue: str, local_ts_ns: 
         if cost
     )
     return OwnTrade(fill, fees)
+
+
+def funding_paid(row: Row, listed: Listed, account: Account, local_ts_ns: int) -> FundingPaid:
+    """A payment of funding as the venue made it; what is finer than a unit is rounded against us.
+
+    Errors      BadInputError where it names no amount
+    """
+    name, settle = listed.instrument.name, listed.instrument.contract.settle
+    received = account.funding_sign * exact(row.get("amount"), f"{name}: funding")
+    return FundingPaid(
+        exch_ts_ns=exch_ts_ns(row, local_ts_ns),
+        local_ts_ns=local_ts_ns,
+        instrument=name,
+        payment_id=f"{listed.market_id}-{row['id']}",
+        units=held_units(received, settle),
+    )
 
 
 def _fees(row: Row, what: str) -> dict[str, Decimal]:
