@@ -124,7 +124,7 @@ def test_every_fill_of_ours_is_in_the_inbox(unbroken: Ended) -> None:
 def test_a_program_that_decides_otherwise_is_found_out(
     unbroken: Ended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = Path(shutil.copytree(unbroken.path, tmp_path / "run"))
+    path = Path(shutil.copytree(unbroken.path, tmp_path / "run", ignore=shutil.ignore_patterns("snapshots")))
     monkeypatch.setattr(hedging, "MARKETABLE", 0.003)
     with pytest.raises(ReplayDivergedError, match=r"after event \d+ at .* the replay's output differs"):
         carry_out(resumed_run(path))

@@ -107,9 +107,9 @@ def test_one_run_a_directory(in_world: Ended, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "change", "says"),
     [
-        ("inbox", "UPDATE inbox SET payload = x'00' WHERE seq = 3", "inbox row 3 .* fails its checksum"),
+        ("inbox", "UPDATE inbox SET payload = x'00' WHERE seq = 3", "inbox row 3 fails its checksum"),
         ("inbox", "DELETE FROM inbox WHERE seq = 2", "inbox row 2 is missing"),
-        ("checkpoint", "UPDATE checkpoint SET digest = x'00' WHERE event_seq = 256", "event 256 fails its checksum"),
+        ("checkpoint", "UPDATE checkpoint SET digest = x'00' WHERE event_seq = 256", r"checkpoint \d+ fails its"),
         ("header", "UPDATE header SET content = replace(content, 'keen', 'kean')", "the header fails its checksum"),
     ],
 )  # fmt: skip

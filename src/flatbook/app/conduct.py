@@ -7,6 +7,7 @@ digest compared with what the journal holds, and goes on writing where the journ
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from flatbook.app.keeping import Keeper
 from flatbook.app.told import TOLD, Told
 from flatbook.domain.errors import ReplayDivergedError
 from flatbook.domain.events import (
@@ -49,17 +50,19 @@ def conduct(
     after_event: Callable[[AnyEvent], bool] = lambda _event: True,
     until_ns: int | None = None,
     told: Iterable[OperatorEvent] = (),
+    keeper: Keeper | None = None,
 ) -> tuple[OperatorEvent, ...]:
     """Runs until the market ends, `after_event` says no, or the next event is later than `until_ns`.
 
-    `told` is what a person tells the run beside what its journal holds of that; returned is what came too late.
+    `told` is what a person tells the run beside what its journal holds of that; returned is what came too late. With a
+    `keeper` snapshots are taken. An engine and venue out of one go on from its event.
 
     Errors      ReplayDivergedError where a continued run does not come to what its journal holds, all of it
     """
-    scribe = _Scribe(journal)
-    waiting = Told(scribe.held(), told)
+    scribe = _Scribe(journal, engine.state.events)
+    waiting = Told(scribe.held(), told, scribe.passed)
     universe = engine.state.market.universe
-    listed = 0
+    listed = universe.count if engine.state.events else 0
 
     def take(event: AnyEvent) -> bool:
         nonlocal listed
@@ -74,24 +77,33 @@ def conduct(
 
     for event in venue.events():
         if until_ns is not None and event.local_ts_ns > until_ns:
+            keeper = None  # the venue has given an event that the engine has not
             break
         if not take(event) or not all(map(take, waiting.due(event.local_ts_ns))):
             break
+        if keeper is not None:
+            keeper.keep(engine, venue, journal)
     else:
         scribe.require_nothing_left(engine)
     scribe.finish(engine)
+    if keeper is not None and not waiting.is_due(engine.state.now_ns):
+        keeper.keep(engine, venue, journal, at_end=True)
     return waiting.left
 
 
 class _Scribe:
     """Writes the journal, or compares with it until its end is reached."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, from_event: int = 0) -> None:
+        """From an event on that the journal has a checkpoint of, or from the start."""
         self._journal = journal
         # Read whole: a cursor left open would outlive the journal where a replay ends early.
         self._inbox: deque[tuple[int, AnyEvent]] = deque(journal.inbox())
         self._checkpoints: deque[Checkpoint] = deque(journal.checkpoints())
         self._rows = 0
+        while self._checkpoints and self._checkpoints[0].event_seq <= from_event:
+            self._rows = self._checkpoints.popleft().inbox_seq
+        self.passed = tuple(self._inbox.popleft()[1] for _ in range(self._rows))
 
     def held(self) -> tuple[AnyEvent, ...]:
         """What the journal holds and was not come to yet."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from flatbook.app.compose import compose_again
 from flatbook.app.conduct import conduct
 from flatbook.app.finish import Finished, finish
+from flatbook.app.keeping import take_up
 from flatbook.app.run import Observe, Run
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import format_utc
@@ -44,7 +45,8 @@ def rebuilt(path: Path, session: str | None = None) -> Finished:
     with read_journal(open_run_directory(path).path) as journal:
         header, last = journal.header, journal.last_checkpoint()
         request, market, engine = compose_again(header, session)
-        if last is not None:
+        market, _ = take_up(path, journal, market, engine)
+        if last is not None and engine.state.events < last.event_seq:
             conduct(engine, market.venue, journal, lambda _event: engine.state.events < last.event_seq)
     return finish(engine, request, market, header.run_id, header.version, time.monotonic() - started)
 
@@ -66,6 +68,7 @@ def rebuilt_until(path: Path, at_ns: int | None, session: str | None = None, obs
                 f"--at {format_utc(until_ns)}: {path} reaches from {format_utc(market.from_ns)} to "
                 f"{format_utc(last.ts_ns)}; ask for a time in it"
             )
+        market, _ = take_up(path, journal, market, engine, until_ns)
         watched = Run(request, replace(market, to_ns=until_ns), engine, journal, directory, header.run_id)
         with observe(watched) as watch:
 
@@ -73,5 +76,6 @@ def rebuilt_until(path: Path, at_ns: int | None, session: str | None = None, obs
                 watch()
                 return engine.state.events < last.event_seq
 
-            conduct(engine, market.venue, journal, has_more, until_ns)
+            if engine.state.events < last.event_seq:
+                conduct(engine, market.venue, journal, has_more, until_ns)
     return Moment(header.run_id, until_ns, engine.state)

@@ -13,6 +13,7 @@ import flatbook
 from flatbook.app.compose import compose, compose_again
 from flatbook.app.conduct import conduct
 from flatbook.app.finish import Finished, finish, write
+from flatbook.app.keeping import Keeper, take_up
 from flatbook.app.markets import OpenMarket
 from flatbook.app.naming import stamped_name
 from flatbook.app.pace import Pacer
@@ -27,7 +28,7 @@ from flatbook.store.run_directory import RunDirectory, create_run_directory, ope
 
 @dataclass(frozen=True)
 class Run:
-    """A run under way or done: its request, its engine and its directory."""
+    """A run under way or done: its request, its engine and its directory; `said` is of snapshots that were not used."""
 
     request: RunRequest
     market: OpenMarket
@@ -35,6 +36,7 @@ class Run:
     journal: Journal
     directory: RunDirectory
     run_id: str
+    said: tuple[str, ...] = ()
 
 
 Observe = Callable[[Run], AbstractContextManager[Callable[[], None]]]
@@ -76,8 +78,9 @@ def resumed_run(path: Path, session: str | None = None, journal_url: str | None 
     with ExitStack() as on_failure:
         journal = on_failure.enter_context(open_journal(directory.path, journal_url))
         request, market, engine = compose_again(journal.header, session)
+        market, said = take_up(directory.path, journal, market, engine)
         on_failure.pop_all()
-    return Run(request, market, engine, journal, directory, journal.header.run_id)
+    return Run(request, market, engine, journal, directory, journal.header.run_id, said)
 
 
 def carry_out(
@@ -92,6 +95,7 @@ def carry_out(
     pacer, started = Pacer(speed), time.monotonic()
     state, held = run.engine.state, run.journal.last_checkpoint()
     replayed = held.event_seq if held is not None else 0
+    keeper = Keeper(run.directory.path, run.journal.header)
     with _interruptible() as interrupted, run.journal as journal:
 
         def after_event(event: AnyEvent) -> bool:
@@ -100,7 +104,7 @@ def carry_out(
                 pacer.wait(event.local_ts_ns, interrupted)
             return not interrupted()
 
-        left = conduct(run.engine, run.market.venue, journal, after_event, told=_told(run, rearm))
+        left = conduct(run.engine, run.market.venue, journal, after_event, told=_told(run, rearm), keeper=keeper)
         was_interrupted = interrupted()
     if not was_interrupted and any(isinstance(event, Rearm) and event.who == OPERATOR for event in left):
         raise BadInputError(

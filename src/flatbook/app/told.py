@@ -20,11 +20,11 @@ OPERATOR = "the operator"
 
 
 class Told:
-    """What waits for its moment: all that a journal holds of it, and of what is new the rest."""
+    """What waits for its moment: all that a journal holds of it, and of what is new the rest; `passed` was taken."""
 
-    def __init__(self, held: Iterable[AnyEvent], new: Iterable[OperatorEvent]) -> None:
+    def __init__(self, held: Iterable[AnyEvent], new: Iterable[OperatorEvent], passed: Iterable[AnyEvent] = ()) -> None:
         known = [event for event in held if isinstance(event, TOLD)]
-        said = {(type(event), event.exch_ts_ns) for event in known}
+        said = {(type(event), event.exch_ts_ns) for event in (*known, *passed)}
         more = [event for event in new if (type(event), event.exch_ts_ns) not in said]
         self._waiting = deque(sorted([*known, *more], key=lambda event: event.local_ts_ns))
 
@@ -32,6 +32,10 @@ class Told:
         """What was said by now, on the clock of now."""
         while self._waiting and self._waiting[0].local_ts_ns <= now_ns:
             yield msgspec.structs.replace(self._waiting.popleft(), local_ts_ns=now_ns)
+
+    def is_due(self, now_ns: int) -> bool:
+        """Whether anything was said by now and has not been taken."""
+        return bool(self._waiting) and self._waiting[0].local_ts_ns <= now_ns
 
     @property
     def left(self) -> tuple[OperatorEvent, ...]:

@@ -166,8 +166,9 @@ def _say_recovered(prepared: Run) -> None:
     if journal.stale_pid is not None:
         until = "its start" if last is None else f"event {last.event_seq:,} at {format_utc(last.ts_ns)}"
         say(f"{journal.place}: process {journal.stale_pid} did not end in order; its run goes on from {until}")
-    if journal.recovered is not None:
-        say(journal.recovered)
+    for said in (journal.recovered, *prepared.said):
+        if said is not None:
+            say(said)
 
 
 def _refuse_empty_rearm(resume: Path | None, rearm: str | None) -> None:

@@ -1,6 +1,5 @@
 """All that changes in an engine, and who owns what."""
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from flatbook.engine.capital import Capital
 from flatbook.engine.flow_watch import FlowWatch
 from flatbook.engine.hedge_desk import HedgeDesk
 from flatbook.engine.leaning import Leaning
+from flatbook.engine.outputs import OutputDigest
 from flatbook.engine.recording import Recorder
 from flatbook.engine.rfq_desk import RfqDesk
 from flatbook.engine.setup import HEDGING, MAKING, Setup
@@ -108,7 +108,7 @@ class State:
     largest_quote_coin: float = 0.0
     otc: "OtcBook | None" = None
     is_opened: bool = False
-    outputs: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    outputs: OutputDigest = field(default_factory=OutputDigest)
 
     @classmethod
     def start(cls, setup: Setup) -> "State":
@@ -189,7 +189,5 @@ class State:
 
     def sha256(self) -> str:
         """Digest of the whole state: the ledger's books, the clock, and everything that went out."""
-        digest = self.outputs.copy()
-        digest.update(self.ledger.digest_bytes())
-        digest.update(f"{self.now_ns}:{self.events}:{self.orders.sent}:{self.loss_stop.stage}".encode())
-        return digest.hexdigest()
+        stands = f"{self.now_ns}:{self.events}:{self.orders.sent}:{self.loss_stop.stage}"
+        return self.outputs.plus(self.ledger.digest_bytes(), stands.encode())

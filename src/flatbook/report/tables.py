@@ -231,9 +231,22 @@ class Series(Generic[Row]):
         self._floats: dict[str, array[float]] = {name: array("d") for name, kind in kinds.items() if kind is float}
         self._ints: dict[str, array[int]] = {name: array("q") for name, kind in kinds.items() if kind is int}
         self._texts: dict[str, list[str]] = {name: [] for name, kind in kinds.items() if kind is str}
-        columns: dict[str, Any] = {**self._floats, **self._ints, **self._texts}
-        self._appends = tuple(columns[name].append for name in kinds)
         self._length = 0
+        self._bind()
+
+    def _bind(self) -> None:
+        """Finds the columns' own appends once, in the order of a row."""
+        columns: dict[str, Any] = {**self._floats, **self._ints, **self._texts}
+        self._appends = tuple(columns[name].append for name in self._schema)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A bound append would go with its column, and a schema is the library's own.
+        return {key: value for key, value in vars(self).items() if key not in ("_appends", "_schema")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._schema = schema_of(state["_row_type"])
+        self._bind()
 
     def __len__(self) -> int:
         return self._length

@@ -6,6 +6,8 @@ UTC the perpetuals' session ends, and every expiry seen is delivered at the inde
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
 
 from flatbook.domain.errors import BadInputError, UnknownInstrumentError
 from flatbook.domain.events import (
@@ -54,6 +56,10 @@ class RecordedVenue:
     ) -> None:
         self._is_heard_live = is_heard_live
         self._market = iter(market_events)
+        self._heard = 0
+        self._last_ns = 0
+        self._under_way: MarketEvent | Clock | None = None
+        self._is_taken = False
         self._gateway = Gateway(reference, terms or VenueTerms(name="recorded"), seed)
         self._clock = SettlementClock()
         self._seen: set[str] = set()
@@ -80,22 +86,37 @@ class RecordedVenue:
 
         Errors      BadInputError where the recording's local clock runs backwards, or an expiry has no index before it
         """
-        gateway, clock = self._gateway, self._clock
-        last_ns = 0
+        if self._under_way is not None:
+            yield from self._pass_by(self._under_way)
         for event in self._market:
-            local_ns = event.local_ts_ns
-            if local_ns < last_ns:
-                raise _backwards(event, last_ns)
-            last_ns = local_ns
+            if event.local_ts_ns < self._last_ns:
+                raise _backwards(event, self._last_ns)
+            self._heard += 1
+            self._last_ns = event.local_ts_ns
+            self._under_way, self._is_taken = event, False
+            yield from self._pass_by(event)
+        yield from self._gateway.close()
+
+    def _pass_by(self, event: MarketEvent | Clock) -> Iterator[AnyEvent]:
+        """What we learn before an event, and with it; begun again from any of that, it goes on from there."""
+        if not self._is_taken:
             # A venue's clock that runs ahead of ours is cut back: nothing can be known before it happens.
-            moment_ns = min(event.exch_ts_ns, local_ns)
-            if moment_ns >= clock.next_ns:
+            moment_ns = min(event.exch_ts_ns, event.local_ts_ns)
+            if moment_ns >= self._clock.next_ns:
                 yield from self._settle_until(moment_ns)
-            yield from gateway.deliver_before(moment_ns)
+            yield from self._gateway.deliver_before(moment_ns)
             self._take(event)
-            if self._is_heard_live:
-                yield from gateway.deliver_published(local_ns)
-        yield from gateway.close()
+            self._is_taken = True
+        if self._is_heard_live:
+            yield from self._gateway.deliver_published(event.local_ts_ns)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the tape, for a snapshot between two events."""
+        return {name: value for name, value in vars(self).items() if name != "_market"}
+
+    def take_up(self, fresh: "RecordedVenue") -> None:
+        """This venue, out of a snapshot, goes on with the tape of one that is at its start."""
+        self._market = islice(fresh._market, self._heard, None)
 
     def _take(self, event: MarketEvent | Clock) -> None:
         if isinstance(event, IndexTick):

@@ -74,8 +74,8 @@ def test_what_went_in_comes_out(tmp_path: Path) -> None:
         assert journal.header == _HEADER
         assert [seq for seq, _ in journal.inbox()] == list(range(1, len(_EVENTS) + 1))
         assert [event for _, event in journal.inbox()] == _EVENTS
-        assert list(journal.checkpoints()) == [Checkpoint(40, 9, b"\x01\x02"), Checkpoint(41, 9, b"\x03")]
-        assert journal.last_checkpoint() == Checkpoint(41, 9, b"\x03")
+        assert list(journal.checkpoints()) == [Checkpoint(40, 9, b"\x01\x02", 8), Checkpoint(41, 9, b"\x03", 8)]
+        assert journal.last_checkpoint() == Checkpoint(41, 9, b"\x03", 8)
         assert journal.next_seq == len(_EVENTS) + 1
 
 
@@ -100,7 +100,7 @@ def test_nothing_is_there_before_the_commit(tmp_path: Path) -> None:
     with Journal.create(_path(tmp_path), _HEADER) as journal:
         journal.append(1, _fill(1))
         journal.checkpoint(1, 1, b"d")
-        assert journal.last_checkpoint() == Checkpoint(1, 1, b"d")
+        assert journal.last_checkpoint() == Checkpoint(1, 1, b"d", 1)
         with Journal.read(_path(tmp_path)) as reader:
             assert list(reader.inbox()) == []
             assert reader.last_checkpoint() is None
@@ -108,7 +108,7 @@ def test_nothing_is_there_before_the_commit(tmp_path: Path) -> None:
         journal.commit()
         with Journal.read(_path(tmp_path)) as reader:
             assert len(list(reader.inbox())) == 1
-            assert reader.last_checkpoint() == Checkpoint(1, 1, b"d")
+            assert reader.last_checkpoint() == Checkpoint(1, 1, b"d", 1)
 
 
 @pytest.mark.parametrize("seq", [0, 1, 3, -1])

@@ -65,10 +65,10 @@ def test_what_went_in_comes_out_beside_other_runs(url: str, tmp_path: Path) -> N
         journal.append(4, fill(4))
         journal.checkpoint(40, 4, b"d")
         with read_journal(first) as reader:
-            assert reader.last_checkpoint() == Checkpoint(30, 3, b"\x03" * 8)
+            assert reader.last_checkpoint() == Checkpoint(30, 3, b"\x03" * 8, 3)
         journal.commit()
         with read_journal(first) as reader:
-            assert reader.last_checkpoint() == Checkpoint(40, 4, b"d")
+            assert reader.last_checkpoint() == Checkpoint(40, 4, b"d", 4)
             assert len(list(reader.inbox())) == 4
     with read_journal(second) as reader:
         assert reader.header.run_id == f"{tmp_path.name}-second"

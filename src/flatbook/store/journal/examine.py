@@ -45,7 +45,7 @@ def examine(database: Database) -> Examined:
     try:
         while (row := _next(checkpoints, f"checkpoint {chain.next_number}")) is not None:
             _take_record(chain, row, inbox)
-            whole, last = copy(chain), Checkpoint(row.event_seq, row.ts_ns, row.digest)
+            whole, last = copy(chain), row.checkpoint
         while _take_inbox_row(chain, inbox):
             pass
     except _FaultError as fault:

@@ -134,8 +134,9 @@ class Journal:
         last = self._last_checkpoint
         if last is not None and event_seq <= last.event_seq:
             raise BadInputError(f"{self.place}: checkpoint {event_seq} is not after checkpoint {last.event_seq}")
-        self._checkpoint_buffer.append(self._chain.checkpoint_row(event_seq, ts_ns, digest))
-        self._last_checkpoint = Checkpoint(event_seq, ts_ns, digest)
+        row = self._chain.checkpoint_row(event_seq, ts_ns, digest)
+        self._checkpoint_buffer.append(row)
+        self._last_checkpoint = row.checkpoint
 
     def commit(self) -> None:
         """Makes all that is buffered last, in one transaction: all of it or none.
@@ -160,7 +161,7 @@ class Journal:
     def checkpoints(self) -> Iterator[Checkpoint]:
         """The committed checkpoints, in order, as far as the journal is whole."""
         rows = islice(self._database.checkpoints(), self._chain.next_number - 1)
-        return (Checkpoint(row.event_seq, row.ts_ns, row.digest) for row in rows)
+        return (row.checkpoint for row in rows)
 
     def last_checkpoint(self) -> Checkpoint | None:
         """The newest checkpoint, committed or still buffered; None before the first."""

@@ -27,11 +27,12 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """After event `event_seq`, at `ts_ns`, all that had gone out had this digest."""
+    """After event `event_seq`, at `ts_ns`, all that had gone out had this digest, and the inbox `inbox_seq` rows."""
 
     event_seq: int
     ts_ns: int
     digest: bytes
+    inbox_seq: int
 
 
 class HeaderRow(NamedTuple):
@@ -61,6 +62,11 @@ class CheckpointRow(NamedTuple):
     inbox_seq: int
     digest: bytes
     checksum: int
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What it says to others."""
+        return Checkpoint(self.event_seq, self.ts_ns, self.digest, self.inbox_seq)
 
 
 class Chain:
