@@ -162,6 +162,38 @@ def test_ccxts_client_trades_over_http(address: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_deribit_wrappers_client_trades_over_http(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another client that others wrote: it asks in JSON-RPC, with a slash before each method, and signs its key in."""
+    module = pytest.importorskip(
+        "deribit_wrapper", reason="deribit_wrapper is not installed: the proof by others' clients is left out"
+    )
+    monkeypatch.setattr(module.base.DeribitBase, "_DeribitBase__ENVS", {"test": f"http://{address}"})
+    client = module.DeribitClient(
+        env="test", client_id="bob", client_secret="secret", auth_method="signature", simulated=False
+    )
+    name = "BTC-PERPETUAL"
+    assert set(client.get_instruments()["kind"]) == {"option", "future", "spot"}
+    assert client.get_contract_size(name) == 10.0
+    book = client.get_ticker(name)
+    margins = client.instrument_margins(name, 1_000, book["mark_price"])
+    assert margins["buy"] == margins["sell"] == pytest.approx(1_000 / book["mark_price"] / 25, rel=0.6)
+    placed = client.order(name, 100, limit=round(book["best_bid_price"] * 0.99), label="quiet")["order"]
+    assert list(client.get_open_orders()["order_id"]) == [placed["order_id"]]
+    assert client.cancel_orders(label="quiet", currency="BTC") == {"BTC": {"result": 1}}
+    assert list(client.get_orders([placed["order_id"]])["order_state"]) == ["cancelled"]
+    bought = client.market_order(name, 500, label="taken")["order"]
+    assert bought["order_state"] == "filled"
+    assert sum(client.get_trade_by_order([bought["order_id"]])["amount"]) == 500.0
+    (size,) = client.get_positions("BTC")["size"]
+    assert size == 500.0
+    assert client.close_position(name)["order"]["order_state"] == "filled"
+    assert client.get_positions("BTC").empty
+    assert 9.9 < client.get_account_summary("BTC")["balance"].item() < 10.1
+    client.close()
+
+
+@pytest.mark.slow
 def test_ccxts_client_follows_over_websocket(address: str) -> None:
     client = _ccxt(address, "ccxt.pro")
     symbol = "BTC/USD:BTC"

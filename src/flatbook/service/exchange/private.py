@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from flatbook.domain.units import risk_amount
 from flatbook.service.exchange import own_shapes, public, shapes
 from flatbook.service.exchange.session import Call, Method
-from flatbook.service.exchange.shapes import Json, ms
-from flatbook.service.exchange.trading import order_number
+from flatbook.service.exchange.shapes import Json, ms, number
+from flatbook.service.exchange.trading import order_number, size_lots
 from flatbook.sim.matching import SelfTrade
+from flatbook.sim.venue.margin import requirement
 from flatbook.sim.venue.mmp import MmpConfig, MmpGroup
 from flatbook.sim.venue.orders import Execution, Order
 from flatbook.venues.deribit.rpc import Code, RpcError
@@ -160,6 +161,20 @@ def _transaction_log(call: Call) -> Json:
     return {"logs": logs[:count], "continuation": logs[count]["id"] if len(logs) > count else None}
 
 
+def _margins(call: Call) -> Json:
+    """Initial margin of so much bought or sold by itself; what is bought of an option is paid for instead."""
+    listing, price = call.listing(), call.params.number("price")
+    lots, rules = size_lots(listing, call.params), call.account.margin
+    bought, sold = requirement(rules, listing, lots)[0], requirement(rules, listing, -lots)[0]
+    low, high = listing.bounds()
+    return {
+        "buy": number(price * listing.amount(lots) if listing.is_option else bought),
+        "sell": number(sold),
+        "min_price": number(low, 4),
+        "max_price": number(high, 4),
+    }
+
+
 def _index(call: Call) -> str:
     return call.params.text("index_name", choices=("btc_usd", "btc_usdc"))
 
@@ -247,6 +262,7 @@ METHODS: dict[str, Method] = {
     "private/get_settlement_history_by_currency": _settlement_history,
     "private/get_settlement_history_by_instrument": _settlement_history,
     "private/get_transaction_log": _transaction_log,
+    "private/get_margins": _margins,
     "private/set_mmp_config": _set_mmp,
     "private/get_mmp_config": _get_mmp,
     "private/reset_mmp": _reset_mmp,

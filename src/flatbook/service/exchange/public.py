@@ -60,6 +60,10 @@ def _instrument(call: Call) -> Json:
     return shapes.instrument(call.listing(), call.exchange.margin)
 
 
+def _contract_size(call: Call) -> Json:
+    return {"contract_size": shapes.contract_size(call.listing())}
+
+
 def _expirations(call: Call) -> Json:
     names = {
         each.name.split("-")[1]: each.instrument.contract.expiry_ns or 0
@@ -239,6 +243,7 @@ METHODS: dict[str, Method] = {
     "public/get_currencies": _currencies,
     "public/get_instruments": _instruments,
     "public/get_instrument": _instrument,
+    "public/get_contract_size": _contract_size,
     "public/get_expirations": _expirations,
     "public/get_index_price": _index_price,
     "public/get_index_price_names": _index_names,

@@ -88,6 +88,7 @@ class Service:
         self._lines: set[Line] = set()
         self.app = Starlette(
             routes=[
+                Route(API_PATH, self._request, methods=["POST"]),
                 Route(API_PATH + "/{method:path}", self._request, methods=["GET", "POST"]),
                 Route("/healthz", self._health),
                 WebSocketRoute("/ws/api/v2", self._socket),

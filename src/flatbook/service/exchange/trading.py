@@ -52,7 +52,7 @@ def order_number(params: Params, name: str = "order_id") -> int:
     return int(digits)
 
 
-def _lots(listing: Listing, params: Params) -> int:
+def size_lots(listing: Listing, params: Params) -> int:
     """The size in lots, from an amount or a number of contracts."""
     if params.has("contracts") and not params.has("amount"):
         amount = params.number("contracts") * shapes.contract_size(listing)
@@ -83,7 +83,7 @@ def _request(call: Call, side: int) -> OrderRequest:
     return OrderRequest(
         instrument=listing.name,
         side=side,
-        size_lots=_lots(listing, params),
+        size_lots=size_lots(listing, params),
         price_ticks=_ticks(listing, params) if kind is OrderKind.LIMIT else None,
         kind=kind,
         time_in_force=TimeInForce(in_force),
@@ -116,7 +116,7 @@ def _changed(call: Call, order: Order) -> OrderRequest:
     sized = params.has("amount") or params.has("contracts")
     return replace(
         request,
-        size_lots=_lots(listing, params) if sized else order.size_lots,
+        size_lots=size_lots(listing, params) if sized else order.size_lots,
         price_ticks=_ticks(listing, params) if params.has("price") else order.price_ticks,
         post_only=params.flag("post_only", request.post_only),
         reject_post_only=params.flag("reject_post_only", request.reject_post_only),
@@ -257,7 +257,7 @@ def _quote_side(call: Call, listing: Listing, quote: Params, side: int, ids: tup
     request = OrderRequest(
         instrument=listing.name,
         side=side,
-        size_lots=_lots(listing, own),
+        size_lots=size_lots(listing, own),
         price_ticks=_ticks(listing, own),
         post_only=own.flag("post_only") or quote.flag("post_only"),
         reject_post_only=own.flag("reject_post_only") or quote.flag("reject_post_only"),

@@ -83,12 +83,13 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def decode_request(raw: bytes | str) -> Request:
-    """A request from its bytes.
+    """A request from its bytes; a slash before its method, which the venue takes, is left out.
 
     Errors      RpcError: what is no JSON, and what is no request
     """
     try:
-        return _REQUESTS.decode(raw)
+        request = _REQUESTS.decode(raw)
+        return msgspec.structs.replace(request, method=request.method.lstrip("/"))
     except msgspec.ValidationError as error:
         raise RpcError(Code.INVALID_REQUEST, str(error)) from None
     except msgspec.DecodeError as error:
