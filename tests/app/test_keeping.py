@@ -1,6 +1,7 @@
 """A run taken up from a snapshot is the run: to the same digest, journal and report as one replayed from its start."""
 
 import shutil
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 
 from flatbook.app import keeping
 from flatbook.app.conduct import conduct
-from flatbook.app.keeping import Keeper
+from flatbook.app.keeping import SNAPSHOT_EVERY_S, Keeper
 from flatbook.app.rebuild import rebuilt, rebuilt_until
 from flatbook.app.run import Run, carry_out, new_run, resumed_run
 from flatbook.domain.errors import ReplayDivergedError
@@ -23,9 +24,9 @@ _EVERY = 150
 
 
 def _run_until(run: Run, moment: int, every: int = _EVERY) -> Path:
-    """A run that was killed after the event `moment`, with its snapshots."""
-    engine = run.engine
-    keeper = Keeper(run.directory.path, run.journal.header, every)
+    """A run that was killed after the event `moment`, with its snapshots, one every so many events."""
+    engine, ticks = run.engine, count()
+    keeper = Keeper(run.directory.path, run.journal.header, lambda: SNAPSHOT_EVERY_S * next(ticks) / every)
     ended = Path(f"{run.directory.path}-killed")
 
     def after(_event: object) -> bool:

@@ -4,6 +4,8 @@ They are kept of runs over a recorded market. A drawn one is made again from its
 """
 
 import hashlib
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -18,24 +20,28 @@ from flatbook.store.journal import Checkpoint, Journal, RunHeader
 from flatbook.store.program import program_digest
 from flatbook.store.snapshots import Known, Origin, SnapshotHeader, Snapshots
 
-SNAPSHOT_EVERY = 16_384
-"""Events between two snapshots: what is replayed after a crash, at most, beside the session's own reading."""
+SNAPSHOT_EVERY_S = 5.0
+"""Time between two snapshots: as long as it took is as long as its replay takes after a crash, at most."""
 
 
 class Keeper:
-    """Takes a run's snapshots, `every` so many events, each where the journal has just been committed."""
+    """Takes a run's snapshots, one every `SNAPSHOT_EVERY_S` of `clock`, where the journal has just been committed.
 
-    def __init__(self, run: Path, header: RunHeader, every: int = SNAPSHOT_EVERY) -> None:
+    When they are taken changes nothing of the run.
+    """
+
+    def __init__(self, run: Path, header: RunHeader, clock: Callable[[], float] = time.monotonic) -> None:
         self._snapshots = _snapshots(run, header)
-        self._every, self._kept = every, 0
+        self._clock, self._kept_s, self._kept = clock, clock(), 0
 
     def keep(self, engine: Engine, venue: Venue, journal: Journal, *, at_end: bool = False) -> None:
         """Takes one where it is time for it, and the journal reaches to this event and no further."""
         state, last = engine.state, journal.last_checkpoint()
-        is_due = state.events - self._kept >= (1 if at_end else self._every)
-        if is_due and last is not None and last.event_seq == state.events and isinstance(venue, RecordedVenue):
+        if state.events == self._kept or not (at_end or self._clock() - self._kept_s >= SNAPSHOT_EVERY_S):
+            return
+        if last is not None and last.event_seq == state.events and isinstance(venue, RecordedVenue):
             self._snapshots.write(state.events, state.now_ns, (state, venue), _known(state.setup))
-            self._kept = state.events
+            self._kept, self._kept_s = state.events, self._clock()
 
 
 def take_up(

@@ -118,7 +118,7 @@ def best_and_worst(fills: pl.DataFrame, count: int = 10) -> tuple[pl.DataFrame, 
 def hedge_reasons(hedges: pl.DataFrame) -> pl.DataFrame:
     """Hedges by reason: count, volume, cost and fees in USD; most volume first."""
     return (
-        hedges.group_by("reason")
+        hedges.group_by("reason", maintain_order=True)
         .agg(
             pl.len().alias("count"),
             pl.col("size_usd").sum(),

@@ -90,12 +90,21 @@ def gamma_rent(frames: Mapping[str, pl.DataFrame]) -> tuple[RentRow, ...]:
     if equity.is_empty() or exposures.is_empty():
         return ()
     held = _held(exposures, ("gamma_1pct_usd", "theta_usd_day"), int(equity["ts_ns"][-1]))
+    # Groups in order, here and below: else polars adds up in the order in which its threads end, and digits differ.
     paid = series["hedges"].with_columns(paid=pl.col("cost_usd").fill_nan(0.0) + pl.col("fee_usd").fill_nan(0.0))
     table = (
         _by_day(equity, ("gamma", "theta"))
         .join(_moves(equity, exposures), on="day", how="left")
-        .join(held.group_by("day").agg(*_totals("gamma_1pct_usd", "theta_usd_day")), on="day", how="left")
-        .join(paid.group_by(_day(int(equity["ts_ns"][0]))).agg(pl.col("paid").sum()), on="day", how="left")
+        .join(
+            held.group_by("day", maintain_order=True).agg(*_totals("gamma_1pct_usd", "theta_usd_day")),
+            on="day",
+            how="left",
+        )
+        .join(
+            paid.group_by(_day(int(equity["ts_ns"][0])), maintain_order=True).agg(pl.col("paid").sum()),
+            on="day",
+            how="left",
+        )
         .with_columns(pl.col("paid").fill_null(0.0))
         .with_columns(cs.float().fill_null(float("nan")))
     )
@@ -131,7 +140,7 @@ def carry(frames: Mapping[str, pl.DataFrame]) -> tuple[CarryRow, ...]:
     held = _held(pl.concat([start, traded]), ("position",), int(equity["ts_ns"][-1]))
     table = (
         _by_day(equity, ("funding", "basis"))
-        .join(held.group_by("day").agg(*_totals("position")), on="day", how="left")
+        .join(held.group_by("day", maintain_order=True).agg(*_totals("position")), on="day", how="left")
         .with_columns(pl.col("position").fill_null(0.0))
     )
     rows = []
@@ -196,4 +205,6 @@ def _moves(equity: pl.DataFrame, exposures: pl.DataFrame) -> pl.DataFrame:
     gamma = exposures.select("ts_ns", "gamma_1pct_usd")
     stood = moves.sort("start").join_asof(gamma, left_on="start", right_on="ts_ns")
     earned = 0.5 * 100.0 * pl.col("gamma_1pct_usd") * pl.col("square")
-    return stood.group_by(_day(int(equity["ts_ns"][0]))).agg(pl.col("square").sum(), expected=earned.sum())
+    return stood.group_by(_day(int(equity["ts_ns"][0])), maintain_order=True).agg(
+        pl.col("square").sum(), expected=earned.sum()
+    )

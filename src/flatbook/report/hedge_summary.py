@@ -76,7 +76,7 @@ def summarise_hedges(series: Mapping[str, pl.DataFrame], facts: HedgingFacts | N
 def by_kind(hedges: pl.DataFrame) -> list[dict[str, Any]]:
     """Hedges by kind of instrument: how many, and sums of what they traded, paid and added."""
     return list(
-        hedges.group_by("kind")
+        hedges.group_by("kind", maintain_order=True)
         .agg(
             pl.len().alias("count"),
             pl.col("size_usd").sum().alias("volume_usd"),
