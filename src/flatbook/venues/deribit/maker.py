@@ -99,7 +99,7 @@ class Maker:
             self.quotes.wish(effects.quotes)
         if self.standing is not Standing.READY:
             for order in effects.orders:
-                self.news.keep(order.order_id, order.intent.instrument)
+                self.news.keep(order.order_id, order.intent.instrument, order.intent.size_lots)
             return []
         actions: list[Action] = []
         for order_id in effects.cancels:
@@ -180,8 +180,8 @@ class Maker:
     def _resume(self, known: Known) -> None:
         self.news.seen |= known.trade_ids
         self.news.seen_from_ns = known.until_ns
-        for order_id, name in known.orders.items():
-            self.news.keep(order_id, name)
+        for order_id, (name, open_lots) in known.orders.items():
+            self.news.keep(order_id, name, open_lots)
         self._left_quoted = known.quoted
         self.quotes.last = known.quote_number
         self.account.is_opened = True

@@ -29,10 +29,11 @@ _NO_NEWS = ("", "user_request", "mmp_trigger")
 
 @dataclass(slots=True)
 class Sent:
-    """An order of ours that is not known to have ended. `filled_lots` are those told; `end` is why it ended, where the
-    venue says so and trades of it are still to come, with when that was heard."""
+    """An order of ours that is not known to have ended. `filled_lots` of its `size_lots` are told; `end` is why it
+    ended, where the venue says so and trades of it are still to come, with when that was heard."""
 
     instrument: Instrument
+    size_lots: int
     is_accepted: bool = False
     filled_lots: int = 0
     end: str | None = None
@@ -53,13 +54,13 @@ class OwnNews:
     seen: set[str] = field(default_factory=set)
     seen_from_ns: int = 0
 
-    def keep(self, order_id: str, instrument: str) -> None:
+    def keep(self, order_id: str, instrument: str, size_lots: int) -> None:
         """An order is ours from now on, whether or not it will be sent."""
-        self.sent[order_id] = Sent(self.reference.instrument(instrument))
+        self.sent[order_id] = Sent(self.reference.instrument(instrument), size_lots)
 
     def place(self, order: Order) -> tuple[str, dict[str, Any]]:
         """The request that places an order."""
-        self.keep(order.order_id, order.intent.instrument)
+        self.keep(order.order_id, order.intent.instrument, order.intent.size_lots)
         intent, instrument = order.intent, self.sent[order.order_id].instrument
         wanted = PlaceOrder(
             instrument_name=instrument.name,
@@ -137,10 +138,11 @@ class OwnNews:
 
     def _end(self, order_id: str, own: Sent, exch_ts_ns: int, now_ns: int) -> list[AnyEvent]:
         """The end of an order whose trades are all told. One that is filled has ended with its last fill."""
-        if own.end is None or own.filled_lots < own.final_lots:
+        is_filled = own.filled_lots >= own.size_lots
+        if not is_filled and (own.end is None or own.filled_lots < own.final_lots):
             return []
         del self.sent[order_id]
-        if own.end == "filled":
+        if is_filled or own.end is None or own.end == "filled":
             return []
         return [OrderCancelled(exch_ts_ns=exch_ts_ns, local_ts_ns=now_ns, order_id=order_id, reason=own.end)]
 

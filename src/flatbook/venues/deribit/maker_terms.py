@@ -90,7 +90,7 @@ class Known:
 
     trade_ids       booked already; `until_ns` is the venue's time of the last trade or payment booked
     settled_ns      the last 08:00 UTC whose settlement is booked
-    orders          instruments of orders that were at work, by id
+    orders          of those at work, by id, the instrument and the lots that had not traded
     quoted          instruments of which a quote may have rested
     quote_number    of the last message of quotes
     """
@@ -98,6 +98,6 @@ class Known:
     trade_ids: frozenset[str]
     until_ns: int
     settled_ns: int
-    orders: Mapping[str, str] = field(default_factory=dict)
+    orders: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     quoted: frozenset[str] = frozenset()
     quote_number: int = 0

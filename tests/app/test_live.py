@@ -1,0 +1,139 @@
+"""A live run over real sockets: it ends in order, goes on after a crash, agrees with the account, and keeps its key."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from flatbook.app.exchange import ExchangeRequest
+from flatbook.app.live import LiveRequest, carry_out_live, check_policy, new_live_run, resumed_live_run
+from flatbook.app.live_key import live_key, refuse_scope
+from flatbook.domain.errors import BadInputError, ConfigurationError, FlatbookError
+from flatbook.service.exchange.auth import Auth
+from flatbook.service.exchange.shapes import Json
+from flatbook.venues.deribit.codec_requests import Credentials
+from flatbook.venues.deribit.maker_terms import Standing
+from tests.app.served import served
+from tests.conftest import KEEN
+
+SECRET = "wh1sper-0f-the-vault"
+KEY = Credentials("alice", SECRET)
+MARKET = ExchangeRequest(seed=3, hours=2.0, clients=(("alice", SECRET),), deposits=(("BTC", 100.0),))
+
+
+def _request(url: str, policy: str = KEEN) -> LiveRequest:
+    return LiveRequest(policy="keen", policy_text=policy, url=url, on_venue_clock=True)
+
+
+class KilledError(Exception):
+    """As if the process were."""
+
+
+def _by_hand(url: str, amount: float) -> None:
+    """Somebody buys the perpetual on the account himself."""
+    order = {"instrument_name": "BTC-PERPETUAL", "amount": amount, "type": "market"}
+    place = f"{url.replace('ws', 'http', 1)}/api/v2/private/buy"
+    assert httpx.get(place, params=order, auth=("alice", SECRET), timeout=30).status_code == 200
+
+
+@pytest.mark.slow
+def test_a_run_that_crashed_goes_on_where_it_was_and_agrees_with_the_account(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served(MARKET, speed=5.0) as (url, api):
+        _by_hand(url, 10_000.0)
+        run = new_live_run(_request(url), KEY, tmp_path)
+        assert run.venue.maker.standing is Standing.READY
+        assert [(held.instrument, held.lots) for held in run.request.holdings] == [("BTC-PERPETUAL", 1_000)]
+
+        def die() -> None:
+            if run.engine.state.events > 80:
+                raise KilledError
+
+        with suppress(KilledError):
+            carry_out_live(run, die)
+        # Whoever is dead is not there to hear of it.
+        _by_hand(url, 20_000.0)
+        resumed = resumed_live_run(run.directory.path, KEY)
+        state, told = resumed.engine.state, run.engine.state.events
+
+        def stop() -> None:
+            if state.events > told + 80:
+                resumed.venue.stop()
+
+        finished = carry_out_live(resumed, stop)
+        account = api.exchange.accounts["alice"]
+    assert finished.summary["ledger"]["balanced"]
+    assert dict(state.ledger.open_lots()) == dict(account.ledger.open_lots())
+    assert account.orders == {}, "everything was taken away"
+    kinds = [entry.kind for entry in state.recorder.log]
+    assert "manual" in kinds
+    assert "statement" not in kinds, "every statement agreed"
+    assert not any(SECRET.encode() in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+    assert SECRET not in caplog.text
+
+
+def test_a_key_that_can_withdraw_is_refused_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    granted = Auth.grant
+
+    def grant(self: Auth, account: str, now_ns: int) -> Json:
+        told = granted(self, account, now_ns)
+        return told | {"scope": f"{told['scope']} wallet:read_write"}
+
+    monkeypatch.setattr(Auth, "grant", grant)
+    with served(MARKET) as (url, api):
+        with pytest.raises(BadInputError, match="can withdraw") as refused:
+            new_live_run(_request(url), KEY, tmp_path)
+        assert not api.exchange.accounts["alice"].history
+    assert SECRET not in f"{refused.value}"
+    assert not list(tmp_path.iterdir())
+
+
+def test_scopes_that_are_too_much_or_too_little() -> None:
+    refuse_scope(["trade:read_write", "account:read", "wallet:read"])
+    with pytest.raises(BadInputError, match="cannot trade: it needs trade:read_write, and has trade:read"):
+        refuse_scope(["trade:read"])
+
+
+def _file(tmp_path: Path, text: str, mode: int = 0o600) -> Path:
+    path = tmp_path / "key"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+def test_a_key_comes_from_a_file_of_ones_own_or_the_environment(tmp_path: Path) -> None:
+    lines = f"# the test net's\nDERIBIT_API_KEY = alice\nDERIBIT_API_SECRET={SECRET}\n"
+    assert live_key({}, _file(tmp_path, lines)) == KEY
+    assert live_key({"DERIBIT_API_KEY": "alice", "DERIBIT_API_SECRET": SECRET}, None) == KEY
+    assert SECRET not in repr(KEY)
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "says"),
+    [
+        (f"DERIBIT_API_KEY=a\nDERIBIT_API_SECRET={SECRET}\n", 0o640, "others may read it (mode 0640); chmod 600 it"),
+        (f"DERIBIT_API_KEY=a\nsecret {SECRET}\n", 0o600, "line 2 is neither"),
+        (f"DERIBIT_API_SECRET={SECRET}\n", 0o600, "DERIBIT_API_KEY is not set"),
+        ("", 0o600, "no key to trade with"),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="modes of files are POSIX's")
+def test_a_key_file_that_cannot_be_used_says_why_and_nothing_of_the_key(
+    tmp_path: Path, text: str, mode: int, says: str
+) -> None:
+    with pytest.raises(FlatbookError) as refused:
+        live_key({}, _file(tmp_path, text, mode))
+    assert says in f"{refused.value}"
+    assert SECRET not in f"{refused.value}"
+
+
+def test_a_policy_that_no_live_run_can_keep() -> None:
+    with pytest.raises(ConfigurationError, match="mmp_at_venue is false"):
+        check_policy(_request("ws://127.0.0.1", f"{KEEN}\n[protection]\nmmp_at_venue = false\n"))
+    with pytest.raises(ConfigurationError, match="answers no requests"):
+        check_policy(_request("ws://127.0.0.1", f"{KEEN}\n[rfq]\nanswers = true\n"))
