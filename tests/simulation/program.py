@@ -5,9 +5,11 @@ from collections import deque
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from flatbook.app.steady import SteadyClock
 from flatbook.domain.events import AnyEvent, DailySettlement, Delivery, Fill, FundingPaid
 from flatbook.domain.units import NS_PER_SECOND, parse_utc
 from flatbook.engine.effects import Effects
@@ -35,6 +37,13 @@ TERMS = Terms(request_timeout_s=2.0, connect_timeout_s=2.0, heartbeat_s=10, most
 """A client that is quick to lose patience, so that little time need be simulated."""
 
 
+class Clocks(NamedTuple):
+    """The machine's: the wall's, which may be set, and one that cannot."""
+
+    wall_ns: Callable[[], int]
+    monotonic_ns: Callable[[], int]
+
+
 def policy() -> Policy:
     """The policy that is run: it quotes every option and hedges."""
     return read_policy("advanced")[0]
@@ -46,7 +55,7 @@ class Program:
     kept        every event that the engine took; each was in the spool before
     """
 
-    def __init__(self, seed: int, link: Link, names: list[str], folder: Path) -> None:
+    def __init__(self, seed: int, link: Link, names: list[str], folder: Path, clocks: Clocks) -> None:
         is_new = not (folder / SPOOL_FILE).exists()
         self.spool = Spool.create(folder / SPOOL_FILE) if is_new else Spool.open(folder / SPOOL_FILE)
         self.kept: list[AnyEvent] = list(self.spool.events())
@@ -65,35 +74,31 @@ class Program:
         terms = MakerTerms(underlying="BTC", run="soak", protection=protection, poll_s=5.0, settling_s=1.0)
         self.maker = Maker(self.protocol, terms, self._reference, known)
         self._listed = 0
-        self._now_ns = self.engine.state.now_ns
+        self.now_ns = SteadyClock(self.engine.state.now_ns, *clocks).now_ns
         options = [name for name in names if name.endswith(("-C", "-P"))]
         self.books = [f"book.{name}.raw" for name in ("BTC-PERPETUAL", *options)]
         tickers = [f"ticker.{name}.100ms" for name in ("BTC-PERPETUAL", *options)]
         trades = ["trades.option.BTC.raw", "trades.future.BTC.raw"]
         self.protocol.subscribe(0, ["deribit_price_index.btc_usd", *trades, *tickers, *self.books])
 
-    def now_ns(self, clock_ns: int) -> int:
-        """A clock that may be stepped, as one that never falls."""
-        self._now_ns = max(self._now_ns, clock_ns)
-        return self._now_ns
-
     def knows(self, name: str) -> bool:
         """Whether it is the hedge or an option that was heard of: with anything else a person must help."""
         return name == "BTC-PERPETUAL" or name in self.engine.state.market.universe.row_of
 
-    def start(self, clock_ns: int, venue_ns: int) -> None:
+    def start(self, venue_ns: int) -> None:
         """Connects."""
-        now_ns = self.now_ns(clock_ns)
+        now_ns = self.now_ns()
         self.do(self.maker.start(now_ns), now_ns, venue_ns)
 
-    def wake_ns(self, clock_ns: int) -> int:
-        """When it wants to be woken, on the clock it is given."""
-        now_ns = self.now_ns(clock_ns)
-        return clock_ns + max(self.protocol.wake_ns(now_ns) - now_ns, 0)
+    @property
+    def waits_ns(self) -> int:
+        """For how long it need not be woken."""
+        now_ns = self.now_ns()
+        return self.protocol.wake_ns(now_ns) - now_ns
 
-    def happen(self, what: Callable[[int], list[Action]], clock_ns: int, venue_ns: int) -> None:
+    def happen(self, what: Callable[[int], list[Action]], venue_ns: int) -> None:
         """Something happens to the protocol, and all that follows."""
-        now_ns = self.now_ns(clock_ns)
+        now_ns = self.now_ns()
         self.do(what(now_ns), now_ns, venue_ns)
 
     def do(self, actions: list[Action], now_ns: int, venue_ns: int) -> None:
@@ -156,7 +161,7 @@ class Program:
             trade_ids=frozenset(event.trade_id for event in own if isinstance(event, Fill)),
             until_ns=max((event.exch_ts_ns for event in own), default=START_NS),
             settled_ns=settlement_before(max(ended, default=START_NS)),
-            orders={order_id: order.intent.instrument for order_id, order in state.orders.working.items()},
+            orders={each.order_id: (each.intent.instrument, each.open_lots) for each in state.orders.working.values()},
             quoted=frozenset(rows[row].name for row in quoted),
             quote_number=state.table.sent,
         )

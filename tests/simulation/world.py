@@ -21,7 +21,7 @@ from flatbook.venues.deribit.credits import MATCHING
 from tests.sim.venue.builders import STANDARD_MARGIN
 from tests.simulation.faults import Fault, Kind
 from tests.simulation.link import NEVER_NS, Broken, Link, Opened
-from tests.simulation.program import CAPITAL_COIN, EXPIRY_NS, START_NS, Program
+from tests.simulation.program import CAPITAL_COIN, EXPIRY_NS, START_NS, Clocks, Program
 
 TICK_NS = NS_PER_SECOND // 10
 """How often the venue tells what intervals gathered."""
@@ -33,7 +33,7 @@ _STEPS = 3_600
 
 
 class World:
-    """Everybody, at the venue's time `now_ns`; our clock is `skew_ns` ahead of it."""
+    """Everybody, at the venue's time `now_ns`; our machine's clock is `skew_ns` ahead of it."""
 
     def __init__(self, seed: int, folder: Path) -> None:
         self.seed, self.now_ns, self.skew_ns = seed, START_NS, 0
@@ -46,19 +46,15 @@ class World:
         self.api.advance(START_NS)
         self.link = Link(self.api, MATCHING.__contains__)
         self._folder = folder
-        self.program = Program(seed, self.link, list(self.exchange.listings), folder)
-        self.program.start(self.clock_ns, self.now_ns)
-
-    @property
-    def clock_ns(self) -> int:
-        """Our clock."""
-        return self.now_ns + self.skew_ns
+        self._clocks = Clocks(lambda: self.now_ns + self.skew_ns, lambda: self.now_ns)
+        self.program = Program(seed, self.link, list(self.exchange.listings), folder, self._clocks)
+        self.program.start(self.now_ns)
 
     def run(self, seconds: float) -> None:
         """Lets time pass at both ends."""
         end_ns = self.now_ns + round(seconds * NS_PER_SECOND)
         while self.now_ns < end_ns:
-            wake_ns = self.program.wake_ns(self.clock_ns) - self.skew_ns
+            wake_ns = self.now_ns + self.program.waits_ns
             tick_ns = (self.now_ns // TICK_NS + 1) * TICK_NS
             self.now_ns = max(min(end_ns, wake_ns, tick_ns, self.link.next_ns()), self.now_ns)
             self.api.advance(self.now_ns)
@@ -70,13 +66,13 @@ class World:
         for arrived in self.link.reach_us(self.now_ns):
             match arrived:
                 case Opened():
-                    program.happen(protocol.opened, self.clock_ns, self.now_ns)
+                    program.happen(protocol.opened, self.now_ns)
                 case Broken():
-                    program.happen(protocol.closed, self.clock_ns, self.now_ns)
+                    program.happen(protocol.closed, self.now_ns)
                 case bytes():
-                    program.happen(partial(_received, protocol, arrived), self.clock_ns, self.now_ns)
-        if program.wake_ns(self.clock_ns) <= self.clock_ns:
-            program.happen(protocol.advance, self.clock_ns, self.now_ns)
+                    program.happen(partial(_received, protocol, arrived), self.now_ns)
+        if program.waits_ns <= 0:
+            program.happen(protocol.advance, self.now_ns)
 
     def befall(self, faults: list[Fault]) -> None:
         """Lets all of a burst's faults happen, and some time for those that wait for a frame."""
@@ -96,7 +92,7 @@ class World:
             traded = len(self.account.executions)
             # Everybody speaks at the full second; between them it is quiet but for takers.
             self.run(1.4 - self.now_ns % NS_PER_SECOND / NS_PER_SECOND)
-            self.program.happen(self.program.maker.look, self.clock_ns, self.now_ns)
+            self.program.happen(self.program.maker.look, self.now_ns)
             self.run(0.1)
 
     def resting(self) -> list[Order]:
@@ -138,8 +134,8 @@ class World:
         """The process is gone with all it held; another begins from what it kept."""
         self.link.close(self.now_ns)
         self.program.spool.close()
-        self.program = Program(self.seed, self.link, self.program.names, self._folder)
-        self.program.start(self.clock_ns, self.now_ns)
+        self.program = Program(self.seed, self.link, self.program.names, self._folder, self._clocks)
+        self.program.start(self.now_ns)
 
     def _expire(self, fault: Fault) -> bool:
         """Comes to the expiry with something that expires; whether it was there to come to."""

@@ -7,7 +7,6 @@ socket share one thread without a hand-over, and whatever the engine is too slow
 import asyncio
 import os
 import secrets
-import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from flatbook.app.steady import SteadyClock
 from flatbook.domain.errors import ConfigurationError, VenueUnreachableError
 from flatbook.domain.events import AnyEvent, Clock, MarketEvent
 from flatbook.domain.reference import ReferenceData
@@ -91,11 +91,14 @@ def credentials_of(environment: dict[str, str]) -> Credentials | None:
 def open_client(
     url: str, told: Callable[[Told], None], settled: Callable[[Asked], None], credentials: Credentials | None = None
 ) -> Client:
-    """A client of the venue at `url`, with a key or the environment's, on this machine's clock and chance."""
+    """A client of the venue at `url`, with a key or the environment's, on this machine's clock and chance.
+
+    What somebody does to the machine's clock while it runs is not felt.
+    """
     chance = secrets.SystemRandom()
     credentials = credentials or credentials_of(dict(os.environ))
     protocol = LineProtocol(Terms(), credentials, chance.random, lambda: secrets.token_hex(8))
-    return Client(protocol, url, time.time_ns, told, settled)
+    return Client(protocol, url, SteadyClock().now_ns, told, settled)
 
 
 class LiveFeed:
