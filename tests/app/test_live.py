@@ -33,7 +33,7 @@ class KilledError(Exception):
 
 def _by_hand(url: str, amount: float) -> None:
     """Somebody buys the perpetual on the account himself."""
-    order = {"instrument_name": "BTC-PERPETUAL", "amount": amount, "type": "market"}
+    order: dict[str, str | float] = {"instrument_name": "BTC-PERPETUAL", "amount": amount, "type": "market"}
     place = f"{url.replace('ws', 'http', 1)}/api/v2/private/buy"
     assert httpx.get(place, params=order, auth=("alice", SECRET), timeout=30).status_code == 200
 
