@@ -158,9 +158,10 @@ def of_factors(state: State) -> LimitCharge | None:
 
 def of_rows_coin(state: State) -> dict[str, Floats]:
     """What buying and selling a contract of each row adds to B's other axes, coin a contract, (2, rows) by axis."""
-    charge, costs = state.leaning.charge, dict[str, Floats]()
+    charge = state.leaning.charge
     if charge is None:
-        return costs
+        return {}
+    costs: dict[str, Floats] = {}
     values, size = state.values, state.setup.policy.quoting.size_coin
     unit = state.gate.reservation.units(values)
     felt = np.flatnonzero(charge.price.costs_usd(charge.value))

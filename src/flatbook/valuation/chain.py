@@ -97,7 +97,9 @@ class ChainValues:
 
     def _settle(self, market: Market, ladders: Ladders) -> None:
         """Values what is in its settlement window as the average it pays on."""
-        near = market.settling(self._slots[1], self.ts_ns)
+        self.settling = ()
+        if not (near := market.settling(self._slots[1], self.ts_ns)):
+            return
         self.settling = tuple([(one, ladders.rows(one.slot)) for one in near])
         for one, rows in self.settling:
             strike, sign = ladders.columns.strike_usd[rows], ladders.columns.sign[rows]
