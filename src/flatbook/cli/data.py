@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from flatbook.cli.outcome import AsJson, one_line_errors, print_json, say
-from flatbook.domain.errors import LimitBreachedError
+from flatbook.domain.errors import BadInputError, LimitBreachedError
+from flatbook.domain.units import parse_until, parse_utc
 from flatbook.store.check import CheckReport, Severity, check_session
 from flatbook.store.importers import UNSTATED_LICENCE, import_session
 from flatbook.store.session import SessionMeta, open_session
@@ -22,21 +23,31 @@ def register(app: typer.Typer) -> None:
 
 @data.command("import")
 def import_(
-    place: Annotated[Path, typer.Argument(metavar="PATH", help="The folder or file that was downloaded.")],
+    place: Annotated[
+        str, typer.Argument(metavar="PATH|URL", help="What was downloaded, or https://history.deribit.com itself.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="The session directory to make.")],
     licence: Annotated[str, typer.Option(help="The source's licence, for session.toml.")] = UNSTATED_LICENCE,
     keep_file_order: Annotated[
         bool,
         typer.Option("--keep-file-order", help="Leave trades without an id in the file's order inside a minute."),
     ] = False,
+    from_: Annotated[str | None, typer.Option("--from", metavar="TIME", help="Of a URL: since then, ISO, UTC.")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Of a URL: until then.")] = None,
+    currency: Annotated[list[str] | None, typer.Option(help="Of a URL: BTC, ETH …; may be repeated.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Turn a download into a session directory; its format is told by its columns.
+    """Turn a download into a session directory; its format is told by its columns. Or fetch Deribit's trade history.
 
     Rows that cannot be used are set aside and counted. Nothing is half-written.
     """
     with one_line_errors():
-        meta = import_session(place, out, load_reference(), licence=licence, keep_file_order=keep_file_order)
+        if "://" in place:
+            meta = _fetched(place, out, (from_, to), currency, licence)
+        elif from_ or to or currency:
+            raise BadInputError(f"--from, --to and --currency are for a URL; {place} is imported whole")
+        else:
+            meta = import_session(Path(place), out, load_reference(), licence=licence, keep_file_order=keep_file_order)
         digest = open_session(out).digest
     if as_json:
         print_json({"session": str(out), "digest": digest, **_summary(meta)})
@@ -49,6 +60,31 @@ def import_(
     for note in meta.notes:
         typer.echo(f"  - {note}")
     typer.echo(f"  digest {digest}")
+
+
+def _fetched(
+    url: str, out: Path, span: tuple[str | None, str | None], currency: list[str] | None, licence: str
+) -> SessionMeta:
+    # Other imports start without the client.
+    from flatbook.app.history import HistoryRequest, import_history
+    from flatbook.venues.deribit.history import History
+
+    from_, to = span
+    if from_ is None or to is None:
+        raise BadInputError(f"{url}: a history needs a span; give --from and --to")
+    request = HistoryRequest(
+        url=url,
+        currencies=tuple(each.upper() for each in currency or ["BTC"]),
+        from_ns=parse_utc(from_),
+        to_ns=parse_until(to),
+        out=out,
+        licence=licence,
+    )
+    history = History(url)
+    try:
+        return import_history(request, history, say)
+    finally:
+        history.close()
 
 
 @data.command()

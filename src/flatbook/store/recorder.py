@@ -9,7 +9,7 @@ A directory that was left in either state is taken up where it stopped. Memory h
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from flatbook.store.toml_text import to_toml
 
 IMPORTER = "flatbook data record"
 _TABLES = (INDEX, QUOTES, TRADES, CHAIN, FUNDING)
+_CLOCKS = {"exch_ts_ns": "the venue's, from milliseconds UTC", "local_ts_ns": "this machine's, UTC"}
 _PARTS = "recording"
 _NS_PER_MS = 1_000_000
 
@@ -40,20 +41,28 @@ class Recorder:
     Errors      BadInputError where the directory holds something else, or another process records there
     """
 
-    def __init__(self, directory: Path, reference: ReferenceData, rows_a_part: int = 50_000) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        reference: ReferenceData,
+        rows_a_part: int = 50_000,
+        importer: str = IMPORTER,
+        clocks: Mapping[str, str] = _CLOCKS,
+    ) -> None:
         self._directory, self._parts = directory, directory / _PARTS
         self._reference, self._rows_a_part = reference, rows_a_part
+        self._importer, self._clocks = importer, clocks
         self._rows: dict[Table, list[tuple[Any, ...]]] = {table: [] for table in _TABLES}
         self.set_aside: Counter[str] = Counter()
         self.notes: list[str] = []
         directory.mkdir(parents=True, exist_ok=True)
-        _refuse_strangers(directory)
+        self._refuse_strangers()
         self._lock = RunLock(directory)
         self._take_up()
         self._next_part = 1 + max((int(path.stem[-6:]) for path in self._parts.glob("*.parquet")), default=0)
         begun = self._begun()
-        clocks = [_scan(self._files(table)).select(pl.col("local_ts_ns").max()) for table in begun]
-        lasts = {table: int(frame.item()) for table, frame in zip(begun, pl.collect_all(clocks), strict=True)}
+        ends = [_scan(self._files(table)).select(pl.col("local_ts_ns").max()) for table in begun]
+        lasts = {table: int(frame.item()) for table, frame in zip(begun, pl.collect_all(ends), strict=True)}
         self.last_local_ns = max(lasts.values(), default=0)
         self._spool = self._take_spool(lasts)
         self._taken_up_ns = self.last_local_ns
@@ -140,8 +149,8 @@ class Recorder:
             source=source,
             licence=licence,
             span=Span(start=format_utc(first_ns), end=format_utc(end_ns)),
-            importer=IMPORTER,
-            clocks={"exch_ts_ns": "the venue's, from milliseconds UTC", "local_ts_ns": "this machine's, UTC"},
+            importer=self._importer,
+            clocks=dict(self._clocks),
             notes=tuple(self.notes),
             counts=counts,
             set_aside=dict(sorted(self.set_aside.items())),
@@ -204,6 +213,16 @@ class Recorder:
                 self._add(event)
         return spool
 
+    def _refuse_strangers(self) -> None:
+        """A directory of anything but a recording of ours is left alone."""
+        directory = self._directory
+        if (directory / META_FILE).exists():
+            found = open_session(directory).meta.importer
+            if found != self._importer:
+                raise BadInputError(f"{directory} holds a session from {found or 'elsewhere'}; name another directory")
+        elif any(directory.iterdir()) and not (directory / _PARTS).is_dir():
+            raise BadInputError(f"{directory} already holds something that is no recording; name another directory")
+
     def _files(self, table: Table) -> list[Path]:
         return sorted(self._parts.glob(f"{table.name}-??????.parquet"))
 
@@ -250,13 +269,3 @@ def _table_of(event: MarketEvent) -> Table | None:
 
 def _scan(files: list[Path]) -> pl.LazyFrame:
     return pl.scan_parquet(files)
-
-
-def _refuse_strangers(directory: Path) -> None:
-    """A directory of anything but a recording of ours is left alone."""
-    if (directory / META_FILE).exists():
-        importer = open_session(directory).meta.importer
-        if importer != IMPORTER:
-            raise BadInputError(f"{directory} holds a session from {importer or 'elsewhere'}; name another directory")
-    elif any(directory.iterdir()) and not (directory / _PARTS).is_dir():
-        raise BadInputError(f"{directory} already holds something that is no recording; name another directory")

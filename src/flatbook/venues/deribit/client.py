@@ -18,7 +18,7 @@ from flatbook.venues.deribit.client_protocol import Protocol
 from flatbook.venues.deribit.client_requests import Asked, Outcome
 
 PATH = "/ws/api/v2"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +30,7 @@ def socket_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise BadInputError(f"{url!r} is no websocket address; write it as wss://www.deribit.com{PATH}")
-    if parts.scheme == "ws" and parts.hostname not in _LOOPBACK:
+    if parts.scheme == "ws" and parts.hostname not in LOOPBACK:
         raise BadInputError(f"{url!r} is not encrypted; ws:// is for this machine only, use wss://")
     return parts._replace(path=parts.path if parts.path not in ("", "/") else PATH).geturl()
 
