@@ -28,6 +28,7 @@ from flatbook.domain.events import (
 from flatbook.domain.units import format_utc
 from flatbook.engine.effects import Effects
 from flatbook.engine.loop import Engine
+from flatbook.engine.state import State
 from flatbook.engine.venue import Venue
 from flatbook.store.journal import Checkpoint, Journal
 
@@ -59,7 +60,7 @@ def conduct(
 
     Errors      ReplayDivergedError where a continued run does not come to what its journal holds, all of it
     """
-    scribe = _Scribe(journal, engine.state.events)
+    scribe = _Scribe(journal, engine.state)
     waiting = Told(scribe.held(), told, scribe.passed)
     universe = engine.state.market.universe
     listed = universe.count if engine.state.events else 0
@@ -94,14 +95,15 @@ def conduct(
 class _Scribe:
     """Writes the journal, or compares with it until its end is reached."""
 
-    def __init__(self, journal: Journal, from_event: int = 0) -> None:
-        """From an event on that the journal has a checkpoint of, or from the start."""
+    def __init__(self, journal: Journal, state: State) -> None:
+        """From the state's event on, which the journal has a checkpoint of, or from the start."""
         self._journal = journal
+        self._stage = state.loss_stop.stage
         # Read whole: a cursor left open would outlive the journal where a replay ends early.
         self._inbox: deque[tuple[int, AnyEvent]] = deque(journal.inbox())
         self._checkpoints: deque[Checkpoint] = deque(journal.checkpoints())
         self._rows = 0
-        while self._checkpoints and self._checkpoints[0].event_seq <= from_event:
+        while self._checkpoints and self._checkpoints[0].event_seq <= state.events:
             self._rows = self._checkpoints.popleft().inbox_seq
         self.passed = tuple(self._inbox.popleft()[1] for _ in range(self._rows))
 
@@ -116,7 +118,9 @@ class _Scribe:
             self._take_answer(event)
         is_held = bool(self._checkpoints) and self._checkpoints[0].event_seq == state.events
         goes_out = bool(effects.orders or effects.cancels or effects.rfqs)
-        if is_own or goes_out or state.events % CHECKPOINT_EVERY == 0 or is_held:
+        # A halt is in the journal at once, though nothing rests that it would pull: a person re-arms what it says.
+        has_turned, self._stage = state.loss_stop.stage is not self._stage, state.loss_stop.stage
+        if is_own or goes_out or has_turned or state.events % CHECKPOINT_EVERY == 0 or is_held:
             self._take_checkpoint(engine)
 
     def require_nothing_left(self, engine: Engine) -> None:
