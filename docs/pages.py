@@ -72,6 +72,8 @@ def _takes(field: FieldInfo) -> str:
         return "text"
     if field.annotation is bool:
         return "true, false"
+    if typing.get_origin(field.annotation) is Mapping:
+        return "a table of numbers"
     bounds = {key: value for limit in field.metadata for key, value in _limits(limit)}
     match bounds:
         case {"ge": low, "le": high}:
@@ -108,6 +110,8 @@ def _toml(value: object) -> str:
     """As the file would have it; no powers of ten, which people misread."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} = {_toml(one)}" for name, one in value.items()) or "none"
     if isinstance(value, float):
         return f"{value:_.12f}".rstrip("0").rstrip(".")
     return f'`"{value}"`'

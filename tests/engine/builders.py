@@ -13,6 +13,7 @@ from flatbook.engine.setup import Setup
 from flatbook.engine.state import State
 from flatbook.policies import read_policy
 from flatbook.risk.loss_stop import Stage
+from flatbook.risk.margin.model import MarginModel
 from flatbook.sim.market import SimulatedVenue
 from tests.market.builders import REFERENCE, START_NS, World, at, chain, options
 
@@ -27,7 +28,7 @@ def policy(name: str = "primitive", **sections: dict[str, object]) -> Policy:
     return shipped.model_copy(update=changed)
 
 
-def engine(made: Policy | None = None, trade_from_ns: int = START_NS) -> Engine:
+def engine(made: Policy | None = None, trade_from_ns: int = START_NS, margin: MarginModel | None = None) -> Engine:
     return Engine(
         Setup(
             underlying="BTC",
@@ -36,13 +37,14 @@ def engine(made: Policy | None = None, trade_from_ns: int = START_NS) -> Engine:
             policy=made or policy(),
             trade_from_ns=trade_from_ns,
             capital_units=100 * 10**8,
+            margin=margin,
         )
     )
 
 
-def opened(made: Policy | None = None, *dates: str) -> tuple[Engine, World]:
+def opened(made: Policy | None = None, *dates: str, margin: MarginModel | None = None) -> tuple[Engine, World]:
     """An engine that saw an index and whole chains of some expiries, and has quoted them."""
-    world, maker = World(), engine(made)
+    world, maker = World(), engine(made, margin=margin)
     maker.step(world.index(0))
     names = [name for date in dates or ("4APR25", "25APR25") for name in options(date)]
     maker.step(chain(0.5, [world.quote(0.5, name) for name in names]))

@@ -15,7 +15,8 @@ from flatbook.domain.events import AnyEvent, Fill, OrderCancelled, ProtectionTri
 from flatbook.engine.effects import Effects
 from flatbook.engine.loop import Engine
 from flatbook.engine.policy import Policy
-from tests.market.builders import START_NS, at
+from flatbook.venues.margin import editions
+from tests.market.builders import START_NS, World, at
 
 from .builders import opened, our_fill, policy, row_of
 
@@ -64,7 +65,7 @@ class Desk(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.maker, self.world = opened(maker_of(through=False))
+        self.maker, self.world = self.maker_and_world()
         self.seconds = 1.0
         self.venue = Venue(self.maker.state.table.grid.shape[1])
         self.orders: dict[str, int] = {}
@@ -72,6 +73,9 @@ class Desk(RuleBasedStateMachine):
         # What was told before the machine listened has long been taken.
         self.venue.standing = self.maker.state.table.grid.copy()
         self.hear(QuotesAcknowledged(exch_ts_ns=at(1), local_ts_ns=at(1), number=self.maker.state.table.sent))
+
+    def maker_and_world(self) -> tuple[Engine, World]:
+        return opened(maker_of(through=False))
 
     def hear(self, event: AnyEvent) -> None:
         before = self.worst()
@@ -184,7 +188,73 @@ class Desk(RuleBasedStateMachine):
             self.hear(type(event)(**{**fields, "exch_ts_ns": ns, "local_ts_ns": ns}))
 
 
+class CapitalDesk(Desk):
+    """The same with margin and concentration bounded, and held against sums of their own."""
+
+    def maker_and_world(self) -> tuple[Engine, World]:
+        limits: dict[str, object] = {"margin_use": 0.01, "concentration_option": 0.3, "concentration_expiry": 0.6}
+        made = maker_of(through=False)
+        made = made.model_copy(
+            update={"limits": made.limits.model_copy(update={**limits, "concentration_free_usd": 300.0})}
+        )
+        return opened(made, margin=editions("deribit_pm")[-1].model)
+
+    def check(self, before: Floats) -> None:
+        super().check(before)
+        last = self.venue.inbox.pop() if self.venue.inbox else None
+        standing = self.asked()
+        if last is not None:
+            self.venue.inbox.append(last)
+        for asks, bound, stood in zip(self.asked(), self.bounds(), standing, strict=True):
+            assert np.all(asks <= np.maximum(bound, stood) * (1 + 1e-9) + 1e-9)
+
+    def asked(self) -> tuple[Floats, Floats]:
+        """Margin that the book and all that may fill, orders too, ask for at most; and the vega of each option."""
+        state = self.maker.state
+        rows, limit = state.values.rows, state.margin_limit
+        assert limit is not None
+        lots = self.venue.may_fill()[:, :rows] * 0.1
+        lots += np.maximum(np.stack([self.unheard[:rows], -self.unheard[:rows]]), 0.0)
+        margin = state.risk.purses[0].used_usd + float(np.sum(limit.steepest_usd[:, :rows] * lots))
+        margin += self.orders_margin_usd
+        held = state.inventory.size_coin[:rows]
+        vega = np.abs(state.gate.reservation.units(state.values)[2])
+        return np.array([margin]), vega * np.maximum(held + lots[0], lots[1] - held)
+
+    @property
+    def orders_margin_usd(self) -> float:
+        """By what the one order does to the book, as it was sent."""
+        state = self.maker.state
+        return (
+            sum(
+                state.margin_limit.order_usd(
+                    state,
+                    order.intent,
+                    order.intent.side * order.open_lots * 10.0 / state.values.index_usd,
+                    is_alone=True,
+                )
+                for order in state.orders.working.values()
+            )
+            if state.margin_limit is not None
+            else 0.0
+        )
+
+    def bounds(self) -> tuple[Floats, Floats]:
+        state = self.maker.state
+        rows = state.values.rows
+        lots = self.venue.may_fill()[:, :rows] * 0.1
+        held = state.inventory.size_coin[:rows] + self.unheard[:rows]
+        vega = np.abs(state.gate.reservation.units(state.values)[2])
+        left = np.maximum(np.abs(held) - np.where(held > 0, lots[1], lots[0]), 0.0)
+        gross = max(float(vega @ left), 300.0)
+        return np.array([state.risk.purses[0].bound_usd]), np.full(rows, 0.3 * gross)
+
+
 TestDesk = Desk.TestCase
+TestCapitalDesk = CapitalDesk.TestCase
+TestCapitalDesk.settings = settings(
+    max_examples=8, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
 TestDesk.settings = settings(
     max_examples=12, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )

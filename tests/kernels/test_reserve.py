@@ -29,7 +29,8 @@ class Desk:
     unit: Floats
     room: Floats = field(default_factory=lambda: np.zeros(0))
     through: float = math.inf
-    position: float = 1e9
+    position: float | Floats = 1e9
+    margin_room: float = math.inf
     reduce_only: bool = False
 
     def __post_init__(self) -> None:
@@ -38,6 +39,7 @@ class Desk:
             self.room = np.full((2, self.axes), 1e9)
         self.slot = np.zeros(self.rows, np.int64)
         self.slot_limit = np.full((SLOT_AXES, 1), np.inf)
+        self.cost = np.zeros((2, self.rows))
         self.held, self.worth = np.zeros(self.rows), np.ones(self.rows)
         self.told, self.loose = np.zeros((4, self.rows + 3), np.int64), np.zeros((2, self.rows + 3), np.int64)
         self.unsure = np.zeros(self.rows + 3, np.int8)
@@ -45,12 +47,15 @@ class Desk:
 
     def pass_(self, twin: Twin = reserve) -> tuple[Ints, Floats, Ints]:
         """(2, rows) lots that pass, the worst by axis, and how many sides gave way."""
-        grid, worst = self.wanted.copy(), np.full((2, self.axes), np.nan)
-        refused = np.zeros(self.axes + 2, np.int64)
+        grid, worst = self.wanted.copy(), np.full((2, self.axes + 1), np.nan)
+        refused = np.zeros(self.axes + 3, np.int64)
+        room = np.concatenate([self.room, np.full((2, 1), self.margin_room)], axis=1)
+        position = np.broadcast_to(self.position, self.rows).astype(np.float64)
         reach = np.abs(self.unit).max(axis=1, initial=0.0)
         twin(
-            self.unit, reach, self.room, self.slot, self.slot_limit, np.full(self.rows, LOT), self.held, self.position,
-            self.reduce_only, self.through, self.worth, self.told, self.loose, self.unsure, grid, worst, refused,
+            self.unit, reach, room, self.cost.ravel(), self.slot, self.slot_limit, np.full(self.rows, LOT), self.held,
+            position, self.reduce_only, self.through, self.worth, self.told, self.loose, self.unsure, grid, worst,
+            refused,
         )  # fmt: skip
         assert not grid[::2][grid[1::2] == 0].any(), "no price without lots"
         assert (grid[1::2] <= self.wanted[1::2]).all(), "nothing grows"
@@ -77,7 +82,10 @@ def random_desk(seed: int, rows: int) -> Desk:
     desk.slot = rng.integers(0, 3, rows)
     desk.slot_limit = rng.uniform(0.1, 3.0, (SLOT_AXES, 3)) * np.array([[1.0], [200.0], [50.0]]) * rows
     desk.held = np.rint(rng.normal(0.0, 2.0, rows) * 10) / 10 * rng.integers(0, 2, rows)
-    desk.position, desk.reduce_only = float(rng.uniform(0.5, 6.0)), bool(rng.random() < 0.2)
+    desk.position, desk.reduce_only = rng.uniform(0.5, 6.0, rows), bool(rng.random() < 0.2)
+    if rng.random() < 0.5:
+        desk.cost = np.maximum(rng.normal(5.0, 5.0, (2, rows)), 0.0)
+        desk.margin_room = float(rng.uniform(-5.0, 10.0)) * rows
     desk.worth = rng.uniform(0.1, 5.0, rows)
     desk.wanted = rng.integers(0, 20, (4, rows))
     desk.wanted[::2] = np.where(desk.wanted[1::2] > 0, desk.wanted[::2] + 1, 0)
@@ -127,6 +135,9 @@ def test_what_goes_out_never_takes_the_worst_fill_beyond_a_bound(seed: int, rows
                 left = desk.slot_limit[a, j] - sign * float(desk.unit[a][here] @ desk.held[here])
                 after, before = heaviest(push, coin, desk.through), heaviest(push, standing, desk.through)
                 assert after <= max(left, before) * (1 + 1e-12) + 1e-12
+    if desk.margin_room < math.inf:
+        after, before = (heaviest(desk.cost, filled, desk.through) for filled in (coin, standing))
+        assert after <= max(desk.margin_room, before) * (1 + 1e-12) + 1e-12
     for s, side in enumerate((1.0, -1.0)):
         grown = coin[s] > standing[s]
         after = side * desk.held + np.minimum(coin[s], desk.through + 2.0)
@@ -151,7 +162,7 @@ def test_the_side_that_is_worth_least_for_what_it_pushes_gives_way_first(twin: T
     passed, worst, refused = desk.pass_(twin)
     assert passed.tolist() == [[10, 7, 0], [10, 10, 10]], "0.9 / 0.5 goes whole, of 2 / 1 as much as must"
     assert worst[0, 0] == pytest.approx(1.7)
-    assert refused.tolist() == [2, 0, 0, 0, 0]
+    assert refused.tolist() == [2, 0, 0, 0, 0, 0]
 
 
 @TWINS
@@ -191,12 +202,36 @@ def test_positions_and_expiries_have_bounds_of_their_own(twin: Twin) -> None:
     desk.held = np.array([1.5, 0.0, -2.5])
     passed, _, refused = desk.pass_(twin)
     assert passed.tolist() == [[5, 10, 10], [10, 10, 0]]
-    assert refused.tolist() == [0, 0, 0, 2, 0]
+    assert refused.tolist() == [0, 0, 0, 0, 2, 0]
     desk = Desk(axis(1.0, 1.0, 1.0))
     desk.slot, desk.slot_limit = np.array([0, 1, 1]), np.array([[0.5, 9.0], [9.0, 9.0], [9.0, 9.0]])
     passed, _, refused = desk.pass_(twin)
     assert passed.tolist() == [[5, 10, 10], [5, 10, 10]]
-    assert refused.tolist() == [0, 0, 0, 0, 2]
+    assert refused.tolist() == [0, 0, 0, 0, 0, 2]
+
+
+@TWINS
+def test_margin_is_asked_for_by_bids_and_asks_alike(twin: Twin) -> None:
+    desk = Desk(axis(0.0, 0.0), margin_room=40.0)
+    desk.cost = np.array([[10.0, 0.0], [20.0, 30.0]])
+    desk.worth = np.array([1.0, 2.0])
+    passed, worst, refused = desk.pass_(twin)
+    assert passed.tolist() == [[10, 10], [0, 10]], "60 asked for: what is worth least for its margin goes"
+    assert worst[:, 3].tolist() == [40.0, 40.0]
+    assert refused.tolist() == [0, 0, 0, 1, 0, 0]
+    desk.through = 1.0
+    assert desk.pass_(twin)[1][0, 3] == 30.0
+
+
+@TWINS
+def test_a_side_that_stands_beyond_a_bound_that_came_nearer_is_pulled(twin: Twin) -> None:
+    desk = Desk(axis(0.0, 0.0), position=np.array([0.5, 2.0]))
+    desk.told[:, :2] = desk.wanted
+    passed, _, refused = desk.pass_(twin)
+    assert passed.tolist() == [[0, 10], [0, 10]]
+    assert refused.tolist() == [0, 0, 0, 0, 2, 0]
+    desk.held = np.array([-0.5, 0.0])
+    assert desk.pass_(twin)[0].tolist() == [[10, 10], [0, 10]], "what brings it back may stand"
 
 
 @TWINS

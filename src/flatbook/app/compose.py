@@ -8,7 +8,7 @@ import msgspec
 
 from flatbook.app.markets import OpenMarket, open_market
 from flatbook.app.request import RunRequest
-from flatbook.domain.errors import BadInputError
+from flatbook.domain.errors import BadInputError, ConfigurationError
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import exact_units
 from flatbook.engine.loop import Engine
@@ -21,6 +21,7 @@ from flatbook.risk.protection_policy import ProtectionPolicy
 from flatbook.sim.venue.mmp import MmpConfig
 from flatbook.store.book_file import parse_book
 from flatbook.store.journal import RunHeader
+from flatbook.valuation.inventory import STRATEGY_NAMES
 from flatbook.valuation.portfolio import Portfolio
 from flatbook.venues.deribit import cheaper_side_discount, load_reference
 from flatbook.venues.margin import edition_at
@@ -43,7 +44,7 @@ def compose(request: RunRequest) -> tuple[OpenMarket, Engine]:
         trade_from_ns=market.from_ns,
         capital_units=exact_units(Decimal(str(request.capital_coin)), request.underlying),
         book=book,
-        margin=_margin(policy, market.from_ns),
+        margin=_margin(policy, market.venue_name, market.from_ns),
         cheaper_side_discount=cheaper_side_discount(),
     )
     if book is not None:
@@ -51,11 +52,24 @@ def compose(request: RunRequest) -> tuple[OpenMarket, Engine]:
     return market, Engine(setup)
 
 
-def _margin(policy: Policy, at_ns: int) -> MarginModel | None:
-    """The rules whose margin the policy charges for, as of then."""
-    if not policy.risk_price.capital_rate_per_year:
+def _margin(policy: Policy, venue: str, at_ns: int) -> MarginModel | None:
+    """The rules whose margin the policy charges for or bounds, as of then.
+
+    Errors      ConfigurationError for capital that is set aside for nobody
+    """
+    limits, purses = policy.limits, (*STRATEGY_NAMES, venue)
+    for name in limits.capital_usd:
+        if name not in purses:
+            raise ConfigurationError(f"limits.capital_usd: nothing here is called {name!r}; name {', '.join(purses)}")
+    if not (policy.risk_price.capital_rate_per_year or limits.margin_use or limits.capital_usd):
         return None
-    return edition_at(policy.risk_price.margin_model, at_ns)[0].model
+    model = edition_at(policy.risk_price.margin_model, at_ns)[0].model
+    if (limits.margin_use or limits.capital_usd) and not model.steepest_is_known:
+        raise ConfigurationError(
+            f"risk_price.margin_model: what fills may add to {model.title} has no bound, so limits.margin_use and "
+            "limits.capital_usd cannot hold; name another"
+        )
+    return model
 
 
 def _protection(policy: ProtectionPolicy) -> MmpConfig:

@@ -42,11 +42,11 @@ class Capital:
 
     def costs_coin(self, universe: Universe, values: ChainValues, inventory: Inventory, size_coin: float) -> Floats:
         """Coin a contract that buying and selling `size_coin` of each option costs, (2, rows); negative is saved."""
-        held = _held_coin(values, inventory)
+        held = held_coin(values, inventory)
         due = values.ts_ns - self._made_ns >= self._refresh_ns
         requirement = self._requirement
         if requirement is None or due or requirement.count != len(held):
-            requirement = self._requirement = self._model.requirement(_contracts(universe, values))
+            requirement = self._requirement = self._model.requirement(margin_contracts(universe, values))
             self._made_ns, self._held = values.ts_ns, np.zeros(0)
         if not np.array_equal(held, self._held):
             self._held = held
@@ -57,7 +57,7 @@ class Capital:
         return self._costs_usd / values.index_usd
 
 
-def _held_coin(values: ChainValues, inventory: Inventory) -> Floats:
+def held_coin(values: ChainValues, inventory: Inventory) -> Floats:
     """Options by row, the two perpetuals, and a dated future an expiry, in coins."""
     futures = np.zeros(len(values.slot_years))
     slots = inventory.future_slots(values)
@@ -66,7 +66,7 @@ def _held_coin(values: ChainValues, inventory: Inventory) -> Floats:
     return np.concatenate([inventory.size_coin[: values.rows], perpetuals, futures])
 
 
-def _contracts(universe: Universe, values: ChainValues) -> MarginContracts:
+def margin_contracts(universe: Universe, values: ChainValues) -> MarginContracts:
     """The same contracts as columns; an option without a smile counts as settled."""
     rows, index = values.rows, values.index_usd
     known = np.isfinite(values.vol) & (values.vol > 0.0)

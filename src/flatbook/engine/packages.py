@@ -17,6 +17,7 @@ from flatbook.kernels.chain import FACTORS, PREMIUM, SPOT, SQUARED
 from flatbook.kernels.factors import load_factors
 from flatbook.kernels.fill_units import LINEAR
 from flatbook.risk.package_gate import PackageRisk, Room, worst_of
+from flatbook.risk.reservation import MARGIN
 from flatbook.valuation.chain import VEGA
 from flatbook.valuation.risk_price import RiskPrice, no_risk_price
 
@@ -199,9 +200,18 @@ def package_risk(state: State, legs: Legs) -> PackageRisk:
     axes = np.sum([reservation.added(row, coin) for row, coin in pairs], axis=0)
     # Legs that offset each other are contracts all the same.
     axes[_CONTRACTS] = np.abs(size).sum()
+    if state.margin_limit is not None:
+        steepest = state.margin_limit.steepest_usd
+        axes[MARGIN] = max(float(np.abs(size) @ side[rows]) for side in steepest)
+        if legs.delta_leg is not None:
+            axes[MARGIN] += abs(legs.delta_leg.size / legs.delta_leg.price) * float(
+                steepest[:, state.values.rows].max()
+            )
     quoted = state.table.grid[:, rows]
     resting = np.where(size > 0.0, quoted[1], quoted[3]) * state.market.universe.lot_coin[rows]
-    return PackageRisk(size, state.inventory.size_coin[rows], resting, axes)
+    known = reservation.position
+    bound = known[rows] if len(known) == state.values.rows else None
+    return PackageRisk(size, state.inventory.size_coin[rows], resting, axes, bound)
 
 
 def standing_axes(state: State, but: Request | None = None) -> Floats:

@@ -12,7 +12,7 @@ from flatbook.domain.units import NS_PER_SECOND
 from flatbook.engine import packages
 from flatbook.engine.hedging import Wanted
 from flatbook.engine.state import State
-from flatbook.risk.reservation import Exposed, Resting
+from flatbook.risk.reservation import MARGIN, Exposed, Resting
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -23,15 +23,20 @@ def fit(state: State, grid: Ints, wanted: Sequence[Wanted]) -> list[Wanted]:
 
     Orders come first, for they relieve the book: quotes give way to them, and to answers to requests that stand.
     """
-    gate, table, risk = state.gate, state.table, state.risk
-    added = [_added(state, one.intent, one.intent.size_lots) for one in wanted]
-    at_work = [_added(state, order.intent, order.open_lots) for order in state.orders.working.values()]
+    gate, table, risk, margin = state.gate, state.table, state.risk, state.margin_limit
+    wanted = [one for one in wanted if _may_go(state, one)]
+    working = [(order.intent, order.open_lots) for order in state.orders.working.values()]
+    # One order alone counts for margin by what it does to the book; beside others by what it asks for alone.
+    alone = len(working) + len(wanted) == 1
+    added = [_added(state, one.intent, one.intent.size_lots, alone) for one in wanted]
     orders = np.zeros((2, gate.reservation.axes))
-    for axes in (*added, *at_work):
+    for axes in (*added, *(_added(state, *order, alone) for order in working)):
         orders += _both_ways(axes)
+    orders[1, MARGIN] = orders[0, MARGIN]
     if state.rfqs is not None:
         state.rfqs.reserved = packages.kept_axes(state, state.rfqs)
         orders += state.rfqs.reserved
+    orders[:, MARGIN] = orders[:, MARGIN].max()
     book = Exposed(
         (risk.delta_coin, risk.gamma_1pct_usd, risk.vega_usd, *risk.vega_tenor_usd),
         state.stress.pnl_usd,
@@ -39,6 +44,9 @@ def fit(state: State, grid: Ints, wanted: Sequence[Wanted]) -> list[Wanted]:
         orders,
         _through_coin(state, grid),
         gate.only_reduces(risk),
+        None if margin is None else margin.quote_costs_usd(state.values.rows),
+        math.inf if margin is None else max(margin.shared_room_usd, 0.0),
+        math.inf if margin is None else max(margin.quotes_room_usd, 0.0),
     )
     resting = Resting(table.grid, table.loose, table.unsure)
     gate.reservation.fit(grid, state.market.universe, state.values, resting, book)
@@ -50,12 +58,34 @@ def _both_ways(axes: Floats) -> Floats:
     return np.stack([np.maximum(axes, 0.0), np.maximum(-axes, 0.0)])
 
 
-def _added(state: State, intent: OrderIntent, lots: int) -> Floats:
+def _added(state: State, intent: OrderIntent, lots: int, is_alone: bool) -> Floats:
     """What an order's lots add on each axis."""
     row = state.market.universe.row_of.get(intent.instrument, -1)
+    coin = _coin(state, intent, lots)
+    added = state.gate.reservation.added(row, coin)
+    if state.margin_limit is not None:
+        added[MARGIN] = state.margin_limit.order_usd(state, intent, coin, is_alone=is_alone)
+    return added
+
+
+def _coin(state: State, intent: OrderIntent, lots: int) -> float:
+    """An order's lots as coins of the underlying, signed."""
     instrument = state.setup.reference.instrument(intent.instrument)
-    per_lot = instrument.lot_size / (state.values.index_usd if instrument.is_reciprocal else 1.0)
-    return state.gate.reservation.added(row, intent.side * lots * per_lot)
+    return intent.side * lots * instrument.lot_size / (state.values.index_usd if instrument.is_reciprocal else 1.0)
+
+
+def _may_go(state: State, wanted: Wanted) -> bool:
+    """Whether an order keeps its option's share of the book, and hedging's own capital suffices; counts a refusal."""
+    intent, order, gate = wanted.intent, wanted.risk, state.gate
+    row, reason = state.market.universe.row_of.get(intent.instrument, -1), None
+    if 0 <= row < len(gate.reservation.position):
+        after, bound = abs(order.held + order.size), float(gate.reservation.position[row])
+        reason = None if after <= max(bound, abs(order.held)) else "concentration"
+    if reason is None and state.margin_limit is not None:
+        reason = state.margin_limit.hedge_refusal(state, intent, _coin(state, intent, intent.size_lots))
+    if reason is not None:
+        gate.count_refusal(reason)
+    return reason is None
 
 
 def _cut(state: State, wanted: Wanted, added: Floats, excess: Floats) -> Wanted | None:

@@ -22,7 +22,7 @@ class Setup:
     trade_from_ns   before this the market is watched and nothing is quoted
     capital_units   collateral deposited at the start, in units of the underlying; it is not part of the book
     book            what the run begins with, booked when trading begins; its balances are not read
-    margin          whose margin a fill ties up; None where the policy charges nothing for it
+    margin          whose margin a fill ties up; None where the policy neither charges for it nor bounds it
     cheaper_side_discount   of a package's fees, by the venue's rule (`decide.rfq.package.value_package`)
     funding_is_told whether the venue tells what funding it paid, so that none is reckoned from its rates
     markout_ns      for how long after a fill its P&L counts as adverse selection

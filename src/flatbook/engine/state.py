@@ -15,6 +15,7 @@ from flatbook.engine.capital import Capital
 from flatbook.engine.flow_watch import FlowWatch
 from flatbook.engine.hedge_desk import HedgeDesk
 from flatbook.engine.leaning import Leaning
+from flatbook.engine.margin_limit import MarginLimit
 from flatbook.engine.outputs import OutputDigest
 from flatbook.engine.recording import Recorder
 from flatbook.engine.rfq_desk import RfqDesk
@@ -58,6 +59,7 @@ class State:
     risk            the same as the gate bounds it
     flow            order flow as watched; None where the policy asks nothing of it
     capital         what margin costs; None where it costs nothing
+    margin_limit    what margin and capital bound; None where they bound nothing
     quoting_model   the published model that quotes, where the policy names one
     refreshed_ns    when the price of risk or that model was last made
     stress          the last stress of the book as it is; `NO_STRESS` when something was booked since
@@ -87,6 +89,7 @@ class State:
     desk: HedgeDesk
     flow: FlowWatch | None = None
     capital: Capital | None = None
+    margin_limit: MarginLimit | None = None
     cells: CellBooks = field(default_factory=CellBooks)
     values: ChainValues = field(default_factory=ChainValues)
     spare: ChainValues = field(default_factory=ChainValues)
@@ -135,6 +138,7 @@ class State:
             HedgeDesk.of(setup.policy.hedging),
             FlowWatch.of(setup.policy),
             Capital.of(setup),
+            MarginLimit.of(setup),
             rfqs=RfqDesk.of(setup.policy.rfq),
             is_opened=setup.book is None,
         )

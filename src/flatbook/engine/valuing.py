@@ -72,6 +72,7 @@ def measure_risk(state: State) -> None:
         stage,
         index_age_s,
         tuple((state.book.exposure[LEVELS] / 100).tolist()),
+        () if state.margin_limit is None else state.margin_limit.look(state),
     )
     policy = state.setup.policy
     if state.flow is not None:

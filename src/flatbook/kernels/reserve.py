@@ -170,14 +170,56 @@ def _bound_slots(
     return touched
 
 
+@compiled
+def _bound_axes(
+    unit: Floats, reach: Floats, room: Floats, slot: Ints, standing: Floats, changed: Codes, through: float,
+    worth: Floats, lot: Floats, wanted: Ints, coin: Floats, push: Floats, gives_way: bool, worst: Floats,
+    refused: Ints,
+) -> None:  # fmt: skip
+    """Fill the worst of each axis each way; where it `gives_way`, sides do until it fits."""
+    n = lot.size
+    for a in range(unit.shape[0]):
+        for d in range(2):
+            sign = 1.0 - 2.0 * d
+            worst[d, a] = bound_of(unit[a, :n], sign, reach[a], coin, room[d, a], through)
+            if not worst[d, a] <= room[d, a]:
+                push_of(unit[a], sign, slot, -1, push)
+                worst[d, a] = worst_of(push, coin, through)
+            if gives_way and not worst[d, a] <= room[d, a]:
+                refused[a] += _fit(push, standing, changed, room[d, a], through, worth, lot, wanted, coin)
+
+
+@compiled
+def _bound_margin(
+    cost: Floats, room: float, standing: Floats, changed: Codes, through: float, worth: Floats, lot: Floats,
+    wanted: Ints, coin: Floats,
+) -> int:  # fmt: skip
+    """What margin is asked for at most fits; says how many sides gave way."""
+    if room == np.inf or worst_of(cost, coin, through) <= room:
+        return 0
+    return _fit(cost, standing, changed, room, through, worth, lot, wanted, coin)
+
+
+@inlined
+def _pull_beyond(
+    s: int, i: int, held: float, position: float, standing: float, changed: Codes, wanted: Ints
+) -> int:  # fmt: skip
+    """A side that stands beyond a position's bound, which may have come nearer, is pulled; says whether it was."""
+    if changed[i] or wanted[s, i] == 0 or standing <= position - (1.0 - 2.0 * s) * held + 1e-9:
+        return 0
+    wanted[s, i] = 0
+    changed[i] = 1
+    return 1
+
+
 @kernel(
     Arg.IN_2D,
     Arg.IN,
     Arg.IN_2D,
+    Arg.IN,
     Arg.IN_INT,
     Arg.IN_2D,
-    *[Arg.IN] * 2,
-    Arg.FLOAT,
+    *[Arg.IN] * 3,
     Arg.BOOL,
     Arg.FLOAT,
     Arg.IN,
@@ -192,11 +234,12 @@ def reserve(
     unit: Floats,
     reach: Floats,
     room: Floats,
+    cost: Floats,
     slot: Ints,
     slot_limit: Floats,
     lot: Floats,
     held: Floats,
-    position: float,
+    position: Floats,
     reduce_only: bool,
     through: float,
     worth: Floats,
@@ -209,15 +252,16 @@ def reserve(
 ) -> None:
     """Shrink and drop wanted sides of `grid` until the worst that may fill fits every bound; fill that in `worst`.
 
-    Shapes      unit (axes, n) what a contract bought adds; reach (axes,) its largest magnitude; room (2, axes) left up
-                and down, negative beyond a bound; slot_limit (SLOT_AXES, slots); worth (n,) of a contract's quote;
-                told (4, rows) and grid (4, n): bid ticks, bid lots, ask ticks, ask lots; loose (2, rows) lots of
-                earlier versions that may still fill; unsure (rows,); worst (2, axes); else (n,)
+    Shapes      unit (axes, n) what a contract bought adds; reach (axes,) its largest magnitude; cost (2 n,) margin that
+                a contract bought, then one sold, asks for; room (2, axes + 1) left up and down, negative beyond a
+                bound, and of margin last, the same twice; slot_limit (SLOT_AXES, slots); worth (n,) of a contract's
+                quote; told (4, rows) and grid (4, n): bid ticks, bid lots, ask ticks, ask lots; loose (2, rows) lots
+                of earlier versions that may still fill; unsure (rows,); worst (2, axes + 1); else (n,)
     Rule        rows that differ from what was told go out anew, so both versions count. Sides give way by `worth` per
                 unit of what they push, least first. A position is bounded by row; where only reducing is allowed, no
                 more than is held may fill. `through` bounds the contracts that can fill before the venue stops all
                 quotes. What is not a number is within no bound
-    Counts      refused (axes + 2,): sides that gave way, by axis, then for the position, then for an expiry's bound
+    Counts      refused (axes + 3,): sides that gave way, by axis, margin, then for the position, for an expiry's bound
     Gives       worst is exact beyond its bound, and an upper bound of itself within
     """
     n, axes = held.size, unit.shape[0]
@@ -234,35 +278,27 @@ def reserve(
             wanted[s, i] = grid[2 * s + 1, i]
         for i in range(n):
             side = 1.0 - 2.0 * s
-            free = position - side * held[i] - standing[s, i]
+            refused[axes + 1] += _pull_beyond(s, i, held[i], position[i], standing[s, i], changed, wanted)
+            free = position[i] - side * held[i] - standing[s, i]
             if changed[i] and (reduce_only or not wanted[s, i] * lot[i] <= free):
-                lots = _cut(side, held[i], position, reduce_only, standing[s, i], through, lot[i])
-                refused[axes] += 1 if lots < wanted[s, i] else 0
+                lots = _cut(side, held[i], position[i], reduce_only, standing[s, i], through, lot[i])
+                refused[axes + 1] += 1 if lots < wanted[s, i] else 0
                 wanted[s, i] = min(wanted[s, i], lots)
     _load(standing, changed, wanted, lot, coin)
     before = refused.sum()
-    for a in range(axes):
-        for d in range(2):
-            sign = 1.0 - 2.0 * d
-            worst[d, a] = bound_of(unit[a, :n], sign, reach[a], coin, room[d, a], through)
-            if not worst[d, a] <= room[d, a]:
-                push_of(unit[a], sign, slot, -1, push)
-                worst[d, a] = worst_of(push, coin, through)
-            if not worst[d, a] <= room[d, a]:
-                refused[a] += _fit(push, standing, changed, room[d, a], through, worth, lot, wanted, coin)
-    refused[axes + 1] += _bound_slots(
+    _bound_axes(
+        unit, reach, room, slot, standing, changed, through, worth, lot, wanted, coin, push, True, worst, refused
+    )
+    refused[axes] += _bound_margin(cost, room[0, axes], standing, changed, through, worth, lot, wanted, coin)
+    refused[axes + 2] += _bound_slots(
         unit, reach, slot, slot_limit, held, standing, changed, through, worth, lot, wanted, coin, push
     )
     for s in range(2):
         for i in range(n):
             grid[2 * s + 1, i] = wanted[s, i]
             grid[2 * s, i] = 0 if wanted[s, i] == 0 else grid[2 * s, i]
-    if refused.sum() == before:
-        return
-    for a in range(axes):
-        for d in range(2):
-            sign = 1.0 - 2.0 * d
-            worst[d, a] = bound_of(unit[a, :n], sign, reach[a], coin, room[d, a], through)
-            if not worst[d, a] <= room[d, a]:
-                push_of(unit[a], sign, slot, -1, push)
-                worst[d, a] = worst_of(push, coin, through)
+    if refused.sum() > before:
+        _bound_axes(
+            unit, reach, room, slot, standing, changed, through, worth, lot, wanted, coin, push, False, worst, refused
+        )
+    worst[:, axes] = worst_of(cost, coin, through) if room[0, axes] < np.inf else 0.0

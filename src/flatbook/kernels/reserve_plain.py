@@ -15,11 +15,12 @@ def reserve_plain(
     unit: Floats,
     reach: Floats,
     room: Floats,
+    cost: Floats,
     slot: Ints,
     slot_limit: Floats,
     lot: Floats,
     held: Floats,
-    position: float,
+    position: Floats,
     reduce_only: bool,
     through: float,
     worth: Floats,
@@ -37,12 +38,16 @@ def reserve_plain(
     if reduce_only:
         changed |= ((wanted[0] > 0) & (held >= 0)) | ((wanted[1] > 0) & (held <= 0))
     for s, side in enumerate((1.0, -1.0)):
+        beyond = ~changed & (wanted[s] > 0) & (standing[s] > position - side * held + 1e-9)
+        refused[axes + 1] += int(beyond.sum())
+        changed |= beyond
+        wanted[s] = np.where(beyond, 0, wanted[s])
         space = np.where(side * held < 0, np.abs(held), 0.0) if reduce_only else position - side * held
         space = np.maximum(np.floor((space - np.minimum(standing[s], through)) / lot + 1e-9), 0)
         cut = changed & (wanted[s] > space)
-        refused[axes] += int(cut.sum())
+        refused[axes + 1] += int(cut.sum())
         wanted[s] = np.where(cut, space, wanted[s])
-    slots = slot_limit.shape[1]
+    slots, margin = slot_limit.shape[1], cost.reshape(2, n)
     bounds = [(a, sign, np.ones(n, np.bool_), room[d, a]) for a in range(axes) for d, sign in enumerate((1.0, -1.0))]
     for a in range(SLOT_AXES):
         for here in (slot == j for j in range(slots)):
@@ -50,11 +55,14 @@ def reserve_plain(
             limit = slot_limit[a, slot[here][0]] if here.any() else np.inf
             bounds += [(a, sign, here, limit - sign * book) for sign in (1.0, -1.0)]
     for number, (a, sign, here, left) in enumerate(bounds):
+        if number == 2 * axes and room[0, axes] < np.inf:
+            refused[axes] += _fit_plain(margin, standing, changed, room[0, axes], through, worth, lot, wanted)
         push = np.where(here, np.maximum(sign * np.stack([unit[a, :n], -unit[a, :n]]), 0.0), 0.0)
-        reason = a if number < 2 * axes else axes + 1
+        reason = a if number < 2 * axes else axes + 2
         refused[reason] += _fit_plain(push, standing, changed, left, through, worth, lot, wanted)
     grid[0], grid[2] = np.where(wanted[0] > 0, grid[0], 0), np.where(wanted[1] > 0, grid[2], 0)
     coin = standing + changed * wanted * lot
+    worst[:, axes] = _heaviest_plain(margin, coin, through) if room[0, axes] < np.inf else 0.0
     for a in range(axes):
         for d, sign in enumerate((1.0, -1.0)):
             push = np.maximum(sign * np.stack([unit[a, :n], -unit[a, :n]]), 0.0)
@@ -91,8 +99,9 @@ def _fit_plain(
                 wanted[s, i] -= 1
     if _heaviest_plain(push, standing + changed * wanted * lot, through) <= left:
         return touched
+    later = wanted.copy()
     for s, i in ranked:
-        if not changed[i] and wanted[s, i] > 0 and not _heaviest_plain(push, wanted * lot, through) <= left:
+        if not changed[i] and later[s, i] > 0 and not _heaviest_plain(push, later * lot, through) <= left:
             touched += 1
-            wanted[:, i] = 0
+            later[s, i] = wanted[:, i] = 0
     return touched

@@ -12,6 +12,7 @@ or is on its way and every order at work, inside every bound.
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,22 @@ _BAND_COIN = 0.001
 """Room of a price band where an option has no vega left, in coin."""
 
 
+class Purse(NamedTuple):
+    """Capital that something may use, and what of it is used."""
+
+    name: str
+    used_usd: float
+    bound_usd: float
+
+    @property
+    def left_usd(self) -> float:
+        """Below 0 where it is overdrawn."""
+        return self.bound_usd - self.used_usd
+
+
 @dataclass(frozen=True, slots=True)
 class BookRisk:
-    """The book's risk as the gate bounds it; `stage` is the loss stop's."""
+    """The book's risk as the gate bounds it; `stage` is the loss stop's, `purses` are what capital bounds."""
 
     delta_coin: float
     gamma_1pct_usd: float
@@ -41,6 +55,7 @@ class BookRisk:
     stage: Stage
     index_age_s: float = 0.0
     vega_tenor_usd: tuple[float, ...] = (0.0, 0.0, 0.0)
+    purses: tuple[Purse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,7 @@ class Gate:
             "vega_tenor": (max(map(abs, risk.vega_tenor_usd)), limits.vega_tenor_usd),
             "stress_loss": (risk.stress_loss_usd, limits.stress_loss_usd),
         }
+        standing |= {purse.name: (purse.used_usd, purse.bound_usd) for purse in risk.purses}
         return [name for name, (value, bound) in standing.items() if not value <= bound]
 
     def pass_quotes(
@@ -122,6 +138,8 @@ class Gate:
 
     def only_reduces(self, risk: BookRisk) -> bool:
         """Whether nothing may go out that does not shrink a position."""
+        if any(not purse.left_usd >= 0.0 for purse in risk.purses):
+            return True
         return risk.stage >= Stage.REDUCE_ONLY or not risk.stress_loss_usd <= self.limits.stress_loss_usd
 
     def refusal(self, order: OrderRisk, risk: BookRisk) -> str | None:

@@ -1,10 +1,11 @@
 """Limits and loss stops as data: every bound with its unit and default."""
 
+from collections.abc import Mapping
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from flatbook.domain.config import NonNegative, Positive, Section
+from flatbook.domain.config import NonNegative, Positive, Section, Share
 
 
 class LimitPolicy(Section):
@@ -25,6 +26,24 @@ class LimitPolicy(Section):
     expiry_gamma_1pct_usd: Positive = Field(default=600_000.0, description="gamma of one expiry")
     expiry_vega_usd: Positive = Field(default=40_000.0, description="vega of one expiry")
     gross_coin: Positive = Field(default=2_000.0, description="contracts held in all options, long and short added")
+    margin_use: Share = Field(
+        default=0.0,
+        description="share of capital, collateral and P&L, that initial margin by risk_price.margin_model may take; 0 "
+        "bounds none",
+    )
+    capital_usd: Mapping[str, Positive] = Field(
+        default={},
+        description="what margin and losses since the start may take of it, by strategy (making, hedging) or venue",
+    )
+    concentration_option: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0, description="share of the gross vega of all options that one option may have; 1 bounds none"
+    )
+    concentration_expiry: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0, description="the same of one expiry's net vega"
+    )
+    concentration_free_usd: Positive = Field(
+        default=1_000.0, description="gross vega up to which these shares are of this, per vol point"
+    )
     soft_share: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.5,
         description="share of the bounds on delta, gamma, vegas, vanna, volga and stress loss from which R charges for "

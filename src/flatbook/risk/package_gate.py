@@ -22,6 +22,7 @@ class PackageRisk:
 
     Shapes      size_coin, held_coin, resting_coin (n,) contracts of each option leg, signed; held before; and what our
                 quotes in it could add on either side
+                bound_coin (n,) on what is held of each; None where nothing is known but the policy's
                 axes (axes,) as of `Reservation.added`
     """
 
@@ -29,6 +30,7 @@ class PackageRisk:
     held_coin: Floats
     resting_coin: Floats
     axes: Floats
+    bound_coin: Floats | None = None
 
     def of_side(self, side: int) -> "PackageRisk":
         """What selling it adds, where `side` is -1."""
@@ -62,7 +64,8 @@ def package_refusal(gate: Gate, package: PackageRisk, risk: BookRisk, left: Room
     if not risk.index_age_s <= limits.max_index_age_s:
         return "stale_index"
     after = np.abs(held + size)
-    if not np.all((after + package.resting_coin <= limits.position_coin) | (after <= np.abs(held))):
+    bound = limits.position_coin if package.bound_coin is None else package.bound_coin
+    if not np.all((after + package.resting_coin <= bound) | (after <= np.abs(held))):
         return "position"
     if gate.only_reduces(risk) and not np.all(after < np.abs(held)):
         return "reduce_only"

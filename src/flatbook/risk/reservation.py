@@ -25,6 +25,11 @@ Ints = NDArray[np.int64]
 INDEX_MOVE = 0.003
 """Scenarios of single contracts stand until the index has moved by this."""
 
+MARGIN = -1
+"""Where margin is among the axes: up and down alike, for bids and asks ask for it both."""
+
+_BESIDE = ("margin", "position", "expiry")
+
 _SHARES = [2 * FACTORS + 2 + 3 * tenor for tenor in range(TENORS)]
 """Where a slot's factor map has the tenors' shares of its vega."""
 
@@ -48,8 +53,10 @@ class Exposed:
     linear          the book by `kernels.reserve.LINEAR` up to the tenors' vegas
     scenario_usd    (scenarios,) its P&L under each
     held_coin       (rows,) contracts, signed
-    orders          (2, axes) what orders at work, and those about to leave, may add up and down
+    orders          (2, axes) what orders at work, and those about to leave, may add up and down; margin in both rows
     through_coin    contracts that can fill before the venue stops all quotes; inf where it would not
+    margin_usd      (2, rows) what a contract of each, bought and sold, asks for; None where nothing bounds it
+    margin_room_usd that quotes and orders may ask for beside what the book does, and of that quotes alone
     """
 
     linear: tuple[float, ...]
@@ -58,6 +65,9 @@ class Exposed:
     orders: Floats
     through_coin: float
     reduce_only: bool
+    margin_usd: Floats | None = None
+    margin_room_usd: float = math.inf
+    quotes_room_usd: float = math.inf
 
 
 class Reservation:
@@ -66,25 +76,28 @@ class Reservation:
     names           axes, then where else a side may give way
     refused         (len(names),) sides that gave way
     worst, room     (2, axes) what may be added up and down at most, and what may be
+    position        (rows,) bounds on what is held of each option, as of the last message
     worth           (rows,) what a contract's quote is worth to the maker, to rank those that give way
     """
 
     def __init__(self, limits: LimitPolicy) -> None:
         self._limits = limits
-        self.names: tuple[str, ...] = (*LINEAR, "position", "expiry")
+        self.names: tuple[str, ...] = (*LINEAR, *_BESIDE)
         self.refused = np.zeros(len(self.names), np.int64)
-        self.worst = self.room = np.zeros((2, len(LINEAR)))
+        self.worst = self.room = np.zeros((2, len(LINEAR) + 1))
         self.worth: Floats = np.zeros(0)
+        self.position: Floats = np.zeros(0)
         self._unit: Floats = np.zeros((len(LINEAR), 0))
         self._reach: Floats = np.zeros(len(LINEAR))
+        self._orders_room_usd = math.inf
         self._taken_ns, self._taken_usd = 0, math.nan
         self._spot_gain_usd: Floats = np.zeros(0)
         self._slot_limit: Floats = np.zeros((3, 0))
 
     @property
     def axes(self) -> int:
-        """How many there are: LINEAR, and a scenario each once they were taken."""
-        return len(self._unit)
+        """How many there are: LINEAR, a scenario each once they were taken, and margin."""
+        return len(self._unit) + 1
 
     def is_old(self, before_ns: int, index_usd: float) -> bool:
         """Whether the scenarios of single contracts are of before then, or of another index."""
@@ -96,7 +109,7 @@ class Reservation:
         self._spot_gain_usd = np.repeat(np.array(grid.spot), len(grid.vol)) * values.index_usd
         axes = len(LINEAR) + len(unit_usd)
         if axes != len(self._unit):
-            self.names = (*LINEAR, *("stress_loss" for _ in unit_usd), "position", "expiry")
+            self.names = (*LINEAR, *("stress_loss" for _ in unit_usd), *_BESIDE)
             self.refused = np.zeros(len(self.names), np.int64)
             self._unit, self._reach = np.zeros((axes, 0)), np.zeros(axes)
         self._make_room(unit_usd.shape[1])
@@ -116,15 +129,18 @@ class Reservation:
         gross_coin = float(np.abs(book.held_coin).sum())
         self.room = self._rooms(book, gross_coin)
         self.worst = np.empty_like(self.room)
+        self.position, slot_limit = self._concentrated(grid, universe, resting, book)
+        cost = np.zeros(2 * values.rows) if book.margin_usd is None else np.ascontiguousarray(book.margin_usd).ravel()
         reserve(
             self._unit,
             self._reach,
             self.room,
+            cost,
             values.slot,
-            self._slots(universe.slots),
+            slot_limit,
             universe.ladders().columns.lot_coin,
             book.held_coin,
-            self._limits.position_coin,
+            self.position,
             book.reduce_only or not gross_coin <= self._limits.gross_coin,
             book.through_coin,
             self.worth,
@@ -165,22 +181,26 @@ class Reservation:
             limits.volga_usd,
             self._contracts(book.through_coin, gross_coin),
         )
-        room = np.empty((2, len(self._unit)))
+        room = np.empty((2, self.axes))
         room[0, :known] = [most - now for most, now in zip(bound, at, strict=True)]
         room[1, :known] = [most + now for most, now in zip(bound, at, strict=True)]
         if len(self._unit) > known:
-            room[0, known:] = math.inf
-            np.add(book.scenario_usd, limits.stress_loss_usd, out=room[1, known:])
+            room[0, known:MARGIN] = math.inf
+            np.add(book.scenario_usd, limits.stress_loss_usd, out=room[1, known:MARGIN])
+        room[:, MARGIN] = book.margin_room_usd
         room -= book.orders
+        self._orders_room_usd = float(room[0, MARGIN])
+        room[:, MARGIN] = np.minimum(room[:, MARGIN], book.quotes_room_usd)
         return room
 
     def added(self, row: int, coin: float) -> Floats:
-        """What an order of so many contracts of a row adds on each axis; of a row below 0, so much delta alone."""
+        """What an order of so many contracts of a row adds on each axis but margin; of a row below 0, delta alone."""
+        added = np.zeros(self.axes)
         if row >= 0:
-            return np.asarray(coin * self._unit[:, row])
-        added = np.zeros(len(self._unit))
+            added[:MARGIN] = coin * self._unit[:, row]
+            return added
         added[0] = coin
-        added[len(LINEAR) :] = coin * self._spot_gain_usd
+        added[len(LINEAR) : MARGIN] = coin * self._spot_gain_usd
         return added
 
     def _contracts(self, through_coin: float, gross_coin: float) -> float:
@@ -191,11 +211,34 @@ class Reservation:
         return left_coin if through_coin <= left_coin else 0.5 * left_coin
 
     def excess(self) -> Floats:
-        """(2, axes) by how much the worst lies beyond its bound; 0 where it does not."""
-        beyond = ~(self.worst <= self.room)
-        excess = np.zeros_like(self.room)
-        excess[beyond] = self.worst[beyond] - self.room[beyond]
+        """(2, axes) by how much the worst lies beyond what orders are bounded by; 0 where it does not."""
+        room = self.room.copy()
+        room[:, MARGIN] = self._orders_room_usd
+        beyond = ~(self.worst <= room)
+        excess = np.zeros_like(room)
+        excess[beyond] = self.worst[beyond] - room[beyond]
         return excess
+
+    def _concentrated(self, grid: Ints, universe: Universe, resting: Resting, book: Exposed) -> tuple[Floats, Floats]:
+        """Bounds on each position, (rows,), and by expiry, (SLOT_AXES, slots), with shares of the gross vega.
+
+        Gross is what is left of it once everything that may close positions has: shares of less bind sooner.
+        """
+        limits, rows = self._limits, len(book.held_coin)
+        position, slots = np.full(rows, limits.position_coin), self._slots(universe.slots)
+        if min(limits.concentration_option, limits.concentration_expiry) >= 1.0:
+            return position, slots
+        may_fill = resting.told[1::2, :rows] + resting.loose[:, :rows] + grid[1::2]
+        closing = np.where(book.held_coin > 0, may_fill[1], may_fill[0]) * universe.lot_coin[:rows]
+        vega = np.abs(self._unit[2, :rows])
+        gross = max(float(vega @ np.maximum(np.abs(book.held_coin) - closing, 0.0)), limits.concentration_free_usd)
+        if limits.concentration_option < 1.0:
+            share = np.divide(limits.concentration_option * gross, vega, out=np.full(rows, math.inf), where=vega > 0.0)
+            position = np.minimum(position, share)
+        slots = slots.copy()
+        if limits.concentration_expiry < 1.0:
+            slots[2] = np.minimum(slots[2], limits.concentration_expiry * gross)
+        return position, slots
 
     def _slots(self, slots: int) -> Floats:
         if self._slot_limit.shape[1] != slots:

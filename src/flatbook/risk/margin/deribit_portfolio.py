@@ -144,6 +144,16 @@ class _Matrix(Block):
             total += np.minimum(pnl + damp, 0.0) + currency.gain_offset * np.maximum(pnl, 0.0)
         return total
 
+    def steepest_usd(self) -> Floats:
+        """Its worst loss, never damped, and the delta shock where it is steepest: as its rate comes to its most."""
+        count, moves = len(self.scenarios), self.moves
+        weight = np.array([scenario.weight for scenario in self.scenarios])
+        pnl = weight * self.columns[:, :-1].reshape(len(self.rows), len(self.currencies), count)
+        worst = np.stack([np.maximum(-side * pnl, 0.0).sum(axis=1).max(axis=1) for side in (1.0, -1.0)])
+        from_coin = moves.delta_shock_from_usd / self.index_usd
+        rate = 2.0 * moves.delta_shock_most + moves.delta_shock_per_coin * from_coin
+        return np.asarray(worst + rate * np.abs(self.columns[:, -1]) * self.index_usd)
+
     def parts(self, features: Floats) -> dict[str, Margins]:
         """The worst scenario, and the delta shock."""
         worst = np.maximum(-self.pnl_usd(features).min(axis=-1), 0.0)

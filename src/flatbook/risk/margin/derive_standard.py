@@ -47,6 +47,8 @@ class DeriveStandard(MarginModel):
     title: ClassVar[str] = "Derive standard margin"
     counts_option_value: ClassVar[bool] = False
     orders: ClassVar[Literal["by_row", "by_side"]] = "by_row"
+    steepest_is_known: ClassVar[bool] = False
+    # It is the lesser of two: what a fill adds depends on which of them counted before and which does then.
 
     underlying: Mapping[str, StandardRates]
 

@@ -147,6 +147,14 @@ class Block(ABC):
             return linear
         return np.asarray(linear + (-accounts).maximum(0) @ self.short_columns)
 
+    def steepest_usd(self) -> Floats:
+        """The most that a coin of each row, bought and sold, adds to the initial requirement whatever is held, (2, n).
+
+        Here what it asks for alone, `charges` apart: true of what grows with size and falls by diversification only.
+        """
+        nothing, one = np.zeros(len(self.rows)), np.ones(len(self.rows))
+        return np.stack([self.margins(self.step(nothing, side * one)).initial for side in (1.0, -1.0)])
+
     def step(self, held: Floats, more: Floats, rows: slice = slice(None)) -> Floats:
         """How features change, (k, m), when each of some rows alone goes from `held` to `held + more`, (k,) each."""
         change = more[:, None] * self.columns[rows]
@@ -223,6 +231,21 @@ class Requirement:
                 for charge in block.charges:
                     found[:, part] += charge.of_accounts(held)
         return Margins(*found)
+
+    def steepest_usd(self) -> Floats:
+        """The most that a coin of each contract, bought and sold, adds to initial margin whatever is held, (2, n).
+
+        Of nets that cost more a unit as they grow, what the first coin adds.
+        """
+        total = np.zeros((2, self.count))
+        for block in self.blocks:
+            total[:, block.rows] += np.maximum(block.steepest_usd(), 0.0)
+            for charge in block.charges:
+                up, down = (rates[0, charge.group] for rates in (charge.long, charge.short))
+                rises = charge.weight >= 0.0
+                more = np.stack([np.where(rises, up, down), np.where(rises, down, up)])
+                total[:, block.rows] += np.abs(charge.weight) * more
+        return total
 
     def parts(self, size: Floats) -> dict[str, Margins]:
         """The requirement of one account by what it is for; its parts sum to it."""

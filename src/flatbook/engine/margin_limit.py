@@ -1,0 +1,146 @@
+"""Margin and capital as bounds: what positions ask for, what may fill would add to it, and what each purse has left.
+
+A book and anything that fills ask for no more than the book does and, of each contract that fills, the most that a coin
+of it can add whatever is held. By that the reservation counts quotes. Beyond a bound it would keep back what brings the
+book home as well; there a side that closes counts by what it adds to the book as it stands.
+
+Scenarios are made anew every minute and when the index has moved by 0.3 %, sizes are as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flatbook.domain.instruments import Kind
+from flatbook.domain.units import risk_amount
+from flatbook.engine.capital import held_coin, margin_contracts
+from flatbook.engine.setup import HEDGING, MAKING, Setup
+from flatbook.risk.gate import Purse
+from flatbook.risk.margin.model import MarginModel
+from flatbook.risk.margin.requirement import MarginState, Requirement
+from flatbook.risk.reservation import INDEX_MOVE
+from flatbook.valuation.inventory import STRATEGY_NAMES
+
+if TYPE_CHECKING:
+    from flatbook.domain.intents import OrderIntent
+    from flatbook.engine.state import State
+
+Floats = NDArray[np.float64]
+
+MARGIN_USE = "margin_use"
+
+
+class MarginLimit:
+    """Initial margin under one model against what the policy sets aside.
+
+    purses          as of the last look
+    steepest_usd    (2, contracts) the most that a coin of each, bought and sold, can add
+    """
+
+    def __init__(self, model: MarginModel, setup: Setup) -> None:
+        self._model, self._setup = model, setup
+        self._share, self._set_aside = setup.policy.limits.margin_use, setup.policy.limits.capital_usd
+        self._collateral_coin = risk_amount(setup.capital_units, setup.underlying)
+        self._made_ns, self._made_usd = 0, math.nan
+        self._requirement: Requirement | None = None
+        self._book: MarginState | None = None
+        self._hedges: MarginState | None = None
+        self._making_usd = 0.0
+        self.steepest_usd: Floats = np.zeros((2, 0))
+        self.purses: tuple[Purse, ...] = ()
+
+    @classmethod
+    def of(cls, setup: Setup) -> MarginLimit | None:
+        """As the policy asks; None where it bounds neither margin nor capital."""
+        limits = setup.policy.limits
+        if setup.margin is None or not (limits.margin_use or limits.capital_usd):
+            return None
+        return cls(setup.margin, setup)
+
+    def look(self, state: State) -> tuple[Purse, ...]:
+        """What of each purse is used now: margin, and of capital that is set aside what was lost since the start."""
+        values = state.values
+        held = held_coin(values, state.inventory)
+        is_old = values.ts_ns - self._made_ns >= state.setup.stress_every_ns
+        is_old |= not abs(values.index_usd / self._made_usd - 1.0) <= INDEX_MOVE
+        requirement = self._requirement
+        if requirement is None or is_old or requirement.count != len(held):
+            requirement = self._requirement = self._model.requirement(margin_contracts(state.market.universe, values))
+            self._made_ns, self._made_usd, self._book = values.ts_ns, values.index_usd, None
+            self.steepest_usd = np.nan_to_num(requirement.steepest_usd(), nan=math.inf)
+        if self._book is None or not np.array_equal(held, self._book.size):
+            hedges = held.copy()
+            hedges[: values.rows] = state.inventory.hedged_coin[: values.rows]
+            self._book, self._hedges = MarginState(requirement, held), MarginState(requirement, hedges)
+            self._making_usd = float(requirement.margins(held - hedges).initial)
+        self.purses = tuple(self._used(state))
+        return self.purses
+
+    def _used(self, state: State) -> list[Purse]:
+        assert self._book is not None
+        assert self._hedges is not None
+        equity_usd, by_strategy = state.pnl.equity_usd, state.pnl.usd_by_strategy().tolist()
+        whole_usd, hedges_usd = float(self._book.margins.initial), float(self._hedges.margins.initial)
+        purses = []
+        if self._share:
+            capital_usd = self._collateral_coin * state.values.index_usd + equity_usd
+            purses.append(Purse(MARGIN_USE, whole_usd, self._share * capital_usd))
+        asked = dict(zip(STRATEGY_NAMES, zip((self._making_usd, hedges_usd), by_strategy, strict=True), strict=True))
+        asked[self._setup.venue] = (whole_usd, equity_usd)
+        for name, bound_usd in self._set_aside.items():
+            margin_usd, gained_usd = asked[name]
+            purses.append(Purse(f"capital_{name}", margin_usd + max(-gained_usd, 0.0), bound_usd))
+        return purses
+
+    @property
+    def shared_room_usd(self) -> float:
+        """What quotes and orders together may ask for: of all that is set aside for both the least that is left."""
+        own = (f"capital_{MAKING}", f"capital_{HEDGING}")
+        return min((one.left_usd for one in self.purses if one.name not in own), default=math.inf)
+
+    @property
+    def quotes_room_usd(self) -> float:
+        """What quotes may ask for of making's own."""
+        return min((one.left_usd for one in self.purses if one.name == f"capital_{MAKING}"), default=math.inf)
+
+    def quote_costs_usd(self, rows: int) -> Floats:
+        """What a contract of each row counts for, (2, rows)."""
+        if min(self.shared_room_usd, self.quotes_room_usd) >= 0.0 or self._book is None:
+            return self.steepest_usd[:, :rows]
+        one = np.ones(len(self._book.size))
+        adds = np.stack([self._book.marginals(side * one).initial[:rows] for side in (1.0, -1.0)])
+        return np.asarray(np.maximum(np.nan_to_num(adds, nan=math.inf), 0.0))
+
+    def order_usd(self, state: State, intent: OrderIntent, coin: float, *, is_alone: bool) -> float:
+        """What an order may add; where it `is_alone` by what it does to the book, which a hedge may relieve."""
+        at = self._place(state, intent)
+        if at is None:
+            return 0.0
+        assert self._book is not None
+        if is_alone:
+            return max(float(self._book.marginal(at, coin).initial), 0.0)
+        return float(self.steepest_usd[0 if coin > 0 else 1, at]) * abs(coin)
+
+    def hedge_refusal(self, state: State, intent: OrderIntent, coin: float) -> str | None:
+        """Why hedging's own capital does not suffice for an order; None where it does, or none is set aside."""
+        name, at = f"capital_{HEDGING}", self._place(state, intent)
+        purse = next((one for one in self.purses if one.name == name), None)
+        if purse is None or at is None or self._hedges is None:
+            return None
+        adds = float(self._hedges.marginal(at, coin).initial)
+        return None if adds <= 0.0 or adds <= purse.left_usd else name
+
+    def _place(self, state: State, intent: OrderIntent) -> int | None:
+        """Of an instrument in `held_coin`; None of spot, which is paid for."""
+        universe, rows = state.market.universe, state.values.rows
+        row = universe.row_of.get(intent.instrument, -1)
+        if row >= 0:
+            return row
+        contract = state.setup.reference.instrument(intent.instrument).contract
+        if contract.kind is Kind.FUTURE:
+            return rows + 2 + universe.slot_of[contract.expiry_ns or 0]
+        return None if contract.kind is Kind.SPOT else rows + (not contract.is_inverse)
