@@ -122,7 +122,8 @@ def test_capital_is_used_by_margin_and_losses_of_whom_it_was_given_to(purse: str
     requirement = model("deribit_sm").requirement(margin_contracts(state.market.universe, state.values))
     margin = 0.0 if purse == "hedging" else float(MarginState(requirement, held).margins.initial)
     assert used.used_usd == pytest.approx(margin + max(-lost, 0.0), rel=1e-6, abs=1e-6)
-    maker.step(index(2, world.index_usd * 0.8))
+    for second in range(2, 30):
+        maker.step(index(second, world.index_usd * 0.998**second))
     assert (used.name in state.gate.breaches(state.risk)) is (purse != "hedging")
 
 

@@ -44,7 +44,7 @@ def compose(request: RunRequest) -> tuple[OpenMarket, Engine]:
         trade_from_ns=market.from_ns,
         capital_units=exact_units(Decimal(str(request.capital_coin)), request.underlying),
         book=book,
-        margin=_margin(policy, market.venue_name, market.from_ns),
+        margin=margin_rules(policy, market.venue_name, market.from_ns),
         cheaper_side_discount=cheaper_side_discount(),
     )
     if book is not None:
@@ -52,7 +52,7 @@ def compose(request: RunRequest) -> tuple[OpenMarket, Engine]:
     return market, Engine(setup)
 
 
-def _margin(policy: Policy, venue: str, at_ns: int) -> MarginModel | None:
+def margin_rules(policy: Policy, venue: str, at_ns: int) -> MarginModel | None:
     """The rules whose margin the policy charges for or bounds, as of then.
 
     Errors      ConfigurationError for capital that is set aside for nobody

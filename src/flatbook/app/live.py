@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 import flatbook
+from flatbook.app.compose import margin_rules
 from flatbook.app.conduct import conduct
 from flatbook.app.feed import FeedTerms
 from flatbook.app.finish import Finished, finish, write
@@ -39,7 +40,6 @@ from flatbook.venues.deribit.codec_requests import Credentials
 from flatbook.venues.deribit.maker_account import settlement_before
 from flatbook.venues.deribit.maker_terms import Known, MakerTerms, protection_of
 from flatbook.venues.deribit.statement import Difference, Statement, compare
-from flatbook.venues.margin import edition_at
 
 VENUE = "deribit"
 
@@ -260,9 +260,7 @@ def setup_of(request: LiveRequest, policy: Policy, reference: ReferenceData) -> 
         trade_from_ns=request.from_ns,
         capital_units=request.capital_units,
         book=Portfolio(positions) if positions else None,
-        margin=edition_at(policy.risk_price.margin_model, request.from_ns)[0].model
-        if policy.risk_price.capital_rate_per_year
-        else None,
+        margin=margin_rules(policy, VENUE, request.from_ns),
         cheaper_side_discount=cheaper_side_discount(),
         funding_is_told=True,
     )
