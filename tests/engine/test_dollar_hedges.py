@@ -139,14 +139,14 @@ def test_what_shows_no_price_lately_is_not_offered() -> None:
 
 def test_margin_is_asked_for_the_dollar_settled_perpetual_too() -> None:
     """Against an equal coin-settled one it nets where a model nets them, and is charged where it does not."""
-    from flatbook.engine.capital import _contracts, _held_coin
+    from flatbook.engine.capital import held_coin, margin_contracts
 
     maker, _, effects = hedger(shown=(tops(LINEAR),), spot_share=0.0, fee_rate=0.001)
     fill = filled(maker, effects, 1.1)
     state = maker.state
     model: MarginModel = edition_at("deribit_sm", START_NS)[0].model
-    requirement = model.requirement(_contracts(state.market.universe, state.values))
-    held = _held_coin(state.values, state.inventory)
+    requirement = model.requirement(margin_contracts(state.market.universe, state.values))
+    held = held_coin(state.values, state.inventory)
     future = np.where(np.arange(len(held)) < state.values.rows, 0.0, held)
     coins = fill.size_lots * 1e-3
     assert float(requirement.margins(future).initial) == pytest.approx(
