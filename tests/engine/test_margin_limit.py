@@ -53,7 +53,7 @@ def test_a_books_margin_and_the_most_that_fills_add_bound_the_margin_of_any_fill
     requirement = model(name).requirement(margin_contracts(state.market.universe, state.values))
     rows = state.values.rows
 
-    @settings(deadline=None, max_examples=120)
+    @settings(deadline=None, max_examples=100)
     @given(st.integers(0, 100_000), st.floats(0.01, 1.0))
     def check(seed: int, share: float) -> None:
         rng = np.random.default_rng(seed)

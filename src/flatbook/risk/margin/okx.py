@@ -130,6 +130,17 @@ class _Charges(ScenarioBlock):
     unit: RiskUnit
     basis_usd: Floats
 
+    def steepest_usd(self) -> Floats:
+        """The worst scan, vega apart as a whole and basis, or the last tranche of unwinding where that is more."""
+        count, expiries = len(self.scenarios_), len(self.basis_usd)
+        weight = np.array([*(scenario.weight for scenario in self.scenarios_), 1.0])
+        moves = weight * self.columns[:, : count + 1]
+        scan = np.stack([np.maximum(-side * moves, 0.0).max(axis=1) for side in (1.0, -1.0)])
+        basis = np.abs(self.columns[:, count + 1 : count + 1 + expiries]) @ self.basis_usd
+        vega = self.unit.vega_points * np.abs(self.columns[:, count + 1 + expiries : -1]).sum(axis=1)
+        unwind = max(self.model.multiplier) * self.columns[:, -1]
+        return np.asarray(self.model.initial_ratio * np.maximum(scan + basis + vega, unwind))
+
     def parts(self, features: Floats) -> dict[str, Margins]:
         """Each charge, and what the minimum adds to all."""
         count, expiries = len(self.scenarios_), len(self.basis_usd)

@@ -90,6 +90,17 @@ class _Grid(ScenarioBlock):
     index_usd: float
     maintenance_share: float
 
+    def steepest_usd(self) -> Floats:
+        """The worst scan and its delta spread as a whole, or the minimum where that is more."""
+        count = len(self.scenarios_)
+        weight = np.array([scenario.weight for scenario in self.scenarios_])
+        moves = weight * self.columns[:, :count]
+        scan = np.stack([np.maximum(-side * moves, 0.0).max(axis=1) for side in (1.0, -1.0)])
+        spread = self.scan.spread_charge * np.abs(self.columns[:, count:-1]).sum(axis=1)
+        assert self.short_columns is not None
+        least = self.scan.short_option_minimum * np.stack([np.zeros(len(self.rows)), self.short_columns[:, -1]])
+        return np.asarray(np.maximum(scan + spread * self.index_usd, least * self.index_usd))
+
     def parts(self, features: Floats) -> dict[str, Margins]:
         """Scan, spreads, and what the minimum adds to both."""
         scan = np.maximum(-self.pnl_usd(features).min(axis=-1), 0.0)
