@@ -1,5 +1,6 @@
 """A recorded market as a venue: what meets what, when, and what we hear of it."""
 
+import pickle
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -324,6 +325,42 @@ def test_the_same_seed_gives_the_same_answers() -> None:
     assert first == again != other
     ids = [fill.trade_id for fill in only(first, Fill)]
     assert len(set(ids)) == len(ids) > 150
+
+
+@pytest.mark.parametrize("is_heard_live", [False, True])
+def test_put_down_after_any_event_and_taken_up_it_goes_on_the_same(is_heard_live: bool) -> None:
+    eight_s = (EIGHT - at(0)) / NS_PER_SECOND
+    tape: list[MarketEvent] = [chain(0, TODAY, LATER)]
+    for second in (*range(4), *(eight_s - 2 + step for step in range(4))):
+        tape += [index(second), trade(second + 0.01, 1, 45, 3), index(second + 0.01)]
+
+    def busy(event: AnyEvent) -> Effects | None:
+        if isinstance(event, IndexTick):
+            hedge = order(f"h{event.exch_ts_ns}", 1, 90_000.0, 10)
+            return Effects(event.local_ts_ns, quote(0, (40, 9), (45, 9)), (hedge,))
+        return None
+
+    def going(is_put_down: bool) -> list[AnyEvent]:
+        made = RecordedVenue(tape, REFERENCE, terms(jitter_ms=30), 1, is_heard_live=is_heard_live)
+        listed(made)
+        heard: list[AnyEvent] = []
+        events = made.events()
+        while (event := next(events, None)) is not None:
+            heard.append(event)
+            effects = busy(event)
+            if effects is not None:
+                made.submit(effects)
+            if is_put_down:
+                made = pickle.loads(pickle.dumps(made))
+                made.take_up(RecordedVenue(tape, REFERENCE))
+                events = made.events()
+        return heard
+
+    unbroken = going(is_put_down=False)
+    # By their texts: a mark that is not known equals itself in no other event.
+    assert list(map(repr, going(is_put_down=True))) == list(map(repr, unbroken))
+    assert len(only(unbroken, Fill)) > 10
+    assert only(unbroken, Delivery)
 
 
 def test_a_hedge_meets_the_perpetual_at_its_recorded_premium() -> None:
