@@ -23,7 +23,7 @@ from flatbook.app.request import RunRequest
 from flatbook.app.run import Run, new_run
 from flatbook.domain.events import AnyEvent
 from flatbook.domain.units import parse_until, parse_utc
-from flatbook.engine import booking, deciding, listening, valuing
+from flatbook.engine import booking, deciding, hedging, listening, valuing
 from flatbook.engine.effects import Effects
 from flatbook.engine.loop import Engine
 from flatbook.kernels.warm import warm
@@ -35,7 +35,7 @@ STAGES: tuple[tuple[str, ModuleType, str], ...] = (
     ("valuation", valuing, "mark"),
     ("risk", valuing, "measure_risk"),
     ("quotes", deciding, "wanted_quotes"),
-    ("hedges", deciding, "wanted_hedges"),
+    ("hedges", hedging, "wanted_hedges"),
     ("gate and tables", deciding, "through_the_gate"),
 )
 
