@@ -51,10 +51,10 @@ _SAID = {
 def require_said(world: World, met: Counter[Kind], entries: int) -> None:
     """The log, after its first `entries`, names what followed from each of these faults.
 
-    Where protection pulled all quotes, nothing was left that could be taken away.
+    Where protection or the loss stop had pulled all quotes, nothing was left that could be taken away.
     """
     log = [(each.kind, each.text) for each in world.program.engine.state.recorder.log[entries:]]
-    was_pulled = any(what == "protection" and "mmp: " in text for what, text in log)
+    was_pulled = any(what == "loss_stop" or (what == "protection" and "mmp: " in text) for what, text in log)
     for kind in met:
         what, words = _SAID.get(kind, ("", ""))
         if what and not (was_pulled and words == _TAKEN_AWAY[1]):

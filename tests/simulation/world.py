@@ -29,18 +29,17 @@ TICK_NS = NS_PER_SECOND // 10
 _MARKET = MarketParameters(
     listing=ListingRules(ExpiryPlan(dailies=1, weeklies=1, months=0, quarters=0), 1.0, 1.5, inner_strikes=4)
 )
-_STEPS = 3_600
 
 
 class World:
     """Everybody, at the venue's time `now_ns`; our machine's clock is `skew_ns` ahead of it."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    def __init__(self, seed: int, folder: Path, hours: int = 1) -> None:
         self.seed, self.now_ns, self.skew_ns = seed, START_NS, 0
         reference = load_reference()
         self.exchange = Exchange(reference, STANDARD_MARGIN, START_NS)
         cycle = Cycle(self.exchange)
-        crowd = Crowd(self.exchange, cycle, reference, seed=seed, steps=_STEPS, market=_MARKET)
+        crowd = Crowd(self.exchange, cycle, reference, seed=seed, steps=hours * 3_600, market=_MARKET)
         self.account = self.exchange.open_account("alice", {"BTC": float(CAPITAL_COIN)})
         self.api = Api(self.exchange, cycle, crowd, Auth([Client("alice", "secret", "alice")], f"{seed}".encode()))
         self.api.advance(START_NS)
