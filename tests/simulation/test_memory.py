@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.skipif(
     not Path("/proc/self/statm").exists(), reason="resident memory is read from /proc, which is not here"
 )
-@pytest.mark.parametrize(("what", "length", "most_mib"), [("run", 5, 12.0), ("client", 6, 6.0)])
+@pytest.mark.parametrize(("what", "length", "most_mib"), [("run", 5, 12.0), ("client", 6, 4.0)])
 def test_what_a_long_run_holds_grows_by_little(what: str, length: int, most_mib: float) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.simulation.resident", what, f"{length}"],
