@@ -1,18 +1,17 @@
 """One run from request to report."""
 
 import json
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 
 import flatbook
 from flatbook.app.compose import compose, compose_again
 from flatbook.app.conduct import conduct
 from flatbook.app.finish import Finished, finish, write
+from flatbook.app.interrupt import interruptible
 from flatbook.app.keeping import Keeper, take_up
 from flatbook.app.markets import OpenMarket
 from flatbook.app.naming import stamped_name
@@ -96,7 +95,7 @@ def carry_out(
     state, held = run.engine.state, run.journal.last_checkpoint()
     replayed = held.event_seq if held is not None else 0
     keeper = Keeper(run.directory.path, run.journal.header)
-    with _interruptible() as interrupted, run.journal as journal:
+    with interruptible() as interrupted, run.journal as journal:
 
         def after_event(event: AnyEvent) -> bool:
             watch()
@@ -129,25 +128,3 @@ def _make_directory(runs: Path, run_id: str) -> RunDirectory:
         raise BadInputError(
             f"--out {runs}: no run directory can be made there ({error.strerror}); name another"
         ) from None
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM ask for an orderly end after the event under way; a second Ctrl-C ends at once."""
-    asked = False
-
-    def ask(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-
-    try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: whoever runs us there has its own way to stop
-        before = {}
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
@@ -18,7 +18,7 @@ from flatbook.venues.deribit.client_protocol import Protocol
 from flatbook.venues.deribit.client_requests import Asked, Outcome
 
 PATH = "/ws/api/v2"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _log = logging.getLogger(__name__)
 
 
@@ -27,12 +27,21 @@ def socket_url(url: str) -> str:
 
     Errors      BadInputError for what is none, and for an unencrypted one that is not on this machine
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise BadInputError(f"{url!r} is no websocket address; write it as wss://www.deribit.com{PATH}")
-    if parts.scheme == "ws" and parts.hostname not in LOOPBACK:
-        raise BadInputError(f"{url!r} is not encrypted; ws:// is for this machine only, use wss://")
+    parts = checked_address(url, "ws", "websocket address", f"wss://www.deribit.com{PATH}")
     return parts._replace(path=parts.path if parts.path not in ("", "/") else PATH).geturl()
+
+
+def checked_address(url: str, scheme: str, what: str, example: str) -> SplitResult:
+    """The parts of an address by a scheme, `ws` or `http`, or its encrypted twin.
+
+    Errors      BadInputError for what is none, and for an unencrypted one that is not on this machine
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in (scheme, f"{scheme}s") or not parts.hostname:
+        raise BadInputError(f"{url!r} is no {what}; write it as {example}")
+    if parts.scheme == scheme and parts.hostname not in _LOOPBACK:
+        raise BadInputError(f"{url!r} is not encrypted; {scheme}:// is for this machine only, use {scheme}s://")
+    return parts
 
 
 class Client:

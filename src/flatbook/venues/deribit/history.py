@@ -7,13 +7,12 @@ the venue refuses otherwise ends it: a hole in a history is not seen afterwards.
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
 from flatbook.domain.errors import BadInputError, VenueUnreachableError
-from flatbook.venues.deribit.client import LOOPBACK
+from flatbook.venues.deribit.client import checked_address
 from flatbook.venues.deribit.codec import Answer, Codec
 from flatbook.venues.deribit.codec_messages import Trade, Wire
 from flatbook.venues.deribit.rpc import Code
@@ -50,11 +49,7 @@ def history_url(url: str) -> str:
 
     Errors      BadInputError for what is none, and for an unencrypted one that is not on this machine
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadInputError(f"{url!r} is no address of an API; write it as https://history.deribit.com")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise BadInputError(f"{url!r} is not encrypted; http:// is for this machine only, use https://")
+    parts = checked_address(url, "http", "address of an API", "https://history.deribit.com")
     return f"{parts.scheme}://{parts.netloc}"
 
 
