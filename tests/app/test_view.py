@@ -92,3 +92,11 @@ def test_exposures_have_their_limits_and_inputs_their_age(views: list[LiveView],
 def test_the_view_goes_over_the_wire(views: list[LiveView]) -> None:
     for view in views:
         assert msgspec.json.decode(msgspec.json.encode(view))["clock_ns"] == view.clock_ns
+
+
+def test_monitors_are_shown_with_their_age_and_are_those_of_the_report(views: list[LiveView], in_world: Ended) -> None:
+    reported = in_world.finished.summary["monitors"]["readings"]
+    assert [one.name for one in views[-1].monitors] == [reading["name"] for reading in reported]
+    known = [one for one in views[-1].monitors if one.horizon == "minute" and not math.isnan(one.value)]
+    assert {"delta", "index", "P&L", "quotes away"} <= {one.name for one in known}
+    assert all(one.age_s >= 0.0 for one in known)

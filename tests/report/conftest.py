@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, parse_utc, years_between
-from flatbook.report.facts import FillModel, FlowFacts, LedgerFacts, LogEntry, QuoteFacts, Run, RunFacts
+from flatbook.report.facts import FillModel, FlowFacts, LedgerFacts, LogEntry, MonitorFacts, QuoteFacts, Run, RunFacts
 from flatbook.report.tables import (
     NO_EXPIRY,
     PARTS,
@@ -85,6 +85,27 @@ def synthetic_facts(pnl_usd: float, policy: str = "advanced") -> RunFacts:
         ),
         quotes=QuoteFacts(uptime=0.987, two_sided_share=0.941, median_half_spread_vol_pt=0.62, messages=4_870_332),
         limit_breaches=2,
+        monitors=tuple(
+            MonitorFacts(
+                name="index",
+                group="ages",
+                unit="s",
+                of="most",
+                horizon=horizon,
+                value=value,
+                age_s=12.0,
+                usual=1.0,
+                threshold=threshold,
+                state=state,
+                alarms=alarms,
+            )
+            for horizon, value, threshold, state, alarms in (
+                ("minute", 41.5, 5.0, "alarm", 2),
+                ("hour", 61.25, UNKNOWN, "learning", 0),
+                ("day", UNKNOWN, UNKNOWN, "learning", 0),
+            )
+        ),
+        false_alarms_per_week=2.0,
         log=(
             LogEntry(
                 ts_ns=START_NS + 7 * NS_PER_HOUR, kind="surface", text="31MAR25: fit refused, <5 strikes; kept the last"

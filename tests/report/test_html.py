@@ -92,6 +92,14 @@ def test_numbers_of_the_summary_are_on_the_page(page: str, facts: RunFacts) -> N
         assert shown in text
 
 
+def test_monitors_are_a_row_each_with_their_thresholds(page: str) -> None:
+    (section,) = re.findall(r'<section id="monitors">.*?</section>', page, re.S)
+    assert "2.0 false alarms a week" in section
+    shown = re.sub(r"<[^>]+>|&#8239;", " ", section.split("<tbody>")[1]).split()
+    assert " ".join(shown) == "index s 41.5 of 5.000, 12 s old 61.2 learning, 12 s old – learning, 12 s old 1.000 2"
+    assert '<span class="loss">41.5</span>' in section
+
+
 def test_rendering_is_deterministic(page: str, tables: Tables, facts: RunFacts) -> None:
     assert render(tables.frames(), summarise(tables, facts)) == page
 

@@ -107,3 +107,11 @@ def test_a_run_in_which_nothing_happened(facts_of: Callable[[float], RunFacts]) 
     assert summary["run"]["events_per_s"] is None
     assert summary["hedges"]["count"] == 0
     json.dumps(summary, allow_nan=False)
+
+
+def test_monitors_are_in_it_and_what_is_not_known_of_them_is_null(tables: Tables, facts: RunFacts) -> None:
+    monitors = summarise(tables, facts)["monitors"]
+    assert (monitors["false_alarms_per_week"], monitors["alarms"]) == (2.0, 2)
+    minute, hour, day = monitors["readings"]
+    assert (minute["value"], minute["threshold"], minute["state"]) == (41.5, 5.0, "alarm")
+    assert (hour["threshold"], day["value"]) == (None, None)

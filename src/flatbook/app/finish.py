@@ -9,7 +9,7 @@ from flatbook.app.markets import OpenMarket
 from flatbook.app.request import RunRequest
 from flatbook.domain.instruments import DOLLAR, Kind
 from flatbook.domain.units import risk_amount
-from flatbook.engine import answering, valuing
+from flatbook.engine import answering, monitoring, valuing
 from flatbook.engine.attributing import pnl_rows
 from flatbook.engine.loop import Engine
 from flatbook.engine.state import State
@@ -67,6 +67,8 @@ def finish(
         quotes=_quote_facts(state),
         hedging=_hedging_facts(state),
         limit_breaches=state.recorder.breaches,
+        monitors=monitoring.facts(state),
+        false_alarms_per_week=state.setup.policy.monitors.false_alarms_per_week,
         log=(*_session_log(market), *_shown_log(state.recorder.log), *_refusals(state)),
     )
     frames = state.recorder.tables.frames()

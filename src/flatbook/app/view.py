@@ -4,6 +4,7 @@ import numpy as np
 
 from flatbook.app.markets import OpenMarket
 from flatbook.domain.instruments import format_expiry
+from flatbook.engine import monitoring
 from flatbook.engine.recording import smile_points, smile_row
 from flatbook.engine.state import State
 from flatbook.report.tables import FillRow, HedgeRow
@@ -87,6 +88,7 @@ class Viewer:
             quotes_live=int(np.count_nonzero(grid[1]) + np.count_nonzero(grid[3])),
             exposures=_gauges(state),
             ages=_ages(state, slots),
+            monitors=monitoring.facts(state),
             chains=tuple(_chain(state, slot) for slot in slots),
             smiles=tuple(SmileView.of(smile_row(state, slot), smile_points(state, slot)) for slot in slots),
             fills=tuple(FillView.of(row) for row in _last_fills(state)),

@@ -66,6 +66,8 @@ def take_own(state: State, event: AnyEvent) -> bool:
             state.ledger.book_daily_settlement(event, state.setup.venue)
             return _booked(state, "settlement", event.instrument)
         case QuotesAcknowledged():
+            state.monitoring.happened("answers", state.table.waited_ns(state.now_ns) / 1e6)
+            state.monitoring.happened("refused", 0.0)
             state.table.acknowledged(event.number)
             return False
         case ProtectionTriggered():
@@ -95,6 +97,7 @@ def _rearm(state: State, event: Rearm) -> bool:
 
 def _take_answer(state: State, event: OrderAccepted | OrderRejected | OrderCancelled) -> bool:
     """A hedge lives on by its table; a quote that the venue refused or pulled rests no more."""
+    state.monitoring.happened("refused", float(isinstance(event, OrderRejected)))
     order = state.orders.working.get(event.order_id)
     if order is not None:
         _time_answer(state, order)
@@ -119,7 +122,9 @@ def _forget_ended(state: State, order_id: str) -> None:
 def _time_answer(state: State, order: WorkingOrder) -> None:
     """The first answer to an order says how late the venue is; what comes after it is the market's doing."""
     if order.state is OrderState.SENT:
-        state.protection.answered(state.now_ns, 1e3 * (state.now_ns - order.sent_ns) / NS_PER_SECOND)
+        late_ms = 1e3 * (state.now_ns - order.sent_ns) / NS_PER_SECOND
+        state.protection.answered(state.now_ns, late_ms)
+        state.monitoring.happened("answers", late_ms)
 
 
 def _take_manual(state: State, fill: Fill) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import AnyEvent
 from flatbook.domain.units import format_utc
-from flatbook.engine import answering, booking, deciding, hedging, listening, opening, valuing
+from flatbook.engine import answering, booking, deciding, hedging, listening, monitoring, opening, valuing
 from flatbook.engine.effects import Effects
 from flatbook.engine.setup import Setup
 from flatbook.engine.state import State
@@ -29,6 +29,7 @@ class Engine:
         """
         state = self.state
         _advance(state, event)
+        monitoring.watch(state, event)
         moved = listening.take_market(state, event)
         if not state.is_trading:
             valuing.watch_warm_up(state)

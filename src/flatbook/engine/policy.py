@@ -11,6 +11,7 @@ from flatbook.decide.rfq.policy import RfqPolicy
 from flatbook.domain.config import Section
 from flatbook.market.index_check import IndexCheckPolicy
 from flatbook.risk.limits import LimitPolicy, LossStopPolicy
+from flatbook.risk.monitors import MonitorPolicy
 from flatbook.risk.protection_policy import ProtectionPolicy
 
 
@@ -30,3 +31,4 @@ class Policy(Section):
     loss_stop: LossStopPolicy = LossStopPolicy()
     protection: ProtectionPolicy = ProtectionPolicy()
     index_check: IndexCheckPolicy = IndexCheckPolicy()
+    monitors: MonitorPolicy = MonitorPolicy()

@@ -243,6 +243,8 @@ class Recorder:
                 _, number, row, size, price = waiting.popleft()
                 gained = size * (float(state.values.fair_coin[row]) - price) * state.values.index_usd
                 self.tables.set_markout(number, column, gained)
+                if column == "markout_1m_usd":
+                    state.monitoring.happened("lost in a minute", -1e4 * gained / (abs(size) * state.values.index_usd))
 
     def _note_alarms(self, state: "State") -> None:
         alarms = state.protection.alarms

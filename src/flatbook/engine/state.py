@@ -16,6 +16,7 @@ from flatbook.engine.flow_watch import FlowWatch
 from flatbook.engine.hedge_desk import HedgeDesk
 from flatbook.engine.leaning import Leaning
 from flatbook.engine.margin_limit import MarginLimit
+from flatbook.engine.monitoring import Monitoring
 from flatbook.engine.outputs import OutputDigest
 from flatbook.engine.recording import Recorder
 from flatbook.engine.rfq_desk import RfqDesk
@@ -86,6 +87,7 @@ class State:
     orders: Orders
     table: QuoteTable
     recorder: Recorder
+    monitoring: Monitoring
     desk: HedgeDesk
     flow: FlowWatch | None = None
     capital: Capital | None = None
@@ -135,6 +137,7 @@ class State:
             Orders(),
             QuoteTable(market.universe.capacity),
             Recorder(setup.sample_ns),
+            Monitoring(setup.policy.monitors),
             HedgeDesk.of(setup.policy.hedging),
             FlowWatch.of(setup.policy),
             Capital.of(setup),

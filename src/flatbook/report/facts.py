@@ -78,6 +78,28 @@ class HedgingFacts(msgspec.Struct, frozen=True, kw_only=True):
     hedge_delta_usd: float
 
 
+class MonitorFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A number that is watched, at one horizon; NaN where it is not known.
+
+    of          what of a stretch counts: its most, its mean or its change
+    value       what the last stretch that ended came to, or so far where that is an alarm; `age_s` since then
+    usual       the median of its past, of a change its root mean square
+    state       learning, quiet or alarm; `alarms` began so far
+    """
+
+    name: str
+    group: str
+    unit: str
+    of: str
+    horizon: str
+    value: float
+    age_s: float
+    usual: float
+    threshold: float
+    state: str
+    alarms: int
+
+
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Something worth a line: a refused fit, a limit reached. Of stage changes, why: the equity series has when."""
 
@@ -96,3 +118,5 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     limit_breaches: int
     hedging: HedgingFacts | None = None
     log: tuple[LogEntry, ...] = ()
+    monitors: tuple[MonitorFacts, ...] = ()
+    false_alarms_per_week: float | None = None

@@ -7,6 +7,7 @@ from flatbook.report.assets import plotly_js, static
 from flatbook.report.charts import Frames, chart_data
 from flatbook.report.listings import fill_models_section, fills_section, ledger_section, log_section
 from flatbook.report.markup import Html, tag, text, tile, toned
+from flatbook.report.monitors_section import monitors_section
 from flatbook.report.rfq_section import rfq_section
 from flatbook.report.sections import (
     breakdown_section,
@@ -38,6 +39,7 @@ def render(frames: Frames, summary: Summary) -> str:
         fills_section(series),
         fill_models_section(summary),
         ledger_section(summary),
+        monitors_section(summary),
         log_section(series, summary),
         _footer(summary),
     )
@@ -77,11 +79,11 @@ def _header(summary: Summary) -> Html:
         tag("p", "flatbook", css="brand"),
         tag("h1", run["policy"], tag("span", f" on {market}", css="quiet")),
         tag("p", f"{where}{seed}", css="lead"),
-        _contents(summary.get("rfq") is not None),
+        _contents(summary),
     )
 
 
-def _contents(has_requests: bool) -> Html:
+def _contents(summary: Summary) -> Html:
     links = (
         "pnl",
         "breakdown",
@@ -94,6 +96,7 @@ def _contents(has_requests: bool) -> Html:
         "fills",
         "models",
         "ledger",
+        "monitors",
         "log",
     )
     names = (
@@ -108,9 +111,13 @@ def _contents(has_requests: bool) -> Html:
         "Fills",
         "Fill models",
         "Ledger",
+        "Monitors",
         "Log",
     )
-    pairs = [(link, name) for link, name in zip(links, names, strict=True) if link != "rfq" or has_requests]
+    absent = {"rfq"} if summary.get("rfq") is None else set()
+    if not any(reading["value"] is not None for reading in summary["monitors"]["readings"]):
+        absent.add("monitors")
+    pairs = [(link, name) for link, name in zip(links, names, strict=True) if link not in absent]
     return tag("nav", *(Html(f'<a href="#{link}">{text(name)}</a>') for link, name in pairs))
 
 

@@ -47,7 +47,24 @@ def summarise(series: Tables | Mapping[str, pl.DataFrame], facts: RunFacts) -> S
             "positions_open": facts.ledger.positions_open,
         },
         "checks": _checks(pnl),
+        "monitors": _monitors(facts),
         "log": [msgspec.to_builtins(entry) for entry in facts.log],
+    }
+
+
+def _monitors(facts: RunFacts) -> Summary:
+    """Every monitor at every horizon, numbers that are not known as null."""
+    readings = [
+        {
+            key: value if not isinstance(value, float) else _known(value)
+            for key, value in msgspec.to_builtins(one).items()
+        }
+        for one in facts.monitors
+    ]
+    return {
+        "false_alarms_per_week": facts.false_alarms_per_week,
+        "alarms": sum(one.alarms for one in facts.monitors),
+        "readings": readings,
     }
 
 

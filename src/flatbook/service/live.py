@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 import msgspec
 import numpy as np
 
-from flatbook.report.facts import LogEntry
+from flatbook.report.facts import LogEntry, MonitorFacts
 from flatbook.report.formats import expiry as expiry_label
 from flatbook.report.smile import smile_curve
 from flatbook.report.tables import FillRow, HedgeRow, SmilePointRow, SmileRow
@@ -239,6 +239,7 @@ class LiveView(msgspec.Struct, frozen=True, kw_only=True):
     quotes_live: int = 0
     exposures: tuple[Gauge, ...] = ()
     ages: tuple[DataAge, ...] = ()
+    monitors: tuple[MonitorFacts, ...] = ()
     chains: tuple[ChainView, ...] = ()
     smiles: tuple[SmileView, ...] = ()
     fills: tuple[FillView, ...] = ()

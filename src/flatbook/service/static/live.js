@@ -266,9 +266,36 @@
         left(clockTime(h.ts_ns)), { node: side(h.side), left: true }, right(number(h.size_usd)), right(number(h.price, 1)),
         right(`${number(h.delta_before_coin, 2, true)} → ${number(h.delta_after_coin, 2, true)}`), left(h.reason.replaceAll("_", " ")),
       ] })), "wrap");
+    showMonitors(v);
     list("log", "Nothing yet.", [], newest(v.log).map((entry) => ({ key: [entry.ts_ns, entry.text], values: [
       left(clockTime(entry.ts_ns)), left(entry.text),
     ] })), "wrap");
+  }
+
+  /* A row a number; of each horizon what it came to, how long ago, and what would be an alarm. */
+  const HORIZONS = ["minute", "hour", "day"];
+  const figures = (x) => number(x, !isKnown(x) || Math.abs(x) >= 100 ? 0 : Math.abs(x) >= 10 ? 1 : 3);
+  function monitorCell(reading) {
+    const old = isKnown(reading.age_s) ? `${age(reading.age_s)} old` : "not seen yet";
+    const beside = ` ${isKnown(reading.threshold) ? `of ${figures(reading.threshold)}` : "learning"}, ${old}`;
+    const cell = make("span", { children: [
+      make("span", { css: reading.state === "alarm" ? "loss" : "", text: figures(reading.value) }), make("small", { css: "quiet", text: beside }),
+    ] });
+    cell.title = `usually ${figures(reading.usual)}, ${reading.state}`;
+    return { node: cell };
+  }
+  function showMonitors({ monitors }) {
+    const byName = new Map();
+    for (const one of monitors) {
+      if (!byName.has(one.name)) byName.set(one.name, {});
+      byName.get(one.name)[one.horizon] = one;
+    }
+    const seen = [...byName].filter(([, of]) => HORIZONS.some((h) => isKnown(of[h].value)));
+    list("monitors", "Nothing watched for a whole minute yet.", [left("Watched"), left(""), ...HORIZONS.map((h) => right(`Last ${h}`)), right("Alarms")],
+      seen.map(([name, of]) => ({ key: [name, ...HORIZONS.map((h) => [of[h].value, of[h].threshold, of[h].state, age(of[h].age_s)])], values: [
+        left(name), left(of.minute.unit), ...HORIZONS.map((h) => monitorCell(of[h])),
+        right(number(HORIZONS.reduce((sum, h) => sum + of[h].alarms, 0))),
+      ] })));
   }
 
   function show(v) {
