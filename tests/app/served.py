@@ -1,6 +1,9 @@
-"""The exchange behind real sockets on this machine, in a thread of the test's process."""
+"""The exchange behind real sockets on this machine: in a thread of the test's process, or in one of its own."""
 
+import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,3 +39,22 @@ def nobody_there() -> str:
     with socket.create_server((HOST, 0)) as closed:
         port = closed.getsockname()[1]
     return f"ws://{HOST}:{port}"
+
+
+@contextmanager
+def exchange_process(pace: str, *words: str) -> Iterator[str]:
+    """`flatbook exchange` in a process of its own, as a user starts it; its websocket's address while it runs."""
+    pytest.importorskip("websockets", reason="websockets is not installed: no sockets to speak over")
+    command = [sys.executable, "-c", "from flatbook.cli import main; main()"]
+    command += ["exchange", "--port", "0", "--pace", pace, "--json", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            text = ""
+            while not text.endswith("}\n"):
+                line = server.stdout.readline()
+                assert line, "the exchange did not start"
+                text += line
+            yield json.loads(text)["websocket"]
+        finally:
+            server.kill()

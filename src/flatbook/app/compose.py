@@ -1,14 +1,17 @@
 """From a request to the market it names and an engine at its start."""
 
 import math
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 
+from flatbook.app.heard import heard_clocks, replayed_from
 from flatbook.app.markets import OpenMarket, open_market
 from flatbook.app.request import RunRequest
 from flatbook.domain.errors import BadInputError, ConfigurationError
+from flatbook.domain.events import Clock, MarketEvent
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import exact_units
 from flatbook.engine.loop import Engine
@@ -20,21 +23,30 @@ from flatbook.risk.margin.model import MarginModel
 from flatbook.risk.protection_policy import ProtectionPolicy
 from flatbook.sim.venue.mmp import MmpConfig
 from flatbook.store.book_file import parse_book
-from flatbook.store.journal import RunHeader
+from flatbook.store.journal import Journal
 from flatbook.valuation.inventory import STRATEGY_NAMES
 from flatbook.valuation.portfolio import Portfolio
 from flatbook.venues.deribit import cheaper_side_discount, load_reference
 from flatbook.venues.margin import edition_at
 
 
-def compose(request: RunRequest) -> tuple[OpenMarket, Engine]:
-    """The market that a request names, and an engine at its start.
+def compose(
+    request: RunRequest, heard: Iterable[MarketEvent | Clock] | None = None, clocks: Iterable[Clock] = ()
+) -> tuple[OpenMarket, Engine]:
+    """The market that a request names, and an engine at its start; `heard` and `clocks` as of `open_market`.
 
     Errors      BadInputError where the session cannot be used; ConfigurationError where the policy cannot
     """
     reference = load_reference()
     policy = parse_policy(request.policy_text, request.policy)
-    market = open_market(request, reference, _protection(policy.protection), answers_requests=policy.rfq.answers)
+    market = open_market(
+        request,
+        reference,
+        _protection(policy.protection),
+        answers_requests=policy.rfq.answers,
+        heard=heard,
+        clocks=clocks,
+    )
     book = _book(request, reference)
     setup = Setup(
         underlying=request.underlying,
@@ -96,21 +108,24 @@ def _book(request: RunRequest, reference: ReferenceData) -> Portfolio | None:
     return book
 
 
-def compose_again(header: RunHeader, session: str | None = None) -> tuple[RunRequest, OpenMarket, Engine]:
-    """What a journal's header asks for: its request, the same market, an engine at its start.
+def compose_again(journal: Journal, run: Path, session: str | None = None) -> tuple[RunRequest, OpenMarket, Engine]:
+    """What the journal of the run in directory `run` asks for: its request, the same market, an engine at its start.
 
-    A recorded session is known by its digest; `session` says where it lies if it has moved since.
+    A recorded session is known by its digest; `session` says where it lies if it has moved since. A run's own recording
+    has none in the journal, which was begun before it: what it must come to has.
 
     Errors      BadInputError where the session cannot be used, or is not the one the run was made from
     """
+    header = journal.header
     request = RunRequest.from_json(header.config_json)
+    session = replayed_from(request, run, session)
     if session is not None:
         if request.session is None:
             raise BadInputError(f"--session {session}: run {header.run_id} is of the simulated market; leave it out")
         request = msgspec.structs.replace(request, session=session)
-    market, engine = compose(request)
+    market, engine = compose(request, clocks=heard_clocks(request, journal))
     now, then = market.session_digest, header.session_digest
-    if now != then:
+    if now != then and request.heard_at is None:
         raise BadInputError(
             f"{request.session}: not the session that run {header.run_id} was made from, or changed since (digest "
             f"{str(now)[:12]}, then {str(then)[:12]}); name that one by --session, or start another run"

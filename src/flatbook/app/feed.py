@@ -35,7 +35,9 @@ CONNECT_S = 15.0
 QUIET_S = 1.0
 """When nothing is heard for so long, the clock is."""
 
-_KINDS = ("option", "future")
+KINDS = ("option", "future")
+"""Of instruments that are listened to."""
+
 _LISTED, _GONE = ("created", "started"), ("closed", "terminated")
 _TEND_S = 1.0
 _LOOKS = 8
@@ -205,7 +207,7 @@ class LiveFeed:
         names = ["platform_state"]
         for currency in self.terms.currencies:
             names.append(f"deribit_price_index.{currency.lower()}_usd")
-            names += [f"trades.{kind}.{currency}.{self.terms.interval}" for kind in _KINDS]
+            names += [f"trades.{kind}.{currency}.{self.terms.interval}" for kind in KINDS]
             names.append(f"instrument.state.any.{currency}")
         return names
 
@@ -216,7 +218,7 @@ class LiveFeed:
         """The instruments that are listed now, by name."""
         names: list[str] = []
         for currency in self.terms.currencies:
-            for kind in _KINDS:
+            for kind in KINDS:
                 params = {"currency": currency, "kind": kind, "expired": False}
                 asked = await self.client.ask("public/get_instruments", params)
                 why = outcome_error(asked)

@@ -14,7 +14,17 @@ from flatbook.engine.attributing import pnl_rows
 from flatbook.engine.loop import Engine
 from flatbook.engine.state import State
 from flatbook.kernels.gate import REFUSALS
-from flatbook.report.facts import FillModel, FlowFacts, HedgingFacts, LedgerFacts, LogEntry, QuoteFacts, Run, RunFacts
+from flatbook.report.facts import (
+    FillModel,
+    FlowFacts,
+    HedgingFacts,
+    LatencyFacts,
+    LedgerFacts,
+    LogEntry,
+    QuoteFacts,
+    Run,
+    RunFacts,
+)
 from flatbook.report.html import render
 from flatbook.report.summary import Summary, summarise
 from flatbook.store.run_directory import RunDirectory
@@ -33,9 +43,15 @@ class Finished:
 
 
 def finish(
-    engine: Engine, request: RunRequest, market: OpenMarket, run_id: str, version: str, wall_s: float
+    engine: Engine,
+    request: RunRequest,
+    market: OpenMarket,
+    run_id: str,
+    version: str,
+    wall_s: float,
+    latency: LatencyFacts | None = None,
 ) -> Finished:
-    """Takes the last sample and sums the run up."""
+    """Takes the last sample and sums the run up; `latency` is of a run whose market happened meanwhile."""
     state = engine.state
     state_sha256 = state.sha256()
     if state.values.ts_ns:
@@ -66,6 +82,7 @@ def finish(
         flow=_flow_facts(state, market),
         quotes=_quote_facts(state),
         hedging=_hedging_facts(state),
+        latency=latency,
         limit_breaches=state.recorder.breaches,
         monitors=monitoring.facts(state),
         false_alarms_per_week=state.setup.policy.monitors.false_alarms_per_week,

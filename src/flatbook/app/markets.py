@@ -1,11 +1,13 @@
 """The market a request names, as a venue the engine can be run through."""
 
-from collections.abc import Mapping
+import heapq
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from flatbook.app.request import RunRequest
 from flatbook.domain.errors import BadInputError
+from flatbook.domain.events import Clock, MarketEvent
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_HOUR, format_utc, parse_utc
 from flatbook.engine.venue import Venue
@@ -22,6 +24,9 @@ SIMULATION_START_NS = parse_utc("2026-01-05T00:00")
 
 
 NO_PROTECTION = MmpConfig()
+
+NEVER_NS = 2**63 - 1
+"""The end of a market that has none."""
 
 
 class TalliedVenue(Venue, Protocol):
@@ -50,10 +55,13 @@ def open_market(
     protection: MmpConfig = NO_PROTECTION,
     *,
     answers_requests: bool = False,
+    heard: Iterable[MarketEvent | Clock] | None = None,
+    clocks: Iterable[Clock] = (),
 ) -> OpenMarket:
     """Opens the session, or draws the world; `protection` is what the venue is asked for.
 
-    `answers_requests` says to the venue that we answer requests for quotes, and then they come.
+    `answers_requests` says to the venue that we answer requests for quotes, and then they come. `heard` is a market
+    that happens now; `clocks` are the clock's events of one that was heard, to be taken among those of its recording.
 
     Errors      BadInputError where the session cannot be used, or holds nothing of the span asked for
     """
@@ -69,13 +77,20 @@ def open_market(
         start_ns = SIMULATION_START_NS
         simulated = SimulatedVenue(reference, seed=request.seed, hours=request.hours, start_ns=start_ns, terms=terms)
         return OpenMarket(simulated, terms.name, start_ns, start_ns + round(request.hours * NS_PER_HOUR))
+    is_heard_live = request.heard_at is not None
+    terms = VenueTerms(name="paper" if is_heard_live else "recorded", fills=fills, protection=protection)
+    if heard is not None:
+        paper = RecordedVenue(heard, reference, terms, request.seed, is_heard_live=True)
+        return OpenMarket(paper, terms.name, request.from_ns or 0, request.to_ns or NEVER_NS)
     session = open_session(request.session_path)
     from_ns = request.from_ns if request.from_ns is not None else session.from_ns
     to_ns = request.to_ns if request.to_ns is not None else session.to_ns + 1
-    if from_ns >= session.to_ns or to_ns <= session.from_ns:
+    if not is_heard_live and (from_ns >= session.to_ns or to_ns <= session.from_ns):
         span = f"{format_utc(session.from_ns)} to {format_utc(session.to_ns)}"
         raise BadInputError(f"{request.session}: holds {span}, nothing of what --from and --to ask for")
-    terms = VenueTerms(name="recorded", fills=fills, protection=protection)
-    events = session.market_events(from_ns - request.warm_up_ns, to_ns, reference)
-    venue = RecordedVenue(events, reference, terms, request.seed)
+    begins_ns = 0 if is_heard_live else from_ns - request.warm_up_ns
+    events: Iterable[MarketEvent | Clock] = session.market_events(begins_ns, to_ns, reference)
+    if clocks:
+        events = heapq.merge(events, clocks, key=lambda event: event.local_ts_ns)
+    venue = RecordedVenue(events, reference, terms, request.seed, is_heard_live=is_heard_live)
     return OpenMarket(venue, terms.name, from_ns, to_ns, session.digest, dict(sorted(session.set_aside.items())))

@@ -44,7 +44,7 @@ def rebuilt(path: Path, session: str | None = None) -> Finished:
     started = time.monotonic()
     with read_journal(open_run_directory(path).path) as journal:
         header, last = journal.header, journal.last_checkpoint()
-        request, market, engine = compose_again(header, session)
+        request, market, engine = compose_again(journal, path, session)
         market, _ = take_up(path, journal, market, engine)
         if last is not None and engine.state.events < last.event_seq:
             conduct(engine, market.venue, journal, lambda _event: engine.state.events < last.event_seq)
@@ -61,7 +61,7 @@ def rebuilt_until(path: Path, at_ns: int | None, session: str | None = None, obs
         header, last = journal.header, journal.last_checkpoint()
         if last is None:
             raise BadInputError(f"{path}: nothing is journaled yet; wait for its first checkpoint")
-        request, market, engine = compose_again(header, session)
+        request, market, engine = compose_again(journal, path, session)
         until_ns = last.ts_ns if at_ns is None else at_ns
         if not market.from_ns <= until_ns <= last.ts_ns:
             raise BadInputError(

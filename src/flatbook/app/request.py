@@ -18,6 +18,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     warm_up_hours   recorded: how long before `from_ns` the market is watched without quoting
     drill           the loss stop is taken through its stages once trading has begun
     book_text       the book that the run begins with as it was read, under the path `book`
+    heard_at        the address at which the market was heard while it happened; `session` is then its recording
     """
 
     policy: str
@@ -34,6 +35,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     book: str | None = None
     book_text: str | None = None
     drill: bool = False
+    heard_at: str | None = None
 
     def __post_init__(self) -> None:
         if self.session is None and (self.from_ns is not None or self.to_ns is not None):

@@ -11,8 +11,10 @@ import flatbook
 from flatbook.app.compose import compose, compose_again
 from flatbook.app.conduct import conduct
 from flatbook.app.finish import Finished, finish, write
+from flatbook.app.heard import made_whole
 from flatbook.app.interrupt import interruptible
 from flatbook.app.keeping import Keeper, take_up
+from flatbook.app.latency import LatencyWatch
 from flatbook.app.markets import OpenMarket
 from flatbook.app.naming import stamped_name
 from flatbook.app.pace import Pacer
@@ -26,6 +28,14 @@ from flatbook.store.run_directory import RunDirectory, create_run_directory, ope
 
 
 @dataclass(frozen=True)
+class Live:
+    """Of a run whose market happens while it runs: what ends that market for us, and how long answers took."""
+
+    stop: Callable[[], None]
+    watch: LatencyWatch
+
+
+@dataclass(frozen=True)
 class Run:
     """A run under way or done: its request, its engine and its directory; `said` is of snapshots that were not used."""
 
@@ -36,6 +46,7 @@ class Run:
     directory: RunDirectory
     run_id: str
     said: tuple[str, ...] = ()
+    live: Live | None = None
 
 
 Observe = Callable[[Run], AbstractContextManager[Callable[[], None]]]
@@ -51,7 +62,19 @@ def new_run(request: RunRequest, runs: Path, run_id: str | None = None, journal_
     """
     market, engine = compose(request)
     run_id = run_id or stamped_name(runs, engine.state.setup.policy.name)
-    directory = _make_directory(runs, run_id)
+    return begun_run(request, market, engine, make_directory(runs, run_id), journal_url)
+
+
+def begun_run(
+    request: RunRequest,
+    market: OpenMarket,
+    engine: Engine,
+    directory: RunDirectory,
+    journal_url: str | None = None,
+    live: Live | None = None,
+) -> Run:
+    """What was composed, in its directory, with its configuration and its journal as of `new_run`."""
+    run_id = directory.path.name
     policy = engine.state.setup.policy.model_dump()
     texts = ("policy_text", "book_text")
     asked = {key: value for key, value in json.loads(request.to_json()).items() if key not in texts}
@@ -64,7 +87,9 @@ def new_run(request: RunRequest, runs: Path, run_id: str | None = None, journal_
         seed=request.seed,
         session_digest=market.session_digest,
     )
-    return Run(request, market, engine, create_journal(directory.path, header, journal_url), directory, run_id)
+    return Run(
+        request, market, engine, create_journal(directory.path, header, journal_url), directory, run_id, live=live
+    )
 
 
 def resumed_run(path: Path, session: str | None = None, journal_url: str | None = None) -> Run:
@@ -76,7 +101,8 @@ def resumed_run(path: Path, session: str | None = None, journal_url: str | None 
     directory = open_run_directory(path)
     with ExitStack() as on_failure:
         journal = on_failure.enter_context(open_journal(directory.path, journal_url))
-        request, market, engine = compose_again(journal.header, session)
+        made_whole(RunRequest.from_json(journal.header.config_json), path)
+        request, market, engine = compose_again(journal, path, session)
         market, said = take_up(directory.path, journal, market, engine)
         on_failure.pop_all()
     return Run(request, market, engine, journal, directory, journal.header.run_id, said)
@@ -85,7 +111,7 @@ def resumed_run(path: Path, session: str | None = None, journal_url: str | None 
 def carry_out(
     run: Run, speed: float | None = None, watch: Callable[[], None] = lambda: None, rearm: str | None = None
 ) -> Finished:
-    """Runs to the end, or to an interrupt, and writes the report either way.
+    """Runs to the end, or to an interrupt, and writes the report either way. An interrupt ends a market that is live.
 
     `rearm` is why a maker that its loss stop has halted goes on, from where the journal ends.
 
@@ -95,22 +121,25 @@ def carry_out(
     state, held = run.engine.state, run.journal.last_checkpoint()
     replayed = held.event_seq if held is not None else 0
     keeper = Keeper(run.directory.path, run.journal.header)
-    with interruptible() as interrupted, run.journal as journal:
+    live = run.live
+    venue = run.market.venue if live is None else live.watch.timed(run.market.venue)
+    with interruptible(_nothing if live is None else live.stop) as interrupted, run.journal as journal:
 
         def after_event(event: AnyEvent) -> bool:
             watch()
             if state.is_trading and state.events > replayed:
                 pacer.wait(event.local_ts_ns, interrupted)
-            return not interrupted()
+            return live is not None or not interrupted()
 
-        left = conduct(run.engine, run.market.venue, journal, after_event, told=_told(run, rearm), keeper=keeper)
+        left = conduct(run.engine, venue, journal, after_event, told=_told(run, rearm), keeper=keeper)
         was_interrupted = interrupted()
     if not was_interrupted and any(isinstance(event, Rearm) and event.who == OPERATOR for event in left):
         raise BadInputError(
             f"--rearm: {run.directory.path} has come to its market's end; there is nothing to go on with"
         )
     wall_s = time.monotonic() - started
-    finished = finish(run.engine, run.request, run.market, run.run_id, flatbook.__version__, wall_s)
+    latency = None if live is None else live.watch.facts()
+    finished = finish(run.engine, run.request, run.market, run.run_id, flatbook.__version__, wall_s, latency)
     write(finished, run.directory)
     return replace(finished, is_cut_short=was_interrupted)
 
@@ -121,7 +150,15 @@ def _told(run: Run, rearm: str | None) -> tuple[OperatorEvent, ...]:
     return planned if rearm is None or last is None else (*planned, rearmed(last.ts_ns + 1, OPERATOR, rearm))
 
 
-def _make_directory(runs: Path, run_id: str) -> RunDirectory:
+def _nothing() -> None:
+    """Of a run that needs no telling to end."""
+
+
+def make_directory(runs: Path, run_id: str) -> RunDirectory:
+    """A run's directory.
+
+    Errors      BadInputError where none can be made in `runs`
+    """
     try:
         return create_run_directory(runs, run_id)
     except OSError as error:

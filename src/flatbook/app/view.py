@@ -1,12 +1,15 @@
 """The live page's view of a run, made from the engine's state between two events."""
 
+from collections.abc import Callable
+
 import numpy as np
 
-from flatbook.app.markets import OpenMarket
+from flatbook.app.markets import NEVER_NS, OpenMarket
 from flatbook.domain.instruments import format_expiry
 from flatbook.engine import monitoring
 from flatbook.engine.recording import smile_points, smile_row
 from flatbook.engine.state import State
+from flatbook.report.facts import LatencyFacts
 from flatbook.report.tables import FillRow, HedgeRow
 from flatbook.service.live import (
     FITTED,
@@ -31,12 +34,21 @@ LOG_SHOWN = 30
 class Viewer:
     """Makes views of one run; keeps what a view needs of the past."""
 
-    def __init__(self, run_id: str, market: OpenMarket, policy: str, pace: str, label: str) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        market: OpenMarket,
+        policy: str,
+        pace: str,
+        label: str,
+        latency: Callable[[], LatencyFacts | None] = lambda: None,
+    ) -> None:
         self._run_id = run_id
         self._market = market
         self._policy = policy
         self._pace = pace
         self._label = label
+        self._latency = latency
         self._history = HistoryKeeper()
 
     def empty(self) -> LiveView:
@@ -66,7 +78,6 @@ class Viewer:
         if not state.values.ts_ns:
             return self.empty()
         self.remember(state)
-        span = max(self._market.to_ns - self._market.from_ns, 1)
         tables, slots = state.recorder.tables, self._slots(state)
         grid = state.table.grid
         return LiveView(
@@ -75,7 +86,7 @@ class Viewer:
             market=self._label,
             state=phase,
             clock_ns=state.now_ns,
-            progress=min(max((state.now_ns - self._market.from_ns) / span, 0.0), 1.0),
+            progress=self._progress(state.now_ns),
             pace=self._pace,
             stage=state.risk.stage.name.lower(),
             index_usd=state.values.index_usd,
@@ -94,7 +105,14 @@ class Viewer:
             fills=tuple(FillView.of(row) for row in _last_fills(state)),
             hedges=tuple(HedgeView.of(row) for row in _last_hedges(state)),
             log=tuple(state.recorder.log[-LOG_SHOWN:][::-1]),
+            latency=self._latency(),
         )
+
+    def _progress(self, now_ns: int) -> float:
+        market = self._market
+        if market.to_ns == NEVER_NS:
+            return np.nan
+        return min(max((now_ns - market.from_ns) / max(market.to_ns - market.from_ns, 1), 0.0), 1.0)
 
     def _slots(self, state: State) -> list[int]:
         surface = state.market.surface

@@ -10,7 +10,7 @@ from flatbook.cli.outcome import say
 
 VERBS = (
     *("run", "compare", "report", "explain", "price", "value", "stress", "margin", "var", "rfq"),
-    *("liquidation", "data", "surface", "exchange", "live"),
+    *("liquidation", "data", "surface", "exchange", "live", "paper", "doctor"),
 )
 
 

@@ -1,7 +1,6 @@
 """`flatbook run`: the engine through a market, recorded or simulated."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from flatbook.app.pace import parse_pace
 from flatbook.app.request import RunRequest
 from flatbook.app.run import Run, carry_out, new_run, resumed_run
 from flatbook.cli.outcome import AsJson, one_line_errors, print_json, say
+from flatbook.cli.page import DEFAULT_PORT, live_page, nothing_shown
 from flatbook.cli.progress import RunProgress, warm_kernels
 from flatbook.domain.errors import BadInputError, LimitBreachedError
 from flatbook.domain.units import format_utc, parse_until, parse_utc
@@ -23,7 +23,6 @@ from flatbook.sim.fills import FillModel
 from flatbook.store.book_file import read_book_text
 from flatbook.store.journal.place import URL_VARIABLE
 
-DEFAULT_PORT = 8765
 DEFAULT_HOURS = 24.0
 
 SessionOption = Annotated[
@@ -36,6 +35,16 @@ HoursOption = Annotated[
     float | None, typer.Option("--hours", min=0.01, help=f"Simulated: for this long; {DEFAULT_HOURS:g} if not given.")
 ]
 FillsOption = Annotated[FillModel, typer.Option("--fills", help="Which fills are believed; all three are reported.")]
+JournalOption = Annotated[
+    str | None,
+    typer.Option(
+        "--journal",
+        metavar="URL",
+        envvar=URL_VARIABLE,
+        show_envvar=True,
+        help="Keep the journal in PostgreSQL: postgresql://USER@HOST/DATABASE; sqlite is the file, as without it.",
+    ),
+]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where run directories are made.")]
 
 
@@ -63,16 +72,7 @@ def run(
     rearm: Annotated[
         str | None, typer.Option("--rearm", metavar="WHY", help="With --resume: a halted maker goes on from there.")
     ] = None,
-    journal: Annotated[
-        str | None,
-        typer.Option(
-            "--journal",
-            metavar="URL",
-            envvar=URL_VARIABLE,
-            show_envvar=True,
-            help="Keep the journal in PostgreSQL: postgresql://USER@HOST/DATABASE; sqlite is the file, as without it.",
-        ),
-    ] = None,
+    journal: JournalOption = None,
     drill: Annotated[
         bool, typer.Option("--drill", help="Take the loss stop through its stages, a minute each.")
     ] = False,
@@ -96,7 +96,7 @@ def run(
             warm_kernels()
             prepared = new_run(request, out, journal_url=journal)
         say_set_aside(prepared)
-        page = nullcontext(_nothing) if headless else _page(prepared, pace, port, open_page)
+        page = nullcontext(nothing_shown) if headless else live_page(prepared, pace, port, open_page)
         with RunProgress(prepared) as progress, page as show:
 
             def watch() -> None:
@@ -109,10 +109,10 @@ def run(
     else:
         Console().print(tear_sheet(finished.summary))
         say(f"report: {prepared.directory.report_html}")
-    _require_limits_held(finished.summary)
+    require_limits_held(finished.summary)
 
 
-def _require_limits_held(summary: Summary) -> None:
+def require_limits_held(summary: Summary) -> None:
     """Ends with the exit code of a limit that does not hold where the book stood beyond one."""
     breaches = summary["risk"]["limit_breaches"]
     if breaches:
@@ -185,36 +185,3 @@ def _refuse_new_choices(context: typer.Context) -> None:
         if source is not None and source.name == "COMMANDLINE":
             name = option.removesuffix("_")
             raise BadInputError(f"--{name} beside --resume: a run goes on as it was begun; leave --{name} out")
-
-
-@contextmanager
-def _page(prepared: Run, pace: str, port: int, open_page: bool) -> Iterator[Callable[[], None]]:
-    """The live page while the run lasts; yields what posts a view when somebody looks."""
-    # A headless run starts without a web server's libraries.
-    from flatbook.app.view import Viewer
-    from flatbook.service.browser import open_in_browser
-    from flatbook.service.dashboard import Dashboard
-    from flatbook.service.noticeboard import Noticeboard
-
-    state, request = prepared.engine.state, prepared.request
-    label = Path(request.session).name if request.session else f"simulated, seed {request.seed}"
-    viewer = Viewer(prepared.run_id, prepared.market, state.setup.policy.name, pace, label)
-    board = Noticeboard(viewer.empty())
-    with Dashboard(port, board) as dashboard:
-        if dashboard.note:
-            say(dashboard.note)
-        say(f"live page: {dashboard.url}")
-        if open_page:
-            open_in_browser(dashboard.url)
-
-        def show() -> None:
-            viewer.remember(state)
-            if board.wanted():
-                board.post(viewer.view(state))
-
-        yield show
-        board.post(viewer.view(state, "ended"))
-
-
-def _nothing() -> None:
-    """For runs that nobody watches."""

@@ -100,6 +100,19 @@ class MonitorFacts(msgspec.Struct, frozen=True, kw_only=True):
     alarms: int
 
 
+class LatencyFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """How long answers took in a run whose market happened meanwhile; `samples` messages changed quotes.
+
+    From the arrival of a message at the socket to the hand-over of its quotes to the venue, at worst: a message that
+    came while the engine was busy counts from when the socket was seen empty last. Quantiles are at most 1 % too high.
+    """
+
+    feed_to_quote_p50_ms: float
+    feed_to_quote_p99_ms: float
+    feed_to_quote_max_ms: float
+    samples: int
+
+
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Something worth a line: a refused fit, a limit reached. Of stage changes, why: the equity series has when."""
 
@@ -117,6 +130,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     quotes: QuoteFacts
     limit_breaches: int
     hedging: HedgingFacts | None = None
+    latency: LatencyFacts | None = None
     log: tuple[LogEntry, ...] = ()
     monitors: tuple[MonitorFacts, ...] = ()
     false_alarms_per_week: float | None = None

@@ -147,8 +147,18 @@ def _tiles(summary: Summary) -> Html:
             f"of the time · two-sided {formats.share(quotes['two_sided_share'])}",
         ),
         tile("Half spread", f"{half_spread} vol pt", "median over quotes"),
+        *_latency_tile(summary.get("latency")),
         css="tiles",
     )
+
+
+def _latency_tile(latency: Summary | None) -> tuple[Html, ...]:
+    """Of a run whose market happened meanwhile."""
+    if latency is None:
+        return ()
+    p50, p99, most = (formats.number(latency[f"feed_to_quote_{name}_ms"], 2) for name in ("p50", "p99", "max"))
+    note = f"99 % within · median {p50} ms · longest {most} ms · {formats.number(latency['samples'])} messages"
+    return (tile("Feed to quote", f"{p99} ms", note),)
 
 
 def _of_tape(flow: Summary) -> str:

@@ -48,6 +48,7 @@ def summarise(series: Tables | Mapping[str, pl.DataFrame], facts: RunFacts) -> S
         },
         "checks": _checks(pnl),
         "monitors": _monitors(facts),
+        "latency": None if facts.latency is None else msgspec.to_builtins(facts.latency),
         "log": [msgspec.to_builtins(entry) for entry in facts.log],
     }
 

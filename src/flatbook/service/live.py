@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 import msgspec
 import numpy as np
 
-from flatbook.report.facts import LogEntry, MonitorFacts
+from flatbook.report.facts import LatencyFacts, LogEntry, MonitorFacts
 from flatbook.report.formats import expiry as expiry_label
 from flatbook.report.smile import smile_curve
 from flatbook.report.tables import FillRow, HedgeRow, SmilePointRow, SmileRow
@@ -219,7 +219,10 @@ EMPTY_HISTORY = HistoryKeeper().history()
 
 
 class LiveView(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything on the page. `progress` is from 0 to 1, NaN where the end is unknown; parts are cumulative USD."""
+    """Everything on the page. `progress` is from 0 to 1, NaN where the end is unknown; parts are cumulative USD.
+
+    `latency` is of a run whose market happens meanwhile, None before the first quotes.
+    """
 
     run_id: str
     policy: str
@@ -245,3 +248,4 @@ class LiveView(msgspec.Struct, frozen=True, kw_only=True):
     fills: tuple[FillView, ...] = ()
     hedges: tuple[HedgeView, ...] = ()
     log: tuple[LogEntry, ...] = ()
+    latency: LatencyFacts | None = None

@@ -56,6 +56,13 @@
     })));
   }
 
+  function latency(l) {
+    return make("span", {
+      text: `feed to quote ${number(l.feed_to_quote_p50_ms, 2)} ms, 99 % within ${number(l.feed_to_quote_p99_ms, 1)}`,
+      title: `longest ${number(l.feed_to_quote_max_ms, 1)} ms of ${number(l.samples)} messages`,
+    });
+  }
+
   function showHeadline(v) {
     const equity = element("equity");
     glide(equity, v.equity_usd, (x) => usd(x, 0, true));
@@ -65,6 +72,7 @@
     element("counts").replaceChildren(
       `${number(v.fills_count)} fills · ${number(v.hedges_count)} hedges`, make("br"),
       `${number(v.quotes_live)} quotes live · ${number(v.positions_open)} positions`,
+      ...(v.latency ? [make("br"), latency(v.latency)] : []),
     );
   }
 

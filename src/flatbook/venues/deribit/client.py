@@ -66,7 +66,7 @@ class Client:
         self._opening: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._waiting: dict[int, asyncio.Future[Asked]] = {}
-        self._stopped = ""
+        self._stopped = self._trouble = ""
 
     async def run(self) -> None:
         """Keeps the connection up until it is cancelled.
@@ -111,7 +111,8 @@ class Client:
         end_ns = self.now_ns() + round(timeout_s * NS_PER_SECOND)
         while self.protocol.phase is not Phase.LIVE:
             if self.now_ns() >= end_ns or self._stopped:
-                raise VenueUnreachableError(f"{self.url}: {self._stopped or f'no connection within {timeout_s:g} s'}")
+                why = f"no connection within {timeout_s:g} s" + (f" ({self._trouble})" if self._trouble else "")
+                raise VenueUnreachableError(f"{self.url}: {self._stopped or why}")
             await asyncio.sleep(0.01)
 
     def post(self, method: str, params: dict[str, Any]) -> Asked:
@@ -182,7 +183,8 @@ class Client:
         try:
             await ws_connect(lambda: _Listener(self), self.url)
         except (OSError, TimeoutError, WSError) as error:
-            _log.warning("%s: %s", self.url, error)
+            self._trouble = str(error)
+            _log.info("%s: %s", self.url, error)
             self.do(self.protocol.closed(self.now_ns()))
             self._changed.set()
 

@@ -164,6 +164,11 @@ class Protocol:
         self._queues[asked.has_effect].append(asked)
         return asked, self._flush(now_ns)
 
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What the key may do, as the venue granted it; nothing where nobody is signed in."""
+        return () if self._grant is None else tuple(self._grant.scope.split())
+
     def unknown(self) -> list[Asked]:
         """Requests that may have been done."""
         return self._table.unknown()
