@@ -10,6 +10,7 @@ import pytest
 from flatbook.app.exchange import ExchangeRequest
 from flatbook.app.live import LiveRequest, carry_out_live, check_policy, new_live_run, resumed_live_run
 from flatbook.app.live_key import live_key, refuse_scope
+from flatbook.cli.progress import warm_kernels
 from flatbook.domain.errors import BadInputError, ConfigurationError, FlatbookError
 from flatbook.service.exchange.auth import Auth
 from flatbook.service.exchange.shapes import Json
@@ -42,6 +43,7 @@ def _by_hand(url: str, amount: float) -> None:
 def test_a_run_that_crashed_goes_on_where_it_was_and_agrees_with_the_account(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    warm_kernels()
     with served(MARKET, speed=5.0) as (url, api):
         _by_hand(url, 10_000.0)
         run = new_live_run(_request(url), KEY, tmp_path)

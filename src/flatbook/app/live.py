@@ -176,9 +176,12 @@ def carry_out_live(run: LiveRun, watch: Callable[[], None] = lambda: None) -> Fi
             run.venue.stop()
         return True
 
-    with _closing(run), interruptible(run.venue.stop), run.journal as journal:
-        conduct(run.engine, run.venue, journal, after_event)
-    finished = _report(run, time.monotonic() - started)
+    try:
+        with _closing(run), interruptible(run.venue.stop), run.journal as journal:
+            conduct(run.engine, run.venue, journal, after_event)
+    finally:
+        # However it ended, a person wants to see it.
+        finished = _report(run, time.monotonic() - started)
     if audit.stays:
         raise LimitBreachedError(
             f"{run.directory.path}: {'; '.join(map(str, audit.stays))}; compare the account by hand"

@@ -12,7 +12,7 @@ import msgspec
 from flatbook.app.feed import FeedTerms, LiveFeed
 from flatbook.app.live_key import refuse_scope
 from flatbook.domain.errors import VenueUnreachableError
-from flatbook.domain.events import AnyEvent, DailySettlement, Delivery, Fill, FundingPaid, ProtectionTriggered
+from flatbook.domain.events import AnyEvent, Clock, DailySettlement, Delivery, Fill, FundingPaid, ProtectionTriggered
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.engine.effects import Effects
@@ -121,7 +121,7 @@ class LiveVenue:
                 yield from self._spooled(self.own_events(self.feed.last_local_ns))
             if self.maker.standing is Standing.OVER:
                 break
-            if self._ending_ns and self.feed.client.now_ns() > self._ending_ns:
+            if self._is_late(event):
                 raise VenueUnreachableError(
                     f"{self.feed.client.url}: quotes and orders were not confirmed as taken away: look at the account; "
                     "the venue cancels them when the line breaks"
@@ -145,7 +145,7 @@ class LiveVenue:
 
     def stop(self) -> None:
         """Ends in order: everything is taken away, and what traded is told; from a signal's handler, too."""
-        self._ending_ns = self._patience_ns()
+        self._ending_ns = self._ending_ns or self._patience_ns()
 
     def close(self) -> None:
         """Hangs up, and lets the spool go."""
@@ -211,6 +211,12 @@ class LiveVenue:
 
     def _patience_ns(self) -> int:
         return self.feed.client.now_ns() + round(_PATIENCE_S * NS_PER_SECOND)
+
+    def _is_late(self, event: AnyEvent) -> bool:
+        """Whether the end is not confirmed in time. While much is heard that may be ours, more of it."""
+        late_ns = self.feed.client.now_ns() - self._ending_ns
+        most_s = 0.0 if isinstance(event, Clock) else 4 * _PATIENCE_S
+        return bool(self._ending_ns) and late_ns > most_s * NS_PER_SECOND
 
     def _refuse_late(self, give_up_ns: int, what: str) -> None:
         if self.feed.client.now_ns() > give_up_ns:

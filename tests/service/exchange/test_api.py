@@ -8,6 +8,7 @@ import json
 import pytest
 
 from flatbook.domain.units import NS_PER_SECOND
+from flatbook.sim.venue.events import CashMoved
 from tests.service.exchange.desk import CALL, PERPETUAL, SPOT, Caller, Desk
 
 
@@ -163,3 +164,32 @@ def test_orders_go_with_a_connection_that_asked_for_it(desk: Desk) -> None:
     assert [(each["order_state"], each["cancel_reason"]) for each in told["data"]] == [
         ("cancelled", "cancel_on_disconnect")
     ]
+
+
+def test_time_is_stepped_by_clients_where_it_is_and_answered_when_all_is_told(desk: Desk) -> None:
+    alice = Caller(desk, "alice")
+    until_ms = desk.now_ns // 1_000_000 + 1_500
+    assert alice.error("public/advance", timestamp=until_ms) == -32601
+    desk.api.is_stepped = True
+    alice("public/subscribe", channels=[f"ticker.{PERPETUAL}.100ms"])
+    raw = json.dumps({"jsonrpc": "2.0", "id": "step", "method": "public/advance", "params": {"timestamp": until_ms}})
+    alice.session.outbox.clear()
+    desk.quote(PERPETUAL, 159_990, 160_010, 100)
+    desk.api.receive(alice.session, raw, desk.now_ns)
+    told = [json.loads(each) for each in alice.session.outbox]
+    assert [each.get("method") for each in told[:-1]] == ["subscription"]
+    assert told[-1]["result"] == {"timestamp": until_ms}
+    assert desk.exchange.now_ns == until_ms * 1_000_000
+    assert alice.error("public/advance", timestamp=until_ms + 3_600_001) == -32602
+
+
+def test_a_log_longer_than_a_page_goes_on_where_it_ended(desk: Desk) -> None:
+    alice = Caller(desk, "alice")
+    desk.api._cash["alice"] = [
+        CashMoved("alice", "BTC", "funding", PERPETUAL, units, desk.now_ns) for units in (1, 2, 3)
+    ]
+    span = {"currency": "BTC", "start_timestamp": 0, "end_timestamp": 2**50, "count": 2}
+    first = alice("private/get_transaction_log", **span)
+    assert ([row["id"] for row in first["logs"]], first["continuation"]) == ([1, 2], 3)
+    rest = alice("private/get_transaction_log", **span, continuation=3)
+    assert ([row["change"] for row in rest["logs"]], rest["continuation"]) == ([3e-8], None)
