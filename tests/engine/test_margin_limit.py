@@ -80,6 +80,9 @@ def test_quotes_ask_for_no_more_margin_at_once_than_capital_has_left() -> None:
     assert 0 < lots[1] < unbound[1]
     assert reservation.worst[0, MARGIN] <= reservation.room[0, MARGIN] == pytest.approx(state.risk.purses[0].left_usd)
     assert reservation.dropped()["margin"] > 0
+    assert reservation.least_left()["margin"] == pytest.approx(
+        reservation.room[0, MARGIN] - reservation.worst[0, MARGIN]
+    )
     limit, asks = state.margin_limit, state.table.grid[3, : state.values.rows] * 0.1
     assert limit is not None
     assert reservation.worst[0, MARGIN] == pytest.approx(limit.steepest_usd[1, : state.values.rows] @ asks)

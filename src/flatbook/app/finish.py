@@ -1,5 +1,6 @@
 """From an engine at its end to the run's report: facts, series, tear sheet."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from flatbook.report.facts import (
     HedgingFacts,
     LatencyFacts,
     LedgerFacts,
+    LimitFacts,
     LogEntry,
     QuoteFacts,
     Run,
@@ -86,6 +88,7 @@ def finish(
         limit_breaches=state.recorder.breaches,
         monitors=monitoring.facts(state),
         false_alarms_per_week=state.setup.policy.monitors.false_alarms_per_week,
+        limits=_limit_facts(state),
         log=(*_session_log(market), *_shown_log(state.recorder.log), *_refusals(state)),
     )
     frames = state.recorder.tables.frames()
@@ -110,6 +113,23 @@ def _session_log(market: OpenMarket) -> list[LogEntry]:
         LogEntry(ts_ns=market.from_ns, kind="session", text=f"set aside: {reason} ({count:,})")
         for reason, count in market.set_aside.items()
     ]
+
+
+def _limit_facts(state: State) -> tuple[LimitFacts, ...]:
+    gate = state.gate
+    left, gave_way = gate.reservation.least_left(), gate.reservation.dropped()
+    quotes = dict(zip(REFUSALS, gate.refused.tolist(), strict=True))
+    names = dict.fromkeys((*gate.reservation.names, *REFUSALS, *gate.refused_orders))
+    return tuple(
+        LimitFacts(
+            name=name,
+            least_left=left[name] if math.isfinite(left.get(name, math.inf)) else None,
+            gave_way=gave_way.get(name, 0),
+            refused_quotes=quotes.get(name, 0),
+            refused_orders=gate.refused_orders.get(name, 0),
+        )
+        for name in names
+    )
 
 
 def _refusals(state: State) -> list[LogEntry]:

@@ -121,6 +121,20 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class LimitFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bound did: `least_left` of it in its unit once all had filled that could, None where nothing is known.
+
+    gave_way        quote sides that were lowered or dropped for what everything could fill at once
+    refused_quotes, refused_orders      single sides, and orders, that broke it by themselves
+    """
+
+    name: str
+    least_left: float | None
+    gave_way: int
+    refused_quotes: int
+    refused_orders: int
+
+
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """All of it."""
 
@@ -131,6 +145,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     limit_breaches: int
     hedging: HedgingFacts | None = None
     latency: LatencyFacts | None = None
+    limits: tuple[LimitFacts, ...] = ()
     log: tuple[LogEntry, ...] = ()
     monitors: tuple[MonitorFacts, ...] = ()
     false_alarms_per_week: float | None = None

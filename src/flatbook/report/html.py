@@ -5,7 +5,7 @@ import msgspec
 from flatbook.report import formats
 from flatbook.report.assets import plotly_js, static
 from flatbook.report.charts import Frames, chart_data
-from flatbook.report.listings import fill_models_section, fills_section, ledger_section, log_section
+from flatbook.report.listings import fill_models_section, fills_section, ledger_section, limits_section, log_section
 from flatbook.report.markup import Html, tag, text, tile, toned
 from flatbook.report.monitors_section import monitors_section
 from flatbook.report.rfq_section import rfq_section
@@ -38,6 +38,7 @@ def render(frames: Frames, summary: Summary) -> str:
         smile_section(series),
         fills_section(series),
         fill_models_section(summary),
+        limits_section(summary),
         ledger_section(summary),
         monitors_section(summary),
         log_section(series, summary),
@@ -95,6 +96,7 @@ def _contents(summary: Summary) -> Html:
         "smile",
         "fills",
         "models",
+        "limits",
         "ledger",
         "monitors",
         "log",
@@ -110,6 +112,7 @@ def _contents(summary: Summary) -> Html:
         "Smile",
         "Fills",
         "Fill models",
+        "Limits",
         "Ledger",
         "Monitors",
         "Log",

@@ -61,6 +61,37 @@ def _fill_row(fill: dict[str, Any]) -> tuple[str | Html, ...]:
     )
 
 
+def limits_section(summary: Summary) -> Html:
+    """What each bound left at the worst, and what it kept back."""
+    note = (
+        "What was left of each bound, in its own unit, had everything filled that could at the worst moment; and what "
+        "was kept back for it: sides of quotes lowered for what all could fill at once, sides and orders by themselves."
+    )
+    rows = [
+        limit
+        for limit in summary.get("limits", [])
+        if limit["least_left"] is not None or limit["gave_way"] or limit["refused_quotes"] or limit["refused_orders"]
+    ]
+    if not rows:
+        return section("limits", "Limits", note, nothing("Nothing was quoted, and nothing refused."))
+    columns = (
+        Column("Bound", is_number=False),
+        Column("Least left"),
+        Column("Gave way", "quote sides"),
+        Column("Refused", "quote sides"),
+        Column("Refused", "orders"),
+    )
+    body = [
+        (
+            limit["name"].replace("_", " "),
+            formats.number(limit["least_left"], 1),
+            *(formats.number(limit[key]) for key in ("gave_way", "refused_quotes", "refused_orders")),
+        )
+        for limit in rows
+    ]
+    return section("limits", "Limits", note, table(columns, body))
+
+
 def fill_models_section(summary: Summary) -> Html:
     """What each model of fills would have given."""
     note = "The same quotes and tape under each model of who is filled at our price. Only one of them drives the book."

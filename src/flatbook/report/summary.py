@@ -46,6 +46,7 @@ def summarise(series: Tables | Mapping[str, pl.DataFrame], facts: RunFacts) -> S
             "balances": dict(facts.ledger.balances),
             "positions_open": facts.ledger.positions_open,
         },
+        "limits": [msgspec.to_builtins(limit) for limit in facts.limits],
         "checks": _checks(pnl),
         "monitors": _monitors(facts),
         "latency": None if facts.latency is None else msgspec.to_builtins(facts.latency),

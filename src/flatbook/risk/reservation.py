@@ -90,6 +90,7 @@ class Reservation:
         self._unit: Floats = np.zeros((len(LINEAR), 0))
         self._reach: Floats = np.zeros(len(LINEAR))
         self._orders_room_usd = math.inf
+        self._least_left: Floats = np.full(len(LINEAR) + 1, math.inf)
         self._taken_ns, self._taken_usd = 0, math.nan
         self._spot_gain_usd: Floats = np.zeros(0)
         self._slot_limit: Floats = np.zeros((3, 0))
@@ -112,6 +113,7 @@ class Reservation:
             self.names = (*LINEAR, *("stress_loss" for _ in unit_usd), *_BESIDE)
             self.refused = np.zeros(len(self.names), np.int64)
             self._unit, self._reach = np.zeros((axes, 0)), np.zeros(axes)
+            self._least_left = np.full(axes + 1, math.inf)
         self._make_room(unit_usd.shape[1])
         rows = self._unit[len(LINEAR) :]
         np.copyto(rows, unit_usd, where=np.isfinite(unit_usd))
@@ -151,6 +153,18 @@ class Reservation:
             self.worst,
             self.refused,
         )
+        left = np.subtract(self.room, self.worst, out=np.full_like(self.room, math.inf), where=self.room < math.inf)
+        np.minimum(self._least_left, left.min(axis=0), out=self._least_left)
+
+    def least_left(self) -> dict[str, float]:
+        """By axis what the worst left of its bound when it left least, in the axis's unit; below 0 beyond it.
+
+        Of an axis well within its bound the worst is an upper bound of itself, and this a lower one.
+        """
+        left: dict[str, float] = {}
+        for name, least in zip(self.names, self._least_left.tolist(), strict=False):
+            left[name] = min(least, left.get(name, math.inf))
+        return left
 
     def _measure(self, values: ChainValues) -> None:
         self._make_room(values.rows)
