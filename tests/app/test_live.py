@@ -96,7 +96,9 @@ def test_a_key_that_can_withdraw_is_refused_before_anything_is_sent(
 
 
 def test_scopes_that_are_too_much_or_too_little() -> None:
-    refuse_scope(["trade:read_write", "account:read", "wallet:read"])
+    refuse_scope(["trade:read_write", "account:read_write", "wallet:read"])
+    with pytest.raises(BadInputError, match="the line breaks: it needs account:read_write"):
+        refuse_scope(["trade:read_write", "account:read"])
     with pytest.raises(BadInputError, match="cannot trade: it needs trade:read_write, and has trade:read"):
         refuse_scope(["trade:read"])
 

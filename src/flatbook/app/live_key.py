@@ -9,7 +9,8 @@ from flatbook.app.feed import KEY, SECRET, credentials_of
 from flatbook.domain.errors import BadInputError, ConfigurationError
 from flatbook.venues.deribit.codec_requests import Credentials
 
-TRADES, WITHDRAWS = "trade:read_write", "wallet:read_write"
+TRADES, GUARDS, WITHDRAWS = "trade:read_write", "account:read_write", "wallet:read_write"
+"""`GUARDS` is what the venue asks of whoever wants orders cancelled when his line breaks."""
 
 
 def live_key(environment: Mapping[str, str], key_file: Path | None) -> Credentials:
@@ -55,9 +56,9 @@ def refuse_scope(scope: Iterable[str]) -> None:
     granted = set(scope)
     if WITHDRAWS in granted:
         raise BadInputError(
-            f"the key can withdraw ({WITHDRAWS}); nothing was sent with it: make one with {TRADES} and no wallet"
+            f"the key can withdraw ({WITHDRAWS}); nothing was sent with it: make one with {TRADES}, {GUARDS} "
+            "and no wallet"
         )
-    if TRADES not in granted:
-        raise BadInputError(
-            f"the key cannot trade: it needs {TRADES}, and has {', '.join(sorted(granted)) or 'nothing'}"
-        )
+    for needed, what in ((TRADES, "cannot trade"), (GUARDS, "cannot have its orders cancelled when the line breaks")):
+        if needed not in granted:
+            raise BadInputError(f"the key {what}: it needs {needed}, and has {', '.join(sorted(granted)) or 'nothing'}")
