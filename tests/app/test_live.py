@@ -5,11 +5,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from flatbook.app.exchange import ExchangeRequest
 from flatbook.app.live import LiveRequest, carry_out_live, check_policy, new_live_run, resumed_live_run
 from flatbook.app.live_key import live_key, refuse_scope
+from flatbook.app.request import RunRequest
 from flatbook.cli.progress import warm_kernels
 from flatbook.domain.errors import BadInputError, ConfigurationError, FlatbookError
 from flatbook.service.exchange.auth import Auth
@@ -134,6 +136,11 @@ def test_a_key_file_that_cannot_be_used_says_why_and_nothing_of_the_key(
         live_key({}, _file(tmp_path, text, mode))
     assert says in f"{refused.value}"
     assert SECRET not in f"{refused.value}"
+
+
+def test_a_live_run_is_not_taken_for_another() -> None:
+    with pytest.raises(BadInputError, match="goes on with it"):
+        RunRequest.from_json(msgspec.json.encode(_request("ws://127.0.0.1")).decode())
 
 
 def test_a_policy_that_no_live_run_can_keep() -> None:

@@ -49,8 +49,16 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_json(cls, text: str) -> "RunRequest":
-        """The request that a journal's header holds."""
-        return msgspec.convert(json.loads(text), cls)
+        """The request that a journal's header holds.
+
+        Errors      BadInputError where it is of a live run
+        """
+        held = json.loads(text)
+        if "url" in held:
+            raise BadInputError(
+                f"this run is of the account at {held['url']}; flatbook live --live --resume goes on with it"
+            )
+        return msgspec.convert(held, cls)
 
     @property
     def session_path(self) -> Path | None:
