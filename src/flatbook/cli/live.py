@@ -57,7 +57,8 @@ def live(
         if not is_live:
             protection = checked.protection
             say(
-                f"would trade at {address} with policy {checked.name}: BTC options by mass quote, hedged in BTC-PERPETUAL"
+                f"would trade at {address} with policy {checked.name}: BTC options by mass quote, hedged in "
+                "BTC-PERPETUAL"
             )
             say(
                 f"would ask the venue to pull every quote for {protection.mmp_rest_s:g} s once more than "

@@ -97,7 +97,7 @@ class FundingRate(Event, frozen=True, kw_only=True, tag="funding"):
 
 
 class FundingPaid(Event, frozen=True, kw_only=True, tag="funding_paid"):
-    """A venue says what funding it paid us (negative: took) on a perpetual, in settlement units, under an id of its own.
+    """A venue says what funding it paid us (negative: took) on a perpetual, in settlement units, under its own id.
 
     Where these come, the ledger books them, and rates of funding are no more than news.
     """
