@@ -67,9 +67,9 @@ class Program:
         self.feed = MarketFeed(self._reference)
         self.engine = Engine(_setup())
         known = None if is_new else self._recover()
-        protect = policy().protection
+        protect, quote_coin = policy().protection, policy().quoting.size_coin
         protection = protection_of(
-            "btc_usd", round(protect.mmp_window_s), round(protect.mmp_rest_s), protect.mmp_quantity_coin
+            "btc_usd", round(protect.mmp_window_s), round(protect.mmp_rest_s), protect.mmp_quantity_coin, quote_coin
         )
         terms = MakerTerms(underlying="BTC", run="soak", protection=protection, poll_s=5.0, settling_s=1.0)
         self.maker = Maker(self.protocol, terms, self._reference, known)

@@ -100,11 +100,11 @@ def check_policy(request: LiveRequest) -> Policy:
 
 def terms_of(request: LiveRequest, credentials: Credentials) -> LiveTerms:
     """How a request trades."""
-    protection = check_policy(request).protection
+    policy = check_policy(request)
+    protection, quote_coin = policy.protection, policy.quoting.size_coin
     index = f"{request.underlying.lower()}_usd"
-    asked = protection_of(
-        index, _whole_s(protection.mmp_window_s), _whole_s(protection.mmp_rest_s), protection.mmp_quantity_coin
-    )
+    window_s, rest_s = _whole_s(protection.mmp_window_s), _whole_s(protection.mmp_rest_s)
+    asked = protection_of(index, window_s, rest_s, protection.mmp_quantity_coin, quote_coin)
     feed = FeedTerms(url=request.url, currencies=(request.underlying,), on_venue_clock=request.on_venue_clock)
     return LiveTerms(feed, credentials, MakerTerms(underlying=request.underlying, run=request.run, protection=asked))
 

@@ -89,7 +89,7 @@ def trade(
 ) -> tuple[Engine, "SteppedVenue"]:
     """A maker's run on the account as it is, from its first word to its orderly end; protected beyond `most_coin`."""
     reference = load_reference()
-    terms = MakerTerms(underlying="BTC", run="t", protection=protection_of("btc_usd", 5, 5, most_coin))
+    terms = MakerTerms(underlying="BTC", run="t", protection=protection_of("btc_usd", 5, 5, most_coin, 2.0))
     venue = SteppedVenue(wire, ALICE, terms, reference, start_ns)
     venue.open()
     assert venue.maker.statement is not None

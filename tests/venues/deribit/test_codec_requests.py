@@ -18,6 +18,7 @@ from flatbook.venues.deribit.codec_requests import (
     place_order,
     subscriptions,
 )
+from flatbook.venues.deribit.maker_terms import protection_of
 from flatbook.venues.deribit.rpc import decode_request
 from tests.service.exchange.desk import CALL, PERPETUAL, Caller, Desk
 
@@ -40,6 +41,18 @@ def test_orders_and_quotes_do_at_the_exchange_what_they_say() -> None:
     quotes = MassQuote(quote_id="q1", mmp_group="g", quotes=(entry,))
     answer = alice("private/mass_quote", **quotes.sent())
     assert (answer["success_count"], answer["errors_count"]) == (2, 0)
+
+
+def test_the_protection_that_a_maker_asks_for_is_one_that_the_venue_grants() -> None:
+    alice = Caller(Desk(), "alice")
+    asked = protection_of("btc_usd", interval_s=5, frozen_s=5, quantity_coin=10.0, quote_coin=2.0).sent()
+    (granted,) = alice("private/set_mmp_config", **asked)
+    assert (granted["quantity_limit"], granted["max_quote_quantity"]) == (10.0, 2.0)
+    del asked["max_quote_quantity"]
+    assert alice.error("private/set_mmp_config", **asked) == -32602, "the venue requires it"
+    large = QuoteEntry(instrument_name=CALL, bid=QuoteSide(0.04, 2.1), quote_set_id="s")
+    answer = alice("private/mass_quote", **MassQuote(quote_id="q", mmp_group="flatbook", quotes=(large,)).sent())
+    assert answer["errors_count"] == 1, "and no quote is larger"
 
 
 def test_a_request_is_read_back_as_it_was_asked() -> None:

@@ -195,6 +195,8 @@ def _set_mmp(call: Call) -> list[Json]:
         return []
     if not (config.quantity_coin or config.delta_coin or config.vega_usd):
         raise RpcError(Code.INVALID_PARAMS, "at least one limit is required", "quantity_limit")
+    if not config.max_quote_coin:
+        raise RpcError(Code.INVALID_PARAMS, "is required", "max_quote_quantity")
     known = call.account.mmp.get((index, group))
     if known is None:
         call.account.mmp[index, group] = MmpGroup(config)

@@ -67,10 +67,18 @@ class MakerTerms:
         return order_id if found and ours == f"{LABEL}-{self.run}" else None
 
 
-def protection_of(index_name: str, interval_s: int, frozen_s: int, quantity_coin: float) -> MmpConfig:
-    """The venue's protection of our group: no more than `quantity_coin` contracts within `interval_s`."""
+def protection_of(
+    index_name: str, interval_s: int, frozen_s: int, quantity_coin: float, quote_coin: float
+) -> MmpConfig:
+    """The venue's protection of our group: no more than `quantity_coin` contracts within `interval_s`, and no quote of
+    more than `quote_coin`, which the venue must be told: it reserves margin for that."""
     return MmpConfig(
-        index_name=index_name, mmp_group=LABEL, interval=interval_s, frozen_time=frozen_s, quantity_limit=quantity_coin
+        index_name=index_name,
+        mmp_group=LABEL,
+        interval=interval_s,
+        frozen_time=frozen_s,
+        quantity_limit=quantity_coin,
+        max_quote_quantity=quote_coin,
     )
 
 
