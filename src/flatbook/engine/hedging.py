@@ -233,6 +233,8 @@ def _route(state: State, instrument: Instrument) -> Route:
 
 def _flattening_usd(state: State) -> float:
     policy, lot_usd = state.setup.policy.hedging, state.setup.hedge.lot_size
+    if math.isnan(state.risk.delta_coin):
+        return 0.0
     lots = round(-state.risk.delta_coin * state.values.index_usd / lot_usd)
     return float(np.clip(lots * lot_usd, -policy.max_clip_usd, policy.max_clip_usd))
 

@@ -129,3 +129,4 @@ def test_a_clip_too_small_to_be_worth_sending_waits() -> None:
     terms = ClipTerms(least_usd=5_000.0, most_usd=1e6, lot_usd=10.0)
     assert band_clip_usd(84_990.0, 80_000.0, terms) == 0.0
     assert band_clip_usd(-85_000.0, 80_000.0, terms) == 5_000.0
+    assert band_clip_usd(math.nan, 80_000.0, terms) == 0.0

@@ -123,9 +123,9 @@ class ClipTerms(NamedTuple):
 
 
 def band_clip_usd(delta_usd: float, band_usd: float, terms: ClipTerms) -> float:
-    """What of the way to the band's edge is sent now: whole lots, never past it; 0 for nothing."""
+    """What of the way to the band's edge is sent now: whole lots, never past it; 0 for nothing, and where delta is NaN."""
     wanted = float(to_band_edge(delta_usd, band_usd))
-    if abs(wanted) < terms.least_usd:
+    if not abs(wanted) >= terms.least_usd:
         return 0.0
     clipped = math.copysign(min(abs(wanted), terms.most_usd), wanted)
     return math.trunc(clipped / terms.lot_usd) * terms.lot_usd
