@@ -64,6 +64,7 @@ class Link:
             self._stalled_until_ns = now_ns + round((2 + 10 * fault.size) * NS_PER_SECOND)
         elif fault.kind is Kind.SILENT_BREAK:
             self._is_dead = self.session is not None
+            return self._is_dead
         elif fault.kind is Kind.UNREACHABLE:
             self.unreachable_until_ns = now_ns + round((1 + 5 * fault.size) * NS_PER_SECOND)
             self.cut(now_ns)
@@ -101,6 +102,13 @@ class Link:
             heapq.heappush(
                 self._to_venue, (now_ns + LATENCY_NS, next(self._numbers), raw, fault.kind if fault else None)
             )
+
+    def deliver(self, now_ns: int) -> None:
+        """What is on its way to the venue arrives now."""
+        under_way, self._to_venue = self._to_venue, []
+        for _, _, raw, _ in sorted(under_way):
+            if self.session is not None and not self._is_dead:
+                self._api.receive(self.session, raw, now_ns)
 
     def reach_venue(self, now_ns: int) -> None:
         """Everything that has come to the venue is taken, and what it says set on its way."""

@@ -45,8 +45,10 @@ class Clocks(NamedTuple):
 
 
 def policy() -> Policy:
-    """The policy that is run: it quotes every option and hedges."""
-    return read_policy("advanced")[0]
+    """The policy that is run: it quotes every option, and hedges what is more than a twentieth of a coin at once."""
+    shipped = read_policy("advanced")[0]
+    eager = {"rule": "band_and_timer", "band_coin": 0.05, "every_s": 1.0}
+    return shipped.model_copy(update={"hedging": shipped.hedging.model_copy(update=eager)})
 
 
 class Program:

@@ -95,7 +95,7 @@ class World:
             self.run(0.1)
 
     def resting(self) -> list[Order]:
-        """Our program's open orders at the exchange, by price of its going: the earliest first."""
+        """Our program's open orders at the exchange, the earliest first."""
         return [order for order in self.account.orders.values() if order.request.label != "by hand"]
 
     def _befall(self, fault: Fault) -> bool:
@@ -124,13 +124,17 @@ class World:
                 self.link.cut(self.now_ns)
                 return filled
             case Kind.KILL:
-                self._kill()
+                self._kill(fault)
             case _:
                 return self.link.befall(fault, self.now_ns)
         return True
 
-    def _kill(self) -> None:
-        """The process is gone with all it held; another begins from what it kept."""
+    def _kill(self, fault: Fault) -> None:
+        """The process is gone with all it held; another begins from what it kept. What it had sent may still arrive,
+        and an order of it trade before the venue notices."""
+        if fault.size < 0.5:
+            self.link.deliver(self.now_ns)
+            self._hit(1, 0.5, fault)
         self.link.close(self.now_ns)
         self.program.spool.close()
         self.program = Program(self.seed, self.link, self.program.names, self._folder, self._clocks)
