@@ -123,7 +123,7 @@ class ClipTerms(NamedTuple):
 
 
 def band_clip_usd(delta_usd: float, band_usd: float, terms: ClipTerms) -> float:
-    """What of the way to the band's edge is sent now: whole lots, never past it; 0 for nothing, and where delta is NaN."""
+    """What of the way to the band's edge is sent now: whole lots, never past it; 0 for nothing, or a delta of NaN."""
     wanted = float(to_band_edge(delta_usd, band_usd))
     if not abs(wanted) >= terms.least_usd:
         return 0.0
