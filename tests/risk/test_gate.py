@@ -31,7 +31,7 @@ def risk(*, stage: Stage = Stage.NORMAL, **measured: float) -> BookRisk:
 class Desk:
     """A chain with a quote of one coin on both sides of every option, and a book."""
 
-    def __init__(self, **limits: float) -> None:
+    def __init__(self, **limits: Any) -> None:
         self.market = shown_market(World(), "4APR25", "25APR25")
         self.values = ChainValues()
         self.values.revalue(self.market, at(1))
