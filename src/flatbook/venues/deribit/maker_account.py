@@ -104,6 +104,8 @@ class Account:
         ]
         delivered = {parse_utc(each.date) + _EIGHT_NS: each for each in self._read(prices, DeliveryPrices).data}
         page = self._read(sessions, SettledPage)
+        # A trade that no channel told is in the books before what it traded is delivered.
+        self.has_missed = yield from self._catch_up()
         while (day_ns := self.settled_ns + NS_PER_DAY) <= self.venue_ns:
             told = self._sessions(page, day_ns)
             if not told or (day_ns in self.expiries_ns() and day_ns not in delivered):
