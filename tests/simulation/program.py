@@ -162,6 +162,7 @@ class Program:
         return Known(
             trade_ids=frozenset(event.trade_id for event in own if isinstance(event, Fill)),
             until_ns=max((event.exch_ts_ns for event in own), default=START_NS),
+            paid_ns=max((event.exch_ts_ns for event in own if isinstance(event, FundingPaid)), default=START_NS),
             settled_ns=settlement_before(max(ended, default=START_NS)),
             orders={each.order_id: (each.intent.instrument, each.open_lots) for each in state.orders.working.values()},
             quoted=frozenset(rows[row].name for row in quoted),

@@ -280,6 +280,7 @@ def _known(engine: Engine, spool: Spool, request: LiveRequest) -> Known:
     return Known(
         trade_ids=books.trade_ids | set(request.traded),
         until_ns=books.until_ns or request.from_ns,
+        paid_ns=books.paid_ns or request.from_ns,
         settled_ns=settlement_before(books.settled_ns or request.from_ns),
         orders={each.order_id: (each.intent.instrument, each.open_lots) for each in state.orders.working.values()},
         quoted=frozenset(instruments[row].name for row in rows.tolist()),

@@ -225,23 +225,26 @@ class LiveVenue:
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """What a run's events booked: trade ids, the venue's time of the last payment or trade, and of the last session
-    that ended or delivery."""
+    """What a run's events booked: trade ids, the venue's time of the last payment or trade, of the last payment, and of
+    the last session that ended or delivery."""
 
     trade_ids: frozenset[str]
     until_ns: int
+    paid_ns: int
     settled_ns: int
 
 
 def booked(events: Iterable[AnyEvent]) -> Booked:
     """Of these events."""
     trades: set[str] = set()
-    until_ns = settled_ns = 0
+    until_ns = paid_ns = settled_ns = 0
     for event in events:
         if isinstance(event, Fill):
             trades.add(event.trade_id)
+        if isinstance(event, FundingPaid):
+            paid_ns = max(paid_ns, event.exch_ts_ns)
         if isinstance(event, Fill | FundingPaid):
             until_ns = max(until_ns, event.exch_ts_ns)
         elif isinstance(event, DailySettlement | Delivery):
             settled_ns = max(settled_ns, event.exch_ts_ns)
-    return Booked(frozenset(trades), until_ns, settled_ns)
+    return Booked(frozenset(trades), until_ns, paid_ns, settled_ns)

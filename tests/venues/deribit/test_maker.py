@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from flatbook.domain.events import Fill, ProtectionTriggered
+from flatbook.app.live_venue import booked
+from flatbook.domain.events import Fill, FundingPaid, ProtectionTriggered
 from flatbook.domain.units import NS_PER_MINUTE, parse_utc
 from flatbook.engine.setup import HEDGING
 from flatbook.service.exchange.api import Api
@@ -16,10 +17,16 @@ from flatbook.sim.venue.crowd import Crowd
 from flatbook.sim.venue.cycle import Cycle
 from flatbook.sim.venue.exchange import Exchange
 from flatbook.venues.deribit import load_reference
+from flatbook.venues.deribit.client_actions import Terms
+from flatbook.venues.deribit.client_protocol import Protocol
+from flatbook.venues.deribit.maker import Maker
+from flatbook.venues.deribit.maker_account import settlement_before
+from flatbook.venues.deribit.maker_orders import NS_PER_MS
+from flatbook.venues.deribit.maker_terms import Known, MakerTerms, protection_of
 from flatbook.venues.deribit.statement import compare
 from tests.conftest import KEEN
 from tests.sim.venue.builders import STANDARD_MARGIN
-from tests.venues.deribit.stepped import InProcess, by_hand, trade
+from tests.venues.deribit.stepped import ALICE, InProcess, by_hand, trade
 
 _SMALL = MarketParameters(
     listing=ListingRules(ExpiryPlan(dailies=2, weeklies=1, months=1, quarters=0), 1.0, 1.5, inner_strikes=4),
@@ -72,3 +79,19 @@ def test_over_a_settlement_and_a_delivery_the_books_are_the_accounts_to_the_unit
     assert account.orders == {}
     assert api.exchange.now_ns > _START_NS + 5 * NS_PER_MINUTE
     state.ledger.invariant()
+
+
+def test_a_run_taken_up_asks_for_payments_since_the_last_that_was_booked_though_it_heard_of_trades_since() -> None:
+    paid_ns, traded_ns = _START_NS, _START_NS + NS_PER_MINUTE
+    paid = FundingPaid(exch_ts_ns=paid_ns, local_ts_ns=traded_ns, instrument="BTC-PERPETUAL", payment_id="7", units=-3)
+    fill = Fill(
+        exch_ts_ns=traded_ns, local_ts_ns=traded_ns + 1, venue="deribit", trade_id="t", order_id="h",
+        instrument="BTC-PERPETUAL", side=1, price_ticks=1, size_lots=1, fee_units=0, is_maker=False,
+    )  # fmt: skip
+    books = booked([paid, fill])
+    known = Known(books.trade_ids, books.until_ns, books.paid_ns, settlement_before(_START_NS))
+    terms = MakerTerms(underlying="BTC", run="t", protection=protection_of("btc_usd", 5, 5, 10.0, 2.0))
+    protocol = Protocol(Terms(), ALICE, lambda: 0.5, lambda: "n")
+    maker = Maker(protocol, terms, load_reference(), known)
+    assert maker.account.logged_ms * NS_PER_MS == paid_ns, "what was paid before the trade may not have been heard of"
+    assert maker.news.seen_from_ns == traded_ns

@@ -96,7 +96,8 @@ class Standing(Enum):
 class Known:
     """Where the books of a maker that goes on stand.
 
-    trade_ids       booked already; `until_ns` is the venue's time of the last trade or payment booked
+    trade_ids       booked already; `until_ns` is the venue's time of the last trade or payment booked, and `paid_ns` of
+                    the last payment alone, or of when the books began: payments are heard of later than trades
     settled_ns      the last 08:00 UTC whose settlement is booked
     orders          of those at work, by id, the instrument and the lots that had not traded
     quoted          instruments of which a quote may have rested
@@ -105,6 +106,7 @@ class Known:
 
     trade_ids: frozenset[str]
     until_ns: int
+    paid_ns: int
     settled_ns: int
     orders: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     quoted: frozenset[str] = frozenset()
