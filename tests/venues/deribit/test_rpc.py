@@ -92,3 +92,13 @@ def test_a_burst_is_paid_for_and_no_more_and_pools_are_apart() -> None:
     assert purse.spend(0, "private/get_positions")
     assert purse.spend(NS_PER_SECOND // 5, "private/cancel"), "a fifth of a second is one request"
     assert not purse.spend(NS_PER_SECOND // 5, "private/cancel")
+
+
+def test_a_log_of_many_pages_is_read_a_page_a_second_once_the_burst_is_spent() -> None:
+    purse, at_once = Credits(), 0
+    while purse.spend(0, "private/get_transaction_log"):
+        at_once += 1
+    assert at_once == 5
+    assert [purse.spend(second * NS_PER_SECOND, "private/get_transaction_log") for second in (1, 1, 2)] == [
+        True, False, True,
+    ]  # fmt: skip
