@@ -177,7 +177,9 @@ class Link:
 
     def _disarm(self, kinds: frozenset[Kind], told: bytes = b"") -> Fault | None:
         """The first fault that waits for such a frame; half of those of notifications wait for our own."""
-        is_own, is_fill = b'"channel":"user.' in told, b'"channel":"user.' in told and b'"trades":[{' in told
+        is_own = b'"channel":"user.' in told
+        # Of a quote: what a hedge trades its own answer tells as well.
+        is_fill = is_own and b'"trades":[{' in told and b'"quote_set_id":' in told
         for fault in self._armed:
             waits = is_fill if fault.kind is Kind.FILL_UNTOLD else is_own is (fault.size < 0.5)
             if fault.kind in kinds and (not told or waits):
