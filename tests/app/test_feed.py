@@ -71,6 +71,7 @@ def test_where_nothing_is_heard_the_clock_is_and_listeners_come_back(
 ) -> None:
     caplog.set_level(logging.CRITICAL)
     monkeypatch.setattr("flatbook.app.feed.QUIET_S", 0.1)
+    monkeypatch.setattr("flatbook.app.feed._TEND_S", 0.1)
     with served(ExchangeRequest(seed=3, hours=1)) as (url, api):
         feed = LiveFeed(FeedTerms(url=url, on_venue_clock=True), load_reference())
         feed.open()

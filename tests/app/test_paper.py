@@ -22,6 +22,7 @@ from flatbook.app.run import Run, carry_out, resumed_run
 from flatbook.domain.errors import BadInputError, VenueUnreachableError
 from flatbook.domain.events import Clock, QuotesAcknowledged
 from flatbook.engine.explaining import explain_quote
+from flatbook.kernels.warm import warm
 from flatbook.policies import read_policy
 from flatbook.store.session import open_session
 from flatbook.venues.deribit import load_reference
@@ -55,6 +56,7 @@ class Papered:
 
 @pytest.fixture(scope="module")
 def papered(venue: str, tmp_path_factory: pytest.TempPathFactory) -> Papered:
+    warm(lambda _kernel: None)  # as the verb does: nobody waits at the other end while kernels are compiled
     feed = LiveFeed(FeedTerms(url=venue, on_venue_clock=True), load_reference())
     feed.open()
     answer = feed.ask("public/get_instruments", {"currency": "BTC", "kind": "option"}).answer
@@ -116,7 +118,7 @@ from flatbook.app.run import carry_out
 with paper_run(asked(sys.argv[1], trade_s=None), Path(sys.argv[2])) as run:
     def watch():
         state = run.engine.state
-        if len(state.recorder.tables.fills) > 1 or state.events > 1_000:
+        if len(state.recorder.tables.fills) > 1 or state.events > 600:
             os.kill(os.getpid(), signal.SIGKILL)
     carry_out(run, watch=watch)
 """
