@@ -19,6 +19,7 @@ from flatbook.sim.venue.exchange import Exchange
 from flatbook.venues.deribit import load_reference
 from flatbook.venues.deribit.client_actions import Terms
 from flatbook.venues.deribit.client_protocol import Protocol
+from flatbook.venues.deribit.codec_account import Logged, LogPage
 from flatbook.venues.deribit.maker import Maker
 from flatbook.venues.deribit.maker_account import settlement_before
 from flatbook.venues.deribit.maker_orders import NS_PER_MS
@@ -95,3 +96,10 @@ def test_a_run_taken_up_asks_for_payments_since_the_last_that_was_booked_though_
     maker = Maker(protocol, terms, load_reference(), known)
     assert maker.account.logged_ms * NS_PER_MS == paid_ns, "what was paid before the trade may not have been heard of"
     assert maker.news.seen_from_ns == traded_ns
+    rows = [
+        Logged(number, "settlement", paid_ns // NS_PER_MS + ms, "BTC", 0.0, "BTC-PERPETUAL", 1e-8)
+        for number, ms in enumerate((-1, 1), 1)
+    ]
+    maker.account._take_log(LogPage(rows))
+    told = [each for each in maker.take_events() if isinstance(each, FundingPaid)]
+    assert [(each.payment_id, each.units) for each in told] == [("2", 1)], "what is in the books is not told again"

@@ -186,7 +186,7 @@ class Maker:
         self.quotes.last = known.quote_number
         self.account.is_opened = True
         self.account.settled_ns = known.settled_ns
-        self.account.logged_ms = known.paid_ns // NS_PER_MS
+        self.account.logged_ms = self.account.booked_ms = known.paid_ns // NS_PER_MS
 
     def _doubt(self, reason: str) -> None:
         # The first reason is the cause: whatever else is found until all is clear again follows from it.

@@ -48,6 +48,7 @@ class Account:
     is_opened       whether the books have begun: before that, what is found is where they begin, and no event
     statement       the last that the venue gave
     settled_ns      the last 08:00 UTC whose settlement and delivery are told
+    booked_ms       rows of the log before this are in the books, or were when they began
     has_missed      whether the last look found a trade that no channel had told
     notes           what a person should know, once each
     """
@@ -65,6 +66,7 @@ class Account:
     has_missed: bool = False
     notes: list[str] = field(default_factory=list)
     logged_ms: int = 0
+    booked_ms: int = 0
     _rows_seen: set[int] = field(default_factory=set)
 
     def reconcile(self) -> Steps:
@@ -235,7 +237,7 @@ class Account:
                 units=book_amount(row.funding, row.currency),
             )
             for row in rows
-            if row.funding and row.instrument_name
+            if row.funding and row.instrument_name and row.timestamp >= self.booked_ms
         ]
         if self.is_opened:
             self.tell(told)
