@@ -61,3 +61,10 @@ def test_books_that_agree_have_no_differences_and_others_are_named_in_lots_and_u
         Difference("BTC", 94_999_993, 94_999_993 - 62_500),
     ]
     assert f"{found[1]}" == "BTC-PERPETUAL: the books have 0, the venue -5"
+
+
+def test_what_a_session_accrued_and_no_entry_told_is_left_out_of_the_statement() -> None:
+    """Where funding is kept with the session's profit until the settlement, equity has it and the books do not."""
+    summary = OwnSummary("BTC", equity=1.0 + 0.00000321, session_funding=0.00000321)
+    assert statement_of(_REFERENCE, [], [summary], 0).carried_units == {"BTC": 100_000_321}
+    assert statement_of(_REFERENCE, [], [summary], 0, {"BTC": 321}).carried_units == {"BTC": 100_000_000}

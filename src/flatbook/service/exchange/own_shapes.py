@@ -176,7 +176,7 @@ def portfolio(exchange: Exchange, account: Account, currency: str) -> Json:
         "session_rpl": session,
         "session_upl": round(margin.session_profit, 8),
         "total_pl": round(margin.equity - risk_amount(flows.capital_units, currency), 8),
-        "session_funding": risk_amount(flows.funding_units, currency),
+        "session_funding": risk_amount(account.session_funding.get(currency, 0), currency),
         "delta_total": round(delta, 6),
         "projected_delta_total": round(delta, 6),
         "spot_reserve": 0.0,

@@ -77,13 +77,22 @@ class Cycle:
         linears = [each for each in exchange.listings.values() if _follows(each, base)]
         for listing in linears:
             self._mark(listing, price_usd)
+        if now_ns > self.clock.next_ns:
+            self._begin_session()
         if now_ns - self._funded_ns >= NS_PER_MINUTE:
             self._fund([each for each in linears if each.instrument.contract.kind is Kind.PERPETUAL], price_usd)
             exchange.forget()
         if now_ns >= self.clock.next_ns:
+            if now_ns == self.clock.next_ns:
+                self._begin_session()
             self._settle(base, linears)
         for account in exchange.accounts.values():
             self._liquidate(account)
+
+    def _begin_session(self) -> None:
+        """What accrues after the settlement is of the next session; what accrues at it is of the last."""
+        for account in self._exchange.accounts.values():
+            account.session_funding.clear()
 
     def _mark(self, listing: Listing, index_usd: float) -> None:
         bid, ask = listing.book.best_ticks(1), listing.book.best_ticks(-1)
@@ -116,7 +125,12 @@ class Cycle:
                     continue
                 before = account.position(listing.name).funding_units
                 account.ledger.book_funding(event, VENUE, listing.mark.price)
-                self._moved(account, listing, "funding", account.position(listing.name).funding_units - before)
+                received, settle = (
+                    account.position(listing.name).funding_units - before,
+                    listing.instrument.contract.settle,
+                )
+                account.session_funding[settle] = account.session_funding.get(settle, 0) + received
+                self._moved(account, listing, "funding", received)
             rates = self._hour_rates.setdefault(listing.name, [])
             rates.append(rate)
             if is_full_hour:

@@ -65,6 +65,7 @@ class OwnSummary(Excerpt, frozen=True, gc=False):
     equity: float
     options_value: float = 0.0
     session_upl: float = 0.0
+    session_funding: float = 0.0
 
     @property
     def cash_units(self) -> int:
@@ -87,9 +88,14 @@ class Logged(Excerpt, frozen=True, gc=False):
     total_interest_pl: float | None = None
 
     @property
+    def is_payment(self) -> bool:
+        """Whether it is funding that was paid as it came."""
+        return self.type == "funding"
+
+    @property
     def funding(self) -> float:
         """Funding received, paid negative: of a session, or of an entry of its own."""
-        if self.type == "funding":
+        if self.is_payment:
             return self.change or 0.0
         return self.total_interest_pl or 0.0 if self.type == "settlement" else 0.0
 

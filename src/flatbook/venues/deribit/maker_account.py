@@ -68,6 +68,8 @@ class Account:
     logged_ms: int = 0
     booked_ms: int = 0
     _rows_seen: set[int] = field(default_factory=set)
+    _is_log_begun: bool = False
+    _paid: list[tuple[int, int]] = field(default_factory=list)
 
     def reconcile(self) -> Steps:
         """Leaves nothing of ours at the venue, and nothing that traded untold."""
@@ -82,7 +84,7 @@ class Account:
         """What traded and was not told, what was paid to us, and how the account stands then: that is asked in one
         breath, so that it is of one moment."""
         self.has_missed = yield from self._catch_up()
-        self.logged_ms = self.logged_ms or (self.venue_ns - round(self.terms.overlap_s * NS_PER_SECOND)) // NS_PER_MS
+        self._begin_log()
         continuation: int | None = None
         while True:
             asked = yield self._questions_of_look(continuation)
@@ -93,7 +95,8 @@ class Account:
             if continuation is None:
                 break
         held, cash = self._read(positions, list[OwnPosition]), self._read(summary, OwnSummary)
-        self.statement = statement_of(self.news.reference, held, [cash], self.now_ns)
+        pending = {cash.currency: self._pending_units(cash)}
+        self.statement = statement_of(self.news.reference, held, [cash], self.now_ns, pending)
 
     def settle(self) -> Steps:
         """Days whose 08:00 UTC has passed: sessions that ended, and what expired."""
@@ -226,8 +229,23 @@ class Account:
             Question("private/get_account_summary", currency),
         ]
 
+    def _begin_log(self) -> None:
+        """The log is read from the session's beginning: what was paid of its funding is summed from there."""
+        if not self._is_log_begun:
+            overlap_ms = (self.venue_ns - round(self.terms.overlap_s * NS_PER_SECOND)) // NS_PER_MS
+            session_ms = settlement_before(self.venue_ns) // NS_PER_MS
+            self.logged_ms, self._is_log_begun = min(self.logged_ms or overlap_ms, session_ms), True
+
+    def _pending_units(self, cash: OwnSummary) -> int:
+        """Funding of the session that no entry of the log has told: it is in the equity, and in the books when the
+        session's settlement names it. A venue that logs payments as they come leaves nothing pending."""
+        session_ms = settlement_before(self.venue_ns) // NS_PER_MS
+        self._paid = [paid for paid in self._paid if paid[0] > session_ms]
+        return book_amount(cash.session_funding, cash.currency) - sum(units for _, units in self._paid)
+
     def _take_log(self, page: LogPage) -> None:
         rows = sorted((row for row in page.logs if row.id not in self._rows_seen), key=lambda row: row.id)
+        self._paid += [(row.timestamp, book_amount(row.funding, row.currency)) for row in rows if row.is_payment]
         told = [
             FundingPaid(
                 exch_ts_ns=row.timestamp * NS_PER_MS,

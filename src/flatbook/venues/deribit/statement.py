@@ -8,6 +8,7 @@ payment and settlement. So that is what is compared.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 
 from flatbook.domain.instruments import Kind
 from flatbook.domain.reference import Instrument, ReferenceData
@@ -16,6 +17,7 @@ from flatbook.ledger import Ledger
 from flatbook.ledger.amounts import lot_value_units, printed_price
 from flatbook.venues.deribit.codec_account import OwnPosition, OwnSummary
 
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 _MARGINED = (Kind.FUTURE, Kind.PERPETUAL)
 
 
@@ -48,11 +50,18 @@ class Difference:
 
 
 def statement_of(
-    reference: ReferenceData, positions: Iterable[OwnPosition], summaries: Iterable[OwnSummary], ts_ns: int
+    reference: ReferenceData,
+    positions: Iterable[OwnPosition],
+    summaries: Iterable[OwnSummary],
+    ts_ns: int,
+    pending_units: Mapping[str, int] = _NOTHING,
 ) -> Statement:
-    """The statement of these answers, all of one moment."""
+    """The statement of these answers, all of one moment.
+
+    pending_units   by currency: what is in the equity and is told to the books later, a session's funding
+    """
     lots: dict[str, int] = {}
-    carried = {summary.currency: summary.cash_units for summary in summaries}
+    carried = {each.currency: each.cash_units - pending_units.get(each.currency, 0) for each in summaries}
     held = tuple(position for position in positions if position.size)
     for position in held:
         instrument = reference.instrument(position.instrument_name)
