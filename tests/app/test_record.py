@@ -75,6 +75,12 @@ def test_what_cannot_be_recorded_is_said_before_anything_is_opened(
     assert socket_url("wss://test.deribit.com") == "wss://test.deribit.com/ws/api/v2"
 
 
+def test_an_address_with_a_password_in_it_is_refused_and_not_shown() -> None:
+    with pytest.raises(BadInputError, match="no user and no password") as refused:
+        socket_url("wss://me:wh1sper@test.deribit.com/ws/api/v2")
+    assert "wh1sper" not in f"{refused.value}"
+
+
 def test_half_a_key_is_an_error_and_a_whole_one_is_never_shown() -> None:
     with pytest.raises(ConfigurationError, match="DERIBIT_API_SECRET is not set"):
         credentials_of({"DERIBIT_API_KEY": "me"})

@@ -34,9 +34,12 @@ def socket_url(url: str) -> str:
 def checked_address(url: str, scheme: str, what: str, example: str) -> SplitResult:
     """The parts of an address by a scheme, `ws` or `http`, or its encrypted twin.
 
-    Errors      BadInputError for what is none, and for an unencrypted one that is not on this machine
+    Errors      BadInputError for what is none, for one with a password in it, which is not shown, and for an
+                unencrypted one that is not on this machine
     """
     parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise BadInputError(f"an address must name no user and no password, for it is written down; write {example}")
     if parts.scheme not in (scheme, f"{scheme}s") or not parts.hostname:
         raise BadInputError(f"{url!r} is no {what}; write it as {example}")
     if parts.scheme == scheme and parts.hostname not in _LOOPBACK:
