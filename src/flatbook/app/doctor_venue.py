@@ -26,6 +26,8 @@ _HEARD: dict[type, str] = {IndexTick: "index", TopOfBook: "futures", ChainQuotes
 
 
 class Step(msgspec.Struct):
+    """From which price on another tick holds."""
+
     above_price: float
     tick_size: float
 
