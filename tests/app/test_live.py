@@ -9,15 +9,17 @@ import msgspec
 import pytest
 
 from flatbook.app.exchange import ExchangeRequest
-from flatbook.app.live import LiveRequest, carry_out_live, check_policy, new_live_run, resumed_live_run
+from flatbook.app.live import LiveRequest, carry_out_live, check_policy, is_rounding, new_live_run, resumed_live_run
 from flatbook.app.live_key import live_key, refuse_scope
 from flatbook.app.request import RunRequest
 from flatbook.cli.progress import warm_kernels
 from flatbook.domain.errors import BadInputError, ConfigurationError, FlatbookError
+from flatbook.domain.units import NS_PER_SECOND
 from flatbook.service.exchange.auth import Auth
 from flatbook.service.exchange.shapes import Json
 from flatbook.venues.deribit.codec_requests import Credentials
 from flatbook.venues.deribit.maker_terms import Standing
+from flatbook.venues.deribit.statement import Difference
 from tests.app.served import served
 from tests.conftest import KEEN
 
@@ -27,7 +29,7 @@ MARKET = ExchangeRequest(seed=3, hours=2.0, clients=(("alice", SECRET),), deposi
 
 
 def _request(url: str, policy: str = KEEN) -> LiveRequest:
-    return LiveRequest(policy="keen", policy_text=policy, url=url, on_venue_clock=True)
+    return LiveRequest(policy="keen", policy_text=policy, url=url, on_venue_clock=True, warm_up_s=2.0)
 
 
 class KilledError(Exception):
@@ -50,6 +52,8 @@ def test_a_run_that_crashed_goes_on_where_it_was_and_agrees_with_the_account(
         _by_hand(url, 10_000.0)
         run = new_live_run(_request(url), KEY, tmp_path)
         assert run.venue.maker.standing is Standing.READY
+        first_ns = min(event.local_ts_ns for event in run.venue.early)
+        assert run.request.from_ns - first_ns >= 2 * NS_PER_SECOND, "the market was heard before the books began"
         assert [(held.instrument, held.lots) for held in run.request.holdings] == [("BTC-PERPETUAL", 1_000)]
 
         def die() -> None:
@@ -58,6 +62,8 @@ def test_a_run_that_crashed_goes_on_where_it_was_and_agrees_with_the_account(
 
         with suppress(KilledError):
             carry_out_live(run, die)
+        with pytest.raises(BadInputError, match="trades with another key"):
+            resumed_live_run(run.directory.path, Credentials("bob", SECRET))
         # Whoever is dead is not there to hear of it.
         _by_hand(url, 20_000.0)
         resumed = resumed_live_run(run.directory.path, KEY)
@@ -148,3 +154,15 @@ def test_a_policy_that_no_live_run_can_keep() -> None:
         check_policy(_request("ws://127.0.0.1", f"{KEEN}\n[protection]\nmmp_at_venue = false\n"))
     with pytest.raises(ConfigurationError, match="answers no requests"):
         check_policy(_request("ws://127.0.0.1", f"{KEEN}\n[rfq]\nanswers = true\n"))
+
+
+@pytest.mark.parametrize(
+    ("difference", "excused"),
+    [
+        (Difference("BTC", 100_000_000, 100_000_003), True),
+        (Difference("BTC", 100_000_000, 100_000_101), False),
+        (Difference("BTC-PERPETUAL", 10, 11), False),
+    ],
+)
+def test_what_the_venue_rounds_of_cash_ends_no_run_and_all_else_does(difference: Difference, *, excused: bool) -> None:
+    assert is_rounding(difference) is excused

@@ -4,6 +4,7 @@ Before the first quote the venue has said what the account holds, and the books 
 compared with every statement that the venue gives; a difference that stays ends the run.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,8 +24,9 @@ from flatbook.app.live_venue import LiveTerms, LiveVenue, booked
 from flatbook.app.markets import OpenMarket
 from flatbook.app.naming import stamped_name
 from flatbook.app.request import RunRequest
-from flatbook.domain.errors import ConfigurationError, LimitBreachedError
+from flatbook.domain.errors import BadInputError, ConfigurationError, LimitBreachedError
 from flatbook.domain.reference import ReferenceData
+from flatbook.domain.units import DECIMALS, NS_PER_SECOND
 from flatbook.engine.loop import Engine
 from flatbook.engine.opening import refuse_what_no_run_holds
 from flatbook.engine.policy import Policy
@@ -42,6 +44,8 @@ from flatbook.venues.deribit.maker_terms import Known, MakerTerms, protection_of
 from flatbook.venues.deribit.statement import Difference, Statement, compare
 
 VENUE = "deribit"
+_ROUNDED_UNITS = 100
+"""A cent or ten of a coin's smallest units: no fill is so small."""
 
 
 class Holding(msgspec.Struct, frozen=True):
@@ -57,6 +61,8 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     capital_units   what the books deposit, so that with the holdings they say what the venue said
     on_venue_clock  of `app.feed.FeedTerms`
+    warm_up_s       how long the market is heard before the books begin
+    key             digest of the key's id: whose account it is
     traded          ids of trades just before it began: what the account held then has them
     """
 
@@ -65,6 +71,8 @@ class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     underlying: str = "BTC"
     on_venue_clock: bool = False
+    warm_up_s: float = 0.0
+    key: str = ""
     run: str = ""
     from_ns: int = 0
     capital_units: int = 0
@@ -106,7 +114,8 @@ def terms_of(request: LiveRequest, credentials: Credentials) -> LiveTerms:
     window_s, rest_s = _whole_s(protection.mmp_window_s), _whole_s(protection.mmp_rest_s)
     asked = protection_of(index, window_s, rest_s, protection.mmp_quantity_coin, quote_coin)
     feed = FeedTerms(url=request.url, currencies=(request.underlying,), on_venue_clock=request.on_venue_clock)
-    return LiveTerms(feed, credentials, MakerTerms(underlying=request.underlying, run=request.run, protection=asked))
+    maker = MakerTerms(underlying=request.underlying, run=request.run, protection=asked)
+    return LiveTerms(feed, credentials, maker, request.warm_up_s)
 
 
 def new_live_run(request: LiveRequest, credentials: Credentials, runs: Path) -> LiveRun:
@@ -116,7 +125,8 @@ def new_live_run(request: LiveRequest, credentials: Credentials, runs: Path) -> 
     """
     policy = check_policy(request)
     run_id = stamped_name(runs, f"live-{policy.name}")
-    request = msgspec.structs.replace(request, run=f"{time.time_ns() // 1_000_000_000:x}")
+    begun_s = time.time_ns() // NS_PER_SECOND
+    request = msgspec.structs.replace(request, run=f"{begun_s:x}", key=_digest(credentials))
     reference = load_reference()
     venue = LiveVenue(terms_of(request, credentials), reference)
     try:
@@ -145,12 +155,14 @@ def new_live_run(request: LiveRequest, credentials: Credentials, runs: Path) -> 
 def resumed_live_run(path: Path, credentials: Credentials) -> LiveRun:
     """The run in a directory, to be rebuilt from what it kept and then reconciled with the venue.
 
-    Errors      BadInputError where another process has it, or what it kept is damaged
+    Errors      BadInputError where another process has it, what it kept is damaged, or the key is another's
     """
     directory = open_run_directory(path)
     journal = open_journal(directory.path)
     try:
         request = msgspec.json.decode(journal.header.config_json, type=LiveRequest)
+        if request.key != _digest(credentials):
+            raise BadInputError(f"{path}: the run trades with another key, maybe on another account; set that one")
         reference = load_reference()
         engine = Engine(setup_of(request, check_policy(request), reference))
         venue = LiveVenue(terms_of(request, credentials), reference)
@@ -203,10 +215,16 @@ class _Audit:
         if not state.is_opened:
             return
         found = compare(state.ledger, VENUE, statement)
-        self.stays = self.stays or [each for each in found if each in self._last]
-        self._last = found
+        self.stays = self.stays or [each for each in found if each in self._last and not is_rounding(each)]
         for each in found:
-            state.recorder.log.append(LogEntry(ts_ns=state.now_ns, kind="statement", text=str(each)))
+            if each not in self._last:
+                state.recorder.log.append(LogEntry(ts_ns=state.now_ns, kind="statement", text=str(each)))
+        self._last = found
+
+
+def is_rounding(difference: Difference) -> bool:
+    """Whether it is of cash and so small: the venue rounds each part of a session's profit by itself."""
+    return difference.what in DECIMALS and abs(difference.ours - difference.theirs) <= _ROUNDED_UNITS
 
 
 @contextmanager
@@ -286,6 +304,10 @@ def _known(engine: Engine, spool: Spool, request: LiveRequest) -> Known:
         quoted=frozenset(instruments[row].name for row in rows.tolist()),
         quote_number=state.table.sent,
     )
+
+
+def _digest(credentials: Credentials) -> str:
+    return hashlib.sha256(credentials.client_id.encode()).hexdigest()[:16]
 
 
 def _whole_s(seconds: float) -> int:

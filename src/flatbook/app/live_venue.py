@@ -30,11 +30,12 @@ _PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class LiveTerms:
-    """Where to trade, with whose key, and as what maker."""
+    """Where to trade, with whose key, and as what maker; for `warm_up_s` the market is heard before anything else."""
 
     feed: FeedTerms
     credentials: Credentials
     maker: MakerTerms
+    warm_up_s: float = 0.0
 
 
 class _Line:
@@ -59,6 +60,7 @@ class LiveVenue:
     """`engine.venue.Venue` over a live line. `open` it, or `take_up` where the spool holds a run's events; then run it.
 
     statement   the venue's last word on the account
+    early       what was heard before the run began, and is told first
     audited     called with each new statement, when the engine has taken every event before it
     Invariant   every event was in the spool, out of this process's hands, before the engine saw it
     """
@@ -72,7 +74,7 @@ class LiveVenue:
         self._reference = reference
         self._rows: list[Instrument] = []
         self._books: Callable[[], Known] | None = None
-        self._early: list[AnyEvent] = []
+        self.early: list[AnyEvent] = []
         self._noted: Statement | None = None
         self._to_audit: Statement | None = None
         self._last_ns = self._ending_ns = 0
@@ -89,9 +91,10 @@ class LiveVenue:
         Errors      VenueUnreachableError; BadInputError for the key, or where the venue refuses what a maker needs
         """
         self._connect()
+        self._warm_up()
         give_up_ns = self._patience_ns()
         for event in self.feed.events():
-            self._early += [event, *self._advance()]
+            self.early += [event, *self._advance()]
             if self.maker.standing is Standing.READY:
                 break
             self._refuse_late(give_up_ns, "was not reconciled")
@@ -111,7 +114,7 @@ class LiveVenue:
         """As in `engine.venue.Venue`, until `stop` and all that follows from it."""
         if self._books is not None:
             yield from self._replayed(self._books)
-        early, self._early = self._early, []
+        early, self.early = self.early, []
         yield from self._spooled(early)
         for event in self.feed.events():
             self._audit(event.local_ts_ns)
@@ -166,6 +169,14 @@ class LiveVenue:
         feed.open()
         refuse_scope(feed.client.protocol.scope)
         feed.client.subscribe(self.maker.channels)
+
+    def _warm_up(self) -> None:
+        """What happens on the account meanwhile is in the statement that the books begin with."""
+        until_ns = self.feed.now_ns + round(self.terms.warm_up_s * NS_PER_SECOND)
+        for event in self.feed.events() if self.terms.warm_up_s else ():
+            self.early.append(event)
+            if event.local_ts_ns >= until_ns:
+                return
 
     def _advance(self) -> list[AnyEvent]:
         self.do(self.maker.advance(self.feed.client.now_ns()))

@@ -35,6 +35,9 @@ def live(
     on_venue_clock: Annotated[
         bool, typer.Option("--venue-clock", help="Live by the venue's clock, as `flatbook exchange` needs.")
     ] = False,
+    warm_up: Annotated[
+        float, typer.Option("--warm-up", help="Seconds that the market is heard before anything is quoted.")
+    ] = 120.0,
     as_json: AsJson = False,
 ) -> None:
     """Make markets on a Deribit account: quotes by mass quote under its protection, hedges in its perpetual.
@@ -52,7 +55,9 @@ def live(
     with one_line_errors():
         address = socket_url(url)
         _, text = read_policy(policy)
-        request = LiveRequest(policy=policy, policy_text=text, url=address, on_venue_clock=on_venue_clock)
+        request = LiveRequest(
+            policy=policy, policy_text=text, url=address, on_venue_clock=on_venue_clock, warm_up_s=warm_up
+        )
         checked = check_policy(request)
         if not is_live:
             protection = checked.protection
