@@ -3,9 +3,9 @@ import pytest
 
 from flatbook.risk.loss_stop import Stage
 from flatbook.valuation.scenarios import ShockGrid, scenario_pnl_usd, worst_loss_usd
-from tests.market.builders import at
+from tests.market.builders import World, at, chain, options
 
-from .builders import opened, our_fill, policy
+from .builders import engine, opened, our_fill, policy
 
 CALL, PUT = "BTC-25APR25-80000-C", "BTC-25APR25-75000-P"
 
@@ -49,6 +49,20 @@ def test_stress_is_taken_anew_with_whatever_moves_it() -> None:
     world.index_usd = 80_000.0 * (1 + 15e-4)
     maker.step(world.index(93))  # a minute later
     assert state.risk.stress_loss_usd == pytest.approx(stress())
+
+
+def test_a_chain_that_fills_up_is_quoted_like_one_that_was_there_at_once() -> None:
+    """Of few options little flow is believed, and R is steep; it does not stay so for the minutes until R is due."""
+    made, dates = policy("advanced"), ("4APR25", "25APR25", "27JUN25", "26SEP25")
+    whole, _ = opened(made, *dates)
+    world, maker = World(), engine(made)
+    maker.step(world.index(0))
+    maker.step(chain(0.1, [world.quote(0.1, name) for name in options("25APR25")[:4]]))
+    few = np.diag(maker.state.risk_price.curvature)
+    maker.step(chain(0.5, [world.quote(0.5, name) for date in dates for name in options(date)]))
+    many = np.diag(maker.state.risk_price.curvature)
+    assert np.max(few / many) > 2.0
+    np.testing.assert_allclose(many, np.diag(whole.state.risk_price.curvature), rtol=0.05)
 
 
 def test_the_loss_stop_follows_the_marked_equity() -> None:

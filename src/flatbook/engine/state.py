@@ -62,7 +62,7 @@ class State:
     capital         what margin costs; None where it costs nothing
     margin_limit    what margin and capital bound; None where they bound nothing
     quoting_model   the published model that quotes, where the policy names one
-    refreshed_ns    when the price of risk or that model was last made
+    refreshed_ns    when the price of risk or that model was last made, of `priced_rows` options with a smile
     stress          the last stress of the book as it is; `NO_STRESS` when something was booked since
     leaning         what coming near a hard bound costs
     desk            what the hedger remembers and has learnt
@@ -108,6 +108,7 @@ class State:
     events: int = 0
     trades_seen: int = 0
     refreshed_ns: int = 0
+    priced_rows: int = 0
     stress: LiveStress = NO_STRESS
     leaning: Leaning = field(default_factory=Leaning)
     largest_quote_coin: float = 0.0

@@ -16,6 +16,9 @@ from flatbook.valuation.risk_price import Liquidity, quadratic_risk_price
 
 _HOURS_PER_YEAR = 8760.0
 
+_MORE = 1.1
+"""The price of risk is made anew for so many times the options that it was made of."""
+
 _WATCH_EVERY_NS = 10 * NS_PER_SECOND
 
 
@@ -77,9 +80,12 @@ def measure_risk(state: State) -> None:
     policy = state.setup.policy
     if state.flow is not None:
         state.flow.learn(state.values, state.market.universe.sign[: state.values.rows], state.now_ns)
-    if state.now_ns - state.refreshed_ns >= policy.risk_price.refresh_s * 1e9:
+    # A flow that is believed of few options is too small to take risk away: of a chain that fills up R is made anew.
+    known = int(np.count_nonzero(state.values.vol > 0.0))
+    due = state.now_ns - state.refreshed_ns >= policy.risk_price.refresh_s * 1e9
+    if due or known > _MORE * state.priced_rows:
         _refresh_risk_price(state)
-        state.refreshed_ns = state.now_ns
+        state.refreshed_ns, state.priced_rows = state.now_ns, known
     leaning.look(state)
 
 
