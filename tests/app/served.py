@@ -58,3 +58,12 @@ def exchange_process(pace: str, *words: str) -> Iterator[str]:
             yield json.loads(text)["websocket"]
         finally:
             server.kill()
+
+
+def compile_kernels() -> None:
+    """Kernels as the verbs have them before anybody waits at the other end: compiled, for all who load them later.
+
+    In a process of its own: one that is warm takes no other argument types, and kernels have tests of their own.
+    """
+    program = "import flatbook.app.live, flatbook.app.paper; from flatbook.kernels.warm import warm; warm(print)"
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=280)

@@ -12,7 +12,6 @@ from flatbook.app.exchange import ExchangeRequest
 from flatbook.app.live import LiveRequest, carry_out_live, check_policy, is_rounding, new_live_run, resumed_live_run
 from flatbook.app.live_key import live_key, refuse_scope
 from flatbook.app.request import RunRequest
-from flatbook.cli.progress import warm_kernels
 from flatbook.domain.errors import BadInputError, ConfigurationError, FlatbookError
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.service.exchange.auth import Auth
@@ -20,7 +19,7 @@ from flatbook.service.exchange.shapes import Json
 from flatbook.venues.deribit.codec_requests import Credentials
 from flatbook.venues.deribit.maker_terms import Standing
 from flatbook.venues.deribit.statement import Difference
-from tests.app.served import served
+from tests.app.served import compile_kernels, served
 from tests.conftest import KEEN
 
 SECRET = "wh1sper-0f-the-vault"
@@ -47,7 +46,7 @@ def _by_hand(url: str, amount: float) -> None:
 def test_a_run_that_crashed_goes_on_where_it_was_and_agrees_with_the_account(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    warm_kernels()
+    compile_kernels()
     with served(MARKET, speed=5.0) as (url, api):
         _by_hand(url, 10_000.0)
         run = new_live_run(_request(url), KEY, tmp_path)

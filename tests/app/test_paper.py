@@ -22,12 +22,11 @@ from flatbook.app.run import Run, carry_out, resumed_run
 from flatbook.domain.errors import BadInputError, VenueUnreachableError
 from flatbook.domain.events import Clock, QuotesAcknowledged
 from flatbook.engine.explaining import explain_quote
-from flatbook.kernels.warm import warm
 from flatbook.policies import read_policy
 from flatbook.store.session import open_session
 from flatbook.venues.deribit import load_reference
 from tests.app.runs import journaled, numbers
-from tests.app.served import exchange_process, nobody_there
+from tests.app.served import compile_kernels, exchange_process, nobody_there
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +55,7 @@ class Papered:
 
 @pytest.fixture(scope="module")
 def papered(venue: str, tmp_path_factory: pytest.TempPathFactory) -> Papered:
-    warm(lambda _kernel: None)  # as the verb does: nobody waits at the other end while kernels are compiled
+    compile_kernels()
     feed = LiveFeed(FeedTerms(url=venue, on_venue_clock=True), load_reference())
     feed.open()
     answer = feed.ask("public/get_instruments", {"currency": "BTC", "kind": "option"}).answer

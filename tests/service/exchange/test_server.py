@@ -108,9 +108,9 @@ def test_two_clients_of_one_name_are_refused() -> None:
         open_exchange(ExchangeRequest(clients=(("a", "x"), ("a", "y"))))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def address() -> Iterator[str]:
-    """A served simulated market, for clients that need a real socket."""
+    """A served simulated market, for clients that need a real socket; its own for each, for requests cost credits."""
     request = ExchangeRequest(hours=1.0, clients=(("alice", "secret"), ("bob", "secret")))
     api = open_exchange(request)
     listener = socket.create_server((HOST, 0))
