@@ -21,8 +21,9 @@ def changed(listed: Listed, **changes: object) -> Listed:
 
 
 def test_a_key_that_can_withdraw_is_warned_of_by_its_scope() -> None:
-    careful = credentials(("connection", "trade:read_write", "wallet:read"))
-    assert careful.verdict is Verdict.OK
+    careful = credentials(("connection", "trade:read_write", "account:read_write", "wallet:read"))
+    assert (careful.verdict, careful.remedy) == (Verdict.OK, "")
+    assert "it cannot trade; to trade, make a key with account:read_write" in credentials(("trade:read_write",)).text
     careless = credentials(("connection", "trade:read_write", "wallet:read_write"))
     assert careless.verdict is Verdict.WARN
     assert "wallet:read_write can withdraw" in careless.remedy

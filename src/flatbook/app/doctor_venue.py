@@ -10,7 +10,7 @@ import msgspec
 
 from flatbook.app.doctor_rows import Finding, Verdict
 from flatbook.app.feed import KEY, KINDS, SECRET, LiveFeed
-from flatbook.app.live_key import WITHDRAWS
+from flatbook.app.live_key import GUARDS, TRADES, WITHDRAWS
 from flatbook.domain.errors import UnknownInstrumentError, VenueUnreachableError
 from flatbook.domain.events import ChainQuotes, IndexTick, TopOfBook, TradePrint
 from flatbook.domain.reference import Instrument, ReferenceData
@@ -99,8 +99,11 @@ def credentials(scopes: tuple[str, ...]) -> Finding:
         return Finding("credentials", Verdict.OK, f"no key: public data; {remedy}")
     text = f"signed in; scopes {' '.join(scopes)}"
     if WITHDRAWS in scopes:
-        remedy = f"{WITHDRAWS} can withdraw: use a key without it"
+        remedy = f"{WITHDRAWS} can withdraw: use a key without it; flatbook live refuses this one"
         return Finding("credentials", Verdict.WARN, text, remedy)
+    if missing := [each for each in (TRADES, GUARDS) if each not in scopes]:
+        remedy = f"to trade, make a key with {' and '.join(missing)}"
+        return Finding("credentials", Verdict.OK, f"{text}: it cannot trade; {remedy}")
     return Finding("credentials", Verdict.OK, text)
 
 

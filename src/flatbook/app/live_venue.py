@@ -167,7 +167,7 @@ class LiveVenue:
     def _connect(self) -> None:
         feed = self.feed
         feed.open()
-        refuse_scope(feed.client.protocol.scope)
+        refuse_scope(feed.client.protocol.scopes)
         feed.client.subscribe(self.maker.channels)
 
     def _warm_up(self) -> None:

@@ -52,11 +52,6 @@ class Protocol:
         self._failures = 0
         self._refresh_ns = self._phase_ns = self._heard_ns = self._again_ns = self._advanced_ns = 0
 
-    @property
-    def scope(self) -> frozenset[str]:
-        """What the key may do, in the venue's words; nothing before it has signed in."""
-        return frozenset(self._grant.scope.split()) if self._grant is not None else frozenset()
-
     def start(self, now_ns: int) -> list[Action]:
         """Begins."""
         return self._connect(now_ns)

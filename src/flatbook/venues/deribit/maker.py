@@ -125,7 +125,7 @@ class Maker:
             self.quotes.saw((*data.trades, *data.orders))
             for order in data.orders:
                 self._events += self.news.order(order, now_ns, self._has_row)
-        elif isinstance(data, MmpTrigger) and data.mmp_group in (None, self._terms.mmp_group):
+        elif isinstance(data, MmpTrigger) and data.mmp_group == self._terms.mmp_group:
             self._events.append(self._frozen(data, now_ns))
         return []
 
