@@ -194,7 +194,7 @@ def test_the_command_line_takes_it_from_one_setting_and_shows_no_password(
         return int(str(ended.value.code or 0)), out, err
 
     secret = quote(PASSWORD, safe="")
-    monkeypatch.setattr(progress, "warm_kernels", lambda: None)
+    monkeypatch.setattr(progress, "warm", lambda _show: None)
     monkeypatch.setenv("PGPASSFILE", str(tmp_path / "none"))
     monkeypatch.setenv("FLATBOOK_JOURNAL", server.url(secret))
     words = ("run", "--headless", "--hours", "0.02", "--policy", keen_policy, "--json", "--out", tmp_path / "runs")
