@@ -77,7 +77,7 @@ class LiveVenue:
         self.early: list[AnyEvent] = []
         self._noted: Statement | None = None
         self._to_audit: Statement | None = None
-        self._last_ns = self._ending_ns = 0
+        self._last_ns = self._ending_ns = self._misheard = 0
         self._is_replaying = False
 
     @property
@@ -179,6 +179,9 @@ class LiveVenue:
                 return
 
     def _advance(self) -> list[AnyEvent]:
+        if self.feed.client.unreadable != self._misheard:
+            self._misheard = self.feed.client.unreadable
+            self.maker.misheard()
         self.do(self.maker.advance(self.feed.client.now_ns()))
         return self.own_events(self.feed.last_local_ns)
 

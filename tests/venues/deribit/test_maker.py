@@ -2,10 +2,13 @@
 
 import json
 from collections import Counter
+from contextlib import suppress
+
+import msgspec
 
 from flatbook.app.live_venue import booked
 from flatbook.domain.events import Fill, FundingPaid, ProtectionTriggered
-from flatbook.domain.units import NS_PER_MINUTE, parse_utc
+from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND, parse_utc
 from flatbook.engine.setup import HEDGING
 from flatbook.service.exchange.api import Api
 from flatbook.service.exchange.auth import Auth, Client
@@ -20,15 +23,17 @@ from flatbook.sim.venue.exchange import Exchange
 from flatbook.venues.deribit import load_reference
 from flatbook.venues.deribit.client_actions import Terms
 from flatbook.venues.deribit.client_protocol import Protocol
+from flatbook.venues.deribit.client_requests import Asked, Outcome
+from flatbook.venues.deribit.codec import Answer
 from flatbook.venues.deribit.codec_account import Logged, LogPage
 from flatbook.venues.deribit.maker import Maker
 from flatbook.venues.deribit.maker_account import settlement_before
 from flatbook.venues.deribit.maker_orders import NS_PER_MS
-from flatbook.venues.deribit.maker_terms import Known, MakerTerms, protection_of
+from flatbook.venues.deribit.maker_terms import Known, MakerTerms, Standing, protection_of
 from flatbook.venues.deribit.statement import compare
 from tests.conftest import KEEN
 from tests.sim.venue.builders import STANDARD_MARGIN
-from tests.venues.deribit.stepped import ALICE, InProcess, by_hand, trade
+from tests.venues.deribit.stepped import ALICE, InProcess, SteppedVenue, by_hand, trade
 
 _SMALL = MarketParameters(
     listing=ListingRules(ExpiryPlan(dailies=2, weeklies=1, months=1, quarters=0), 1.0, 1.5, inner_strikes=4),
@@ -141,3 +146,39 @@ def test_a_run_taken_up_asks_for_payments_since_the_last_that_was_booked_though_
     maker.account._take_log(LogPage(rows))
     told = [each for each in maker.take_events() if isinstance(each, FundingPaid)]
     assert [(each.payment_id, each.units) for each in told] == [("2", 1)], "what is in the books is not told again"
+
+
+def test_trades_of_more_than_a_day_ago_are_asked_of_the_venues_history_too() -> None:
+    terms = MakerTerms(underlying="BTC", run="t", protection=protection_of("btc_usd", 5, 5, 10.0, 2.0))
+    account = Maker(Protocol(Terms(), ALICE, lambda: 0.5, lambda: "n"), terms, load_reference()).account
+
+    def asked(age_ns: int) -> list[object]:
+        """The first page's questions, each answered by an empty page."""
+        account.venue_ns, account.news.seen_from_ns = _START_NS, _START_NS - age_ns
+        empty, found = Answer(1, msgspec.Raw(b'{"trades":[],"has_more":false}')), []
+        script = account._catch_up()
+        questions = next(script)
+        with suppress(StopIteration):
+            while True:
+                found.append(questions[0].params.get("historical"))
+                questions = script.send([Asked(1, questions[0].method, {}, Outcome.DONE, answer=empty)])
+        return found
+
+    assert asked(NS_PER_HOUR) == [None]
+    assert asked(30 * NS_PER_HOUR) == [True, None]
+
+
+def test_what_could_not_be_read_is_asked_after() -> None:
+    terms = MakerTerms(underlying="BTC", run="t", protection=protection_of("btc_usd", 5, 5, 10.0, 2.0))
+    venue = SteppedVenue(InProcess(_api(seed=1, steps=60)), ALICE, terms, load_reference(), _START_NS)
+    venue.open()
+    maker = venue.maker
+    assert maker.standing is Standing.READY
+    before = maker.statement
+    maker.misheard()
+    assert (maker.standing, maker.reason) == (Standing.UNSURE, "a message could not be read")
+    venue.until_ns = venue.now_ns + 5 * NS_PER_SECOND
+    for _ in venue.events():
+        pass
+    assert maker.standing is Standing.READY
+    assert maker.statement is not before, "all is compared again"

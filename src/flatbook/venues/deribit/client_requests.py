@@ -54,6 +54,11 @@ class Asked:
         return self.method in MATCHING
 
     @property
+    def answered_ns(self) -> int:
+        """When the venue answered, on its clock; when it was asked, on ours, where it has not."""
+        return self.answer.usOut * 1_000 if self.answer is not None else self.sent_ns
+
+    @property
     def error(self) -> Refusal | None:
         """The venue's refusal, where it refused."""
         return None if self.answer is None else self.answer.error

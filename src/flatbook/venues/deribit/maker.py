@@ -188,6 +188,11 @@ class Maker:
         self.account.settled_ns = known.settled_ns
         self.account.logged_ms = self.account.booked_ms = known.paid_ns // NS_PER_MS
 
+    def misheard(self) -> None:
+        """Something was said that could not be read: it may have been of us, and nothing says it again."""
+        if self.standing is Standing.READY:
+            self._doubt("a message could not be read")
+
     def _doubt(self, reason: str) -> None:
         # The first reason is the cause: whatever else is found until all is clear again follows from it.
         self.standing, self.reason = Standing.UNSURE, self.reason or reason
@@ -249,14 +254,14 @@ class Maker:
         order_id = self._placing.pop(asked.id)
         if asked.error is not None or asked.answer is None:
             reason = asked.error.describe() if asked.error is not None else asked.outcome.value
-            self._events += self.news.refused(order_id, reason, _answered_ns(asked), now_ns)
+            self._events += self.news.refused(order_id, reason, asked.answered_ns, now_ns)
             return
         placed = self._protocol.codec.result(asked.answer, Placed, asked.method)
         self._events += self.news.trades(placed.trades, now_ns)
         self._events += self.news.order(placed.order, now_ns, self._has_row)
 
     def _quoted(self, asked: Asked, now_ns: int) -> None:
-        exch_ts_ns = _answered_ns(asked)
+        exch_ts_ns = asked.answered_ns
         if asked.error is not None or asked.answer is None:
             reason = asked.error.describe() if asked.error is not None else asked.outcome.value
             names = [self.quotes.instruments[row].name for row in self.quotes.refused(asked.id)]
@@ -320,8 +325,3 @@ class Maker:
 
     def _expiries_ns(self) -> set[int]:
         return {each.contract.expiry_ns for each in self.quotes.instruments if each.contract.expiry_ns is not None}
-
-
-def _answered_ns(asked: Asked) -> int:
-    """When the venue answered, on its clock."""
-    return asked.answer.usOut * 1_000 if asked.answer is not None else asked.sent_ns

@@ -30,6 +30,9 @@ from flatbook.venues.deribit.statement import Statement, statement_of
 
 T = TypeVar("T")
 
+_RECENT_MS = 23 * 3_600_000
+"""The venue keeps trades at hand for a day; older ones are in its history, which they reach after a while."""
+
 _MOST_TRADES = 1_000
 _MOST_ROWS = 250
 _ROUNDS_TO_CLEAR = 10
@@ -183,22 +186,24 @@ class Account:
 
     def _catch_up(self) -> Generator[list[Question], list[Asked], bool]:
         """Trades since the last that was heard, and from some time before it; whether any was news."""
-        is_news = False
         overlap_ns = round(self.terms.overlap_s * NS_PER_SECOND)
         start_ms = ((self.news.seen_from_ns or self.venue_ns) - overlap_ns) // NS_PER_MS
+        is_old = self.venue_ns // NS_PER_MS - start_ms > _RECENT_MS
+        was_news = (yield from self._trades_since(start_ms, {"historical": True})) if is_old else False
+        return (yield from self._trades_since(start_ms, {})) or was_news
+
+    def _trades_since(self, start_ms: int, beside: dict[str, bool]) -> Generator[list[Question], list[Asked], bool]:
+        """Every page of trades; whether any was news. The venue's recent ones and its history are asked for apart."""
+        is_news = False
         while True:
-            (answer,) = yield [
-                Question(
-                    "private/get_user_trades_by_currency_and_time",
-                    {
-                        "currency": self.terms.underlying,
-                        "start_timestamp": start_ms,
-                        "end_timestamp": self._until_ms(),
-                        "count": _MOST_TRADES,
-                        "sorting": "asc",
-                    },
-                )
-            ]
+            params = {
+                "currency": self.terms.underlying,
+                "start_timestamp": start_ms,
+                "end_timestamp": self._until_ms(),
+                "count": _MOST_TRADES,
+                "sorting": "asc",
+            }
+            (answer,) = yield [Question("private/get_user_trades_by_currency_and_time", params | beside)]
             page = self._read(answer, TradesPage)
             if self.is_opened:
                 told = self.news.trades(page.trades, self.now_ns)
