@@ -35,3 +35,9 @@ def test_a_name_is_given_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         name = stamped_name(tmp_path, "x")
         assert name == expected
         (tmp_path / name).mkdir()
+
+
+def test_what_is_kept_with_that_of_others_is_told_from_it(tmp_path: Path) -> None:
+    names = {stamped_name(tmp_path, "x", is_shared=True) for _ in range(20)}
+    assert len(names) == 20
+    assert all(re.fullmatch(r"\d{8}-\d{6}-x-[0-9a-f]{6}", name) for name in names)

@@ -62,7 +62,8 @@ def paper_run(asked: PaperRequest, runs: Path, journal_url: str | None = None) -
     feed = LiveFeed(asked.feed, reference)
     feed.open()
     try:
-        run_id = stamped_name(runs, parse_policy(asked.run.policy_text, asked.run.policy).name)
+        name = parse_policy(asked.run.policy_text, asked.run.policy).name
+        run_id = stamped_name(runs, name, is_shared=journal_url is not None)
         directory = make_directory(runs, run_id)
         session = directory.path / SESSION_DIRECTORY
         request = _request(asked, session, feed.now_ns)

@@ -61,7 +61,7 @@ def new_run(request: RunRequest, runs: Path, run_id: str | None = None, journal_
                 journal refuses
     """
     market, engine = compose(request)
-    run_id = run_id or stamped_name(runs, engine.state.setup.policy.name)
+    run_id = run_id or stamped_name(runs, engine.state.setup.policy.name, is_shared=journal_url is not None)
     return begun_run(request, market, engine, make_directory(runs, run_id), journal_url)
 
 

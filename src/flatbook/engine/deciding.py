@@ -57,8 +57,10 @@ def through_the_gate(state: State, wanted_grid: Ints, wanted: tuple[Wanted, ...]
         state.desk.decided[order.order_id] = decision
         state.desk.sent_ns = state.now_ns
         orders.append(order)
-    state.passed = grid
-    effects = Effects(state.now_ns, _changes(state, grid), tuple(orders), outwaited(state))
+    state.passed, cancels = grid, outwaited(state)
+    # Orders go before quotes: what they take of the venue's rate, quotes wait for.
+    state.budget.spend(len(orders) + len(cancels))
+    effects = Effects(state.now_ns, _changes(state, grid), tuple(orders), cancels)
     _stamp(state, effects)
     return effects
 

@@ -220,9 +220,10 @@ _UNITS = ("coin", "coin", "USD per vol point")
 
 
 class MessageBudget:
-    """How many quote changes may go out now: a bucket that fills at the venue's rate, up to a burst.
+    """How many messages may go out now: a bucket that fills at the venue's rate, up to a burst.
 
-    Invariant   no span of t seconds lets more than burst + rate x t messages through
+    Invariant   no span of t seconds lets more than burst + rate x t messages through, but for single orders and their
+                cancels: these are counted, and go whatever is left
     """
 
     def __init__(self, policy: ProtectionPolicy) -> None:
@@ -233,7 +234,7 @@ class MessageBudget:
         """Messages that may be sent now."""
         elapsed_s = max(now_ns - self._filled_ns, 0) / NS_PER_SECOND if self._filled_ns else 0.0
         self._held, self._filled_ns = min(self._held + self._rate * elapsed_s, self._burst), now_ns
-        return int(self._held)
+        return max(int(self._held), 0)
 
     def spend(self, messages: int) -> None:
         """They were sent."""

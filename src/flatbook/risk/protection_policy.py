@@ -34,7 +34,9 @@ class ProtectionPolicy(Section):
     calm_s: Positive = Field(default=60.0, description="without another jump for this long, spreads come back")
     latency_budget_ms: Positive = Field(default=250.0, description="a venue that answers later than this widens quotes")
     latency_factor: Annotated[float, Field(ge=1)] = Field(default=1.5, description="factor on spreads while it does")
-    messages_per_s: Positive = Field(default=2000.0, description="quote changes a second that the venue allows")
+    messages_per_s: Positive = Field(
+        default=2000.0, description="messages a second that the venue allows: changes of quotes, orders, cancels"
+    )
     burst_messages: Positive = Field(default=4000.0, description="and how many at once after a rest")
     least_change_share: NonNegative = Field(
         default=0.0, description="a price that moved less than this share of the half-spread is not sent anew"

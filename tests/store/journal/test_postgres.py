@@ -198,7 +198,9 @@ def test_the_command_line_takes_it_from_one_setting_and_shows_no_password(
     monkeypatch.setenv("PGPASSFILE", str(tmp_path / "none"))
     monkeypatch.setenv("FLATBOOK_JOURNAL", server.url(secret))
     words = ("run", "--headless", "--hours", "0.02", "--policy", keen_policy, "--json", "--out", tmp_path / "runs")
-    begun = json.loads(flatbook(*words)[1])["run"]
+    code, out, err = flatbook(*words)
+    assert code == 0, err
+    begun = json.loads(out)["run"]
     run = tmp_path / "runs" / begun["id"]
     assert f'url = "{server.url()}"' in (run / "journal.toml").read_text()
     (run / "report.json").unlink()
