@@ -1,18 +1,36 @@
 """A live run over real sockets: it ends in order, goes on after a crash, agrees with the account, and keeps its key."""
 
 import os
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import httpx
 import msgspec
 import pytest
 
+from flatbook.app import live
 from flatbook.app.exchange import ExchangeRequest
-from flatbook.app.live import LiveRequest, carry_out_live, check_policy, is_rounding, new_live_run, resumed_live_run
+from flatbook.app.live import (
+    LiveRequest,
+    carry_out_live,
+    check_policy,
+    is_rounding,
+    new_live_run,
+    request_of,
+    resumed_live_run,
+)
 from flatbook.app.live_key import live_key, refuse_scope
 from flatbook.app.request import RunRequest
-from flatbook.domain.errors import BadInputError, ConfigurationError, FlatbookError
+from flatbook.domain.errors import (
+    BadInputError,
+    ConfigurationError,
+    FlatbookError,
+    LimitBreachedError,
+    VenueUnreachableError,
+)
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.service.exchange.auth import Auth
 from flatbook.service.exchange.shapes import Json
@@ -63,6 +81,7 @@ def test_a_run_that_crashed_goes_on_where_it_was_and_agrees_with_the_account(
             carry_out_live(run, die)
         with pytest.raises(BadInputError, match="trades with another key"):
             resumed_live_run(run.directory.path, Credentials("bob", SECRET))
+        assert request_of(run.directory.path) == run.request
         # Whoever is dead is not there to hear of it.
         _by_hand(url, 20_000.0)
         resumed = resumed_live_run(run.directory.path, KEY)
@@ -165,3 +184,20 @@ def test_a_policy_that_no_live_run_can_keep() -> None:
 )
 def test_what_the_venue_rounds_of_cash_ends_no_run_and_all_else_does(difference: Difference, *, excused: bool) -> None:
     assert is_rounding(difference) is excused
+
+
+def test_what_ended_a_run_is_told_though_its_report_fails_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(error: FlatbookError) -> Callable[..., None]:
+        def fail(*_: object) -> None:
+            raise error
+
+        return fail
+
+    monkeypatch.setattr(live, "conduct", fails(VenueUnreachableError("the line is gone")))
+    monkeypatch.setattr(live, "_report", fails(LimitBreachedError("a cent is missing")))
+    closed: list[str] = []
+    venue = SimpleNamespace(stop=lambda: None, close=lambda: closed.append("venue"))
+    run = SimpleNamespace(venue=venue, engine=None, journal=nullcontext())
+    with pytest.raises(VenueUnreachableError, match="the line is gone"):
+        carry_out_live(cast(live.LiveRun, run))
+    assert closed == ["venue"]

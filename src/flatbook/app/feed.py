@@ -9,6 +9,7 @@ import os
 import secrets
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any, Protocol, TypeVar
@@ -144,7 +145,8 @@ class LiveFeed:
 
         Errors      VenueUnreachableError, and the feed is closed
         """
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
             self._tasks.append(self._loop.create_task(self.client.run()))
             self._finish(self.client.is_live(CONNECT_S))
             names = self._finish(self._listed())
@@ -153,9 +155,7 @@ class LiveFeed:
             self._is_begun = True
             self.client.subscribe([*self._of_coins(), *map(self._ticker, names)])
             self._tasks.append(self._loop.create_task(self._tend()))
-        except BaseException:
-            self.close()
-            raise
+            on_failure.pop_all()
 
     def events(self) -> Iterator[AnyEvent]:
         """Every event from here on, until `stop`: the market's, our own, and the clock where nothing is heard.

@@ -6,8 +6,8 @@ compared with every statement that the venue gives; a difference that stays ends
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from flatbook.app.live_venue import LiveTerms, LiveVenue, booked
 from flatbook.app.markets import OpenMarket
 from flatbook.app.naming import stamped_name
 from flatbook.app.request import RunRequest
-from flatbook.domain.errors import BadInputError, ConfigurationError, LimitBreachedError
+from flatbook.domain.errors import BadInputError, ConfigurationError, FlatbookError, LimitBreachedError
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import DECIMALS, NS_PER_SECOND
 from flatbook.engine.loop import Engine
@@ -33,7 +33,7 @@ from flatbook.engine.policy import Policy
 from flatbook.engine.setup import Setup
 from flatbook.policies import parse_policy
 from flatbook.report.facts import LogEntry
-from flatbook.store.journal import Journal, RunHeader, create_journal, open_journal
+from flatbook.store.journal import Journal, RunHeader, create_journal, open_journal, read_journal
 from flatbook.store.run_directory import RunDirectory, create_run_directory, open_run_directory
 from flatbook.store.spool import SPOOL_FILE, Spool
 from flatbook.valuation.portfolio import BookPosition, Portfolio
@@ -129,7 +129,8 @@ def new_live_run(request: LiveRequest, credentials: Credentials, runs: Path) -> 
     request = msgspec.structs.replace(request, run=f"{begun_s:x}", key=_digest(credentials))
     reference = load_reference()
     venue = LiveVenue(terms_of(request, credentials), reference)
-    try:
+    with ExitStack() as on_failure:
+        on_failure.callback(venue.close)
         statement = venue.open()
         request = begun(request, statement, reference, venue.feed.now_ns)
         request = msgspec.structs.replace(request, traded=tuple(sorted(venue.maker.news.seen)))
@@ -144,12 +145,19 @@ def new_live_run(request: LiveRequest, credentials: Credentials, runs: Path) -> 
             policy_text=request.policy_text,
             seed=0,
         )
-        journal = create_journal(directory.path, header)
+        journal = on_failure.enter_context(create_journal(directory.path, header))
         venue.keep(Spool.create(directory.path / SPOOL_FILE))
-    except BaseException:
-        venue.close()
-        raise
+        on_failure.pop_all()
     return LiveRun(request, venue, engine, journal, directory)
+
+
+def request_of(path: Path) -> LiveRequest:
+    """What the run in a directory was asked for.
+
+    Errors      BadInputError where there is none, or its journal is damaged
+    """
+    with read_journal(open_run_directory(path).path) as journal:
+        return msgspec.json.decode(journal.header.config_json, type=LiveRequest)
 
 
 def resumed_live_run(path: Path, credentials: Credentials) -> LiveRun:
@@ -158,8 +166,8 @@ def resumed_live_run(path: Path, credentials: Credentials) -> LiveRun:
     Errors      BadInputError where another process has it, what it kept is damaged, or the key is another's
     """
     directory = open_run_directory(path)
-    journal = open_journal(directory.path)
-    try:
+    with ExitStack() as on_failure:
+        journal = on_failure.enter_context(open_journal(directory.path))
         request = msgspec.json.decode(journal.header.config_json, type=LiveRequest)
         if request.key != _digest(credentials):
             raise BadInputError(f"{path}: the run trades with another key, maybe on another account; set that one")
@@ -168,9 +176,7 @@ def resumed_live_run(path: Path, credentials: Credentials) -> LiveRun:
         venue = LiveVenue(terms_of(request, credentials), reference)
         spool = Spool.open(directory.path / SPOOL_FILE)
         venue.take_up(spool, lambda: _known(engine, spool, request))
-    except BaseException:
-        journal.close()
-        raise
+        on_failure.pop_all()
     return LiveRun(request, venue, engine, journal, directory)
 
 
@@ -189,11 +195,14 @@ def carry_out_live(run: LiveRun, watch: Callable[[], None] = lambda: None) -> Fi
         return True
 
     try:
-        with _closing(run), interruptible(run.venue.stop), run.journal as journal:
+        with closing(run.venue), interruptible(run.venue.stop), run.journal as journal:
             conduct(run.engine, run.venue, journal, after_event)
-    finally:
-        # However it ended, a person wants to see it.
-        finished = _report(run, time.monotonic() - started)
+    except FlatbookError:
+        # However it ended a person wants to see it; what ended it is told, whatever becomes of the report.
+        with suppress(FlatbookError):
+            _report(run, time.monotonic() - started)
+        raise
+    finished = _report(run, time.monotonic() - started)
     if audit.stays:
         raise LimitBreachedError(
             f"{run.directory.path}: {'; '.join(map(str, audit.stays))}; compare the account by hand"
@@ -225,14 +234,6 @@ class _Audit:
 def is_rounding(difference: Difference) -> bool:
     """Whether it is of cash and so small: the venue rounds each part of a session's profit by itself."""
     return difference.what in DECIMALS and abs(difference.ours - difference.theirs) <= _ROUNDED_UNITS
-
-
-@contextmanager
-def _closing(run: LiveRun) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        run.venue.close()
 
 
 def _report(run: LiveRun, wall_s: float) -> Finished:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,6 +11,9 @@ from flatbook.cli.outcome import AsJson, one_line_errors, print_json, say
 from flatbook.domain.errors import ConfigurationError
 from flatbook.policies import read_policy
 from flatbook.report.terminal import tear_sheet
+
+if TYPE_CHECKING:
+    from flatbook.app.live import LiveRequest
 
 MAIN_NET = "wss://www.deribit.com/ws/api/v2"
 
@@ -46,7 +49,7 @@ def live(
     Ctrl-C takes every quote and order away, reconciles, and writes the report.
     """
     # Other verbs start without the client.
-    from flatbook.app.live import LiveRequest, carry_out_live, check_policy, new_live_run, resumed_live_run
+    from flatbook.app.live import LiveRequest, carry_out_live, check_policy, new_live_run, request_of, resumed_live_run
     from flatbook.app.live_key import live_key
     from flatbook.cli.progress import warm_kernels
     from flatbook.store.lock import account_lock, state_directory
@@ -58,21 +61,10 @@ def live(
         request = LiveRequest(
             policy=policy, policy_text=text, url=address, on_venue_clock=on_venue_clock, warm_up_s=warm_up
         )
-        checked = check_policy(request)
         if not is_live:
-            protection = checked.protection
-            say(
-                f"would trade at {address} with policy {checked.name}: BTC options by mass quote, hedged in "
-                "BTC-PERPETUAL"
-            )
-            say(
-                f"would ask the venue to pull every quote for {protection.mmp_rest_s:g} s once more than "
-                f"{protection.mmp_quantity_coin:g} contracts fill within {protection.mmp_window_s:g} s"
-            )
-            say(
-                "would take over the account: cancel what an earlier run of flatbook left, and begin with what it holds"
-            )
+            _say_what_it_would_do(request if resume is None else request_of(resume), resume)
             raise ConfigurationError("nothing was sent: trading on an account needs --live")
+        check_policy(request)
         credentials = live_key(os.environ, key_file)
         with account_lock("deribit", credentials.client_id, state_directory(os.environ, Path.home())):
             warm_kernels()
@@ -84,3 +76,22 @@ def live(
         return
     Console().print(tear_sheet(finished.summary))
     say(f"report: {run.directory.report_html}")
+
+
+def _say_what_it_would_do(request: "LiveRequest", resumed: Path | None) -> None:
+    from flatbook.app.live import check_policy
+
+    policy = check_policy(request)
+    protection = policy.protection
+    say(
+        f"would trade at {request.url} with policy {policy.name}: {request.underlying} options by mass quote, hedged "
+        f"in {request.underlying}-PERPETUAL"
+    )
+    say(
+        f"would ask the venue to pull every quote for {protection.mmp_rest_s:g} s once more than "
+        f"{protection.mmp_quantity_coin:g} contracts fill within {protection.mmp_window_s:g} s"
+    )
+    if resumed is None:
+        say("would take over the account: cancel what an earlier run of flatbook left, and begin with what it holds")
+    else:
+        say(f"would rebuild {resumed}, reconcile it with the account, and go on")

@@ -91,11 +91,6 @@ class SimulatedVenue:
         """Ids of the prints whose taker knew something: what a maker would give much to know, and is never told."""
         return frozenset(self._floor.informed)
 
-    @property
-    def informed_requests(self) -> frozenset[str]:
-        """Ids of the requests whose counterparty knew something, likewise."""
-        return frozenset() if self._requests is None else frozenset(self._requests.informed)
-
     def fair_coin(self, instruments: Sequence[str], now_ns: Ints) -> Floats:
         """What listed options are worth by the true surface, each at its moment before expiry; coin per contract.
 
