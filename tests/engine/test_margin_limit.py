@@ -45,7 +45,7 @@ def limited(rule: str = "none", **limits: object) -> Policy:
     )
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if model(name).steepest_is_known])
+@pytest.mark.parametrize("name", MODELS)
 def test_a_books_margin_and_the_most_that_fills_add_bound_the_margin_of_any_fills(name: str) -> None:
     maker, _ = bounded(name, limited(margin_use=0.5))
     state, limit = maker.state, maker.state.margin_limit
@@ -54,24 +54,50 @@ def test_a_books_margin_and_the_most_that_fills_add_bound_the_margin_of_any_fill
     rows = state.values.rows
 
     @settings(deadline=None, max_examples=100)
-    @given(st.integers(0, 100_000), st.floats(0.01, 1.0))
-    def check(seed: int, share: float) -> None:
+    @given(st.integers(0, 100_000), st.floats(0.01, 1.0), st.sampled_from([0.0, 1.0]))
+    def check(seed: int, share: float, coin: float) -> None:
         rng = np.random.default_rng(seed)
         held = np.rint(rng.normal(0.0, 8.0, requirement.count)) * (rng.random(requirement.count) < 0.5)
         held[rows + 1 :] = 0.0
         fills = rng.choice([-1.0, 1.0], requirement.count) * 10.0 ** rng.uniform(-1, 1, requirement.count)
         fills *= rng.random(requirement.count) < share
         fills[rows:] = 0.0
-        asked = np.where(fills > 0, limit.steepest_usd[0], limit.steepest_usd[1]) @ np.abs(fills)
+        bound = requirement.fill_bound(held, coin)
+        assert bound.beside_usd >= -1e-6
+        asked = np.where(fills > 0, *bound.steepest_usd) @ np.abs(fills) + bound.beside_usd
         before, after = (float(requirement.margins(size).initial) for size in (held, held + fills))
         assert after <= (before + asked) * (1 + 1e-9) + 1e-6
 
     check()
 
 
-def test_quotes_ask_for_no_more_margin_at_once_than_capital_has_left() -> None:
-    free, _ = bounded("deribit_sm", limited())
-    maker, _ = bounded("deribit_sm", limited(margin_use=0.02))
+def test_what_a_fill_adds_to_the_lesser_of_two_requirements_is_bounded_by_the_book() -> None:
+    """A spread that is sold and bought loses little; one put more than that is margined alone or by its strike."""
+    maker, _ = bounded("derive_sm", limited(margin_use=0.5))
+    state = maker.state
+    contracts = margin_contracts(state.market.universe, state.values)
+    requirement, held = model("derive_sm").requirement(contracts), np.zeros(len(contracts))
+    names = [one.name for one in state.market.universe.instruments]
+    low, high = names.index("BTC-25APR25-70000-P"), names.index("BTC-25APR25-80000-P")
+    held[low], held[high] = -10.0, 10.0
+    assert float(requirement.margins(held).initial) == 0.0
+    few, many = (requirement.fill_bound(held, coin) for coin in (0.1, 100.0))
+    assert few.beside_usd == 0.0
+    assert few.steepest_usd[1, low] == 70_000.0
+    assert many.steepest_usd[1, low] == pytest.approx(many.beside_usd / 10.0)
+    assert many.steepest_usd[1, low] < 15_000.0
+    for coin in (10.0, 14.0, 100.0):
+        sold = held.copy()
+        sold[low] -= coin
+        after = float(requirement.margins(sold).initial)
+        for bound in (few, many):
+            assert after <= bound.beside_usd + coin * bound.steepest_usd[1, low] + 1e-6
+
+
+@pytest.mark.parametrize("name", ["deribit_sm", "derive_sm"])
+def test_quotes_ask_for_no_more_margin_at_once_than_capital_has_left(name: str) -> None:
+    free, _ = bounded(name, limited())
+    maker, _ = bounded(name, limited(margin_use=0.02))
     state, reservation = maker.state, maker.state.gate.reservation
     assert free.state.margin_limit is None
     assert state.risk.purses[0].bound_usd == pytest.approx(0.02 * 100 * state.values.index_usd, rel=1e-9)

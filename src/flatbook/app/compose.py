@@ -75,13 +75,7 @@ def margin_rules(policy: Policy, venue: str, at_ns: int) -> MarginModel | None:
             raise ConfigurationError(f"limits.capital_usd: nothing here is called {name!r}; name {', '.join(purses)}")
     if not (policy.risk_price.capital_rate_per_year or limits.margin_use or limits.capital_usd):
         return None
-    model = edition_at(policy.risk_price.margin_model, at_ns)[0].model
-    if (limits.margin_use or limits.capital_usd) and not model.steepest_is_known:
-        raise ConfigurationError(
-            f"risk_price.margin_model: what fills may add to {model.title} has no bound, so limits.margin_use and "
-            "limits.capital_usd cannot hold; name another"
-        )
-    return model
+    return edition_at(policy.risk_price.margin_model, at_ns)[0].model
 
 
 def _protection(policy: ProtectionPolicy) -> MmpConfig:

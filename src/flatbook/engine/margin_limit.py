@@ -1,10 +1,11 @@
 """Margin and capital as bounds: what positions ask for, what may fill would add to it, and what each purse has left.
 
 A book and anything that fills ask for no more than the book does and, of each contract that fills, the most that a coin
-of it can add whatever is held. By that the reservation counts quotes. Beyond a bound it would keep back what brings the
-book home as well; there a side that closes counts by what it adds to the book as it stands.
+of it can add whatever is held; under a model of which that is not known, the most that it can add to this book. By that
+the reservation counts quotes. Beyond a bound it would keep back what brings the book home as well; there a side that
+closes counts by what it adds to the book as it stands.
 
-Scenarios are made anew every minute and when the index has moved by 0.3 %, sizes are as they are.
+Scenarios are made anew every minute and when the index has moved by 0.3 %, sizes with the stress.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from flatbook.domain.instruments import Kind
 from flatbook.domain.units import risk_amount
 from flatbook.engine.capital import held_coin, margin_contracts
 from flatbook.engine.setup import HEDGING, MAKING, Setup
+from flatbook.engine.stressing import LiveStress
 from flatbook.risk.gate import Purse
 from flatbook.risk.margin.model import MarginModel
 from flatbook.risk.margin.requirement import MarginState, Requirement
@@ -39,17 +41,21 @@ class MarginLimit:
 
     purses          as of the last look
     steepest_usd    (2, contracts) the most that a coin of each, bought and sold, can add
+    book, hedges, making    the book's margin, and that of its two strategies; None before the first look
     """
 
     def __init__(self, model: MarginModel, setup: Setup) -> None:
         self._model, self._setup = model, setup
         self._share, self._set_aside = setup.policy.limits.margin_use, setup.policy.limits.capital_usd
         self._collateral_coin = risk_amount(setup.capital_units, setup.underlying)
+        self._coin = setup.policy.quoting.size_coin
         self._made_ns, self._made_usd = 0, math.nan
         self._requirement: Requirement | None = None
-        self._book: MarginState | None = None
-        self._hedges: MarginState | None = None
-        self._making_usd = 0.0
+        self._stress: LiveStress | None = None
+        self._beside_usd = self._making_beside_usd = 0.0
+        self.book: MarginState | None = None
+        self.hedges: MarginState | None = None
+        self.making: MarginState | None = None
         self.steepest_usd: Floats = np.zeros((2, 0))
         self.purses: tuple[Purse, ...] = ()
 
@@ -63,56 +69,76 @@ class MarginLimit:
 
     def look(self, state: State) -> tuple[Purse, ...]:
         """What of each purse is used now: margin, and of capital that is set aside what was lost since the start."""
-        values = state.values
-        held = held_coin(values, state.inventory)
-        is_old = values.ts_ns - self._made_ns >= state.setup.stress_every_ns
-        is_old |= not abs(values.index_usd / self._made_usd - 1.0) <= INDEX_MOVE
-        requirement = self._requirement
-        if requirement is None or is_old or requirement.count != len(held):
-            requirement = self._requirement = self._model.requirement(margin_contracts(state.market.universe, values))
-            self._made_ns, self._made_usd, self._book = values.ts_ns, values.index_usd, None
-            self.steepest_usd = np.nan_to_num(requirement.steepest_usd(), nan=math.inf)
-        if self._book is None or not np.array_equal(held, self._book.size):
-            hedges = held.copy()
-            hedges[: values.rows] = state.inventory.hedged_coin[: values.rows]
-            self._book, self._hedges = MarginState(requirement, held), MarginState(requirement, hedges)
-            self._making_usd = float(requirement.margins(held - hedges).initial)
+        if self._is_old(state):
+            values = state.values
+            self._requirement = self._model.requirement(margin_contracts(state.market.universe, values))
+            self._made_ns, self._made_usd, self.book = values.ts_ns, values.index_usd, None
+        if self.book is None or state.stress is not self._stress:
+            self._take_book(state)
         self.purses = tuple(self._used(state))
         return self.purses
 
+    def _is_old(self, state: State) -> bool:
+        requirement, values = self._requirement, state.values
+        if requirement is None or values.ts_ns - self._made_ns >= state.setup.stress_every_ns:
+            return True
+        count = values.rows + 2 + len(values.slot_years)
+        return requirement.count != count or not abs(values.index_usd / self._made_usd - 1.0) <= INDEX_MOVE
+
+    def _take_book(self, state: State) -> None:
+        """The book as it is held now, whole and by strategy, and what fills may add to it."""
+        values, requirement, is_new = state.values, self._requirement, self.book is None
+        assert requirement is not None
+        held, self._stress = held_coin(values, state.inventory), state.stress
+        if self.book is not None and np.array_equal(held, self.book.size):
+            return
+        hedges = held.copy()
+        hedges[: values.rows] = state.inventory.hedged_coin[: values.rows]
+        self.book, self.hedges = MarginState(requirement, held), MarginState(requirement, hedges)
+        self.making = MarginState(requirement, held - hedges)
+        if is_new or self._model.steepest_by_book:
+            bounds = [requirement.fill_bound(one.size, self._coin) for one in (self.book, self.making)]
+            self._beside_usd, self._making_beside_usd = (bound.beside_usd for bound in bounds)
+            self.steepest_usd = np.nan_to_num(np.maximum(*(bound.steepest_usd for bound in bounds)), nan=math.inf)
+
     def _used(self, state: State) -> list[Purse]:
-        assert self._book is not None
-        assert self._hedges is not None
-        equity_usd, by_strategy = state.pnl.equity_usd, state.pnl.usd_by_strategy().tolist()
-        whole_usd, hedges_usd = float(self._book.margins.initial), float(self._hedges.margins.initial)
+        assert self.book is not None
+        assert self.hedges is not None
+        assert self.making is not None
+        equity_usd, whole_usd = state.pnl.equity_usd, float(self.book.margins.initial)
         purses = []
         if self._share:
             capital_usd = self._collateral_coin * state.values.index_usd + equity_usd
             purses.append(Purse(MARGIN_USE, whole_usd, self._share * capital_usd))
-        asked = dict(zip(STRATEGY_NAMES, zip((self._making_usd, hedges_usd), by_strategy, strict=True), strict=True))
-        asked[self._setup.venue] = (whole_usd, equity_usd)
-        for name, bound_usd in self._set_aside.items():
-            margin_usd, gained_usd = asked[name]
-            purses.append(Purse(f"capital_{name}", margin_usd + max(-gained_usd, 0.0), bound_usd))
+        if self._set_aside:
+            gained = state.pnl.usd_by_strategy().tolist()
+            margins = (float(self.making.margins.initial), float(self.hedges.margins.initial))
+            asked = dict(zip(STRATEGY_NAMES, zip(margins, gained, strict=True), strict=True))
+            asked[self._setup.venue] = (whole_usd, equity_usd)
+            for name, bound_usd in self._set_aside.items():
+                margin_usd, gained_usd = asked[name]
+                purses.append(Purse(f"capital_{name}", margin_usd + max(-gained_usd, 0.0), bound_usd))
         return purses
 
     @property
     def shared_room_usd(self) -> float:
         """What quotes and orders together may ask for: of all that is set aside for both the least that is left."""
         own = (f"capital_{MAKING}", f"capital_{HEDGING}")
-        return min((one.left_usd for one in self.purses if one.name not in own), default=math.inf)
+        left_usd = min((one.left_usd for one in self.purses if one.name not in own), default=math.inf)
+        return left_usd - self._beside_usd
 
     @property
     def quotes_room_usd(self) -> float:
         """What quotes may ask for of making's own."""
-        return min((one.left_usd for one in self.purses if one.name == f"capital_{MAKING}"), default=math.inf)
+        left_usd = min((one.left_usd for one in self.purses if one.name == f"capital_{MAKING}"), default=math.inf)
+        return left_usd - self._making_beside_usd
 
     def quote_costs_usd(self, rows: int) -> Floats:
         """What a contract of each row counts for, (2, rows)."""
-        if min(self.shared_room_usd, self.quotes_room_usd) >= 0.0 or self._book is None:
+        if min(self.shared_room_usd, self.quotes_room_usd) >= 0.0 or self.book is None:
             return self.steepest_usd[:, :rows]
-        one = np.ones(len(self._book.size))
-        adds = np.stack([self._book.marginals(side * one).initial[:rows] for side in (1.0, -1.0)])
+        one = np.ones(len(self.book.size))
+        adds = np.stack([self.book.marginals(side * one).initial[:rows] for side in (1.0, -1.0)])
         return np.asarray(np.maximum(np.nan_to_num(adds, nan=math.inf), 0.0))
 
     def order_usd(self, state: State, intent: OrderIntent, coin: float, *, is_alone: bool) -> float:
@@ -120,18 +146,18 @@ class MarginLimit:
         at = self._place(state, intent)
         if at is None:
             return 0.0
-        assert self._book is not None
-        if is_alone:
-            return max(float(self._book.marginal(at, coin).initial), 0.0)
+        assert self.book is not None
+        if is_alone and not self._model.steepest_by_book:
+            return max(float(self.book.marginal(at, coin).initial), 0.0)
         return float(self.steepest_usd[0 if coin > 0 else 1, at]) * abs(coin)
 
     def hedge_refusal(self, state: State, intent: OrderIntent, coin: float) -> str | None:
         """Why hedging's own capital does not suffice for an order; None where it does, or none is set aside."""
         name, at = f"capital_{HEDGING}", self._place(state, intent)
         purse = next((one for one in self.purses if one.name == name), None)
-        if purse is None or at is None or self._hedges is None:
+        if purse is None or at is None or self.hedges is None:
             return None
-        adds = float(self._hedges.marginal(at, coin).initial)
+        adds = float(self.hedges.marginal(at, coin).initial)
         return None if adds <= 0.0 or adds <= purse.left_usd else name
 
     def _place(self, state: State, intent: OrderIntent) -> int | None:

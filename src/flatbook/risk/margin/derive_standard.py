@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from flatbook.domain.config import Positive, Section
 from flatbook.risk.margin.contracts import MarginContracts
 from flatbook.risk.margin.model import MarginModel, charges_only, listed
-from flatbook.risk.margin.requirement import Block, Margins, NetCharge, Requirement
+from flatbook.risk.margin.requirement import Block, FillBound, Margins, NetCharge, Requirement
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -47,8 +47,7 @@ class DeriveStandard(MarginModel):
     title: ClassVar[str] = "Derive standard margin"
     counts_option_value: ClassVar[bool] = False
     orders: ClassVar[Literal["by_row", "by_side"]] = "by_row"
-    steepest_is_known: ClassVar[bool] = False
-    # It is the lesser of two: what a fill adds depends on which of them counted before and which does then.
+    steepest_by_book: ClassVar[bool] = True
 
     underlying: Mapping[str, StandardRates]
 
@@ -117,6 +116,27 @@ class _Expiry(Block):
         initial = np.minimum(features[..., -2], loss + self.rates.unpaired_initial * unpaired)
         maintenance = np.minimum(features[..., -1], loss + self.rates.unpaired_maintenance * unpaired)
         return Margins(initial, maintenance)
+
+    def fill_bound(self, features: Floats, coin: float) -> FillBound:
+        """Of either requirement by itself, for the lesser of two is below both.
+
+        Isolated, a coin sold adds its own margin and one bought nothing. The worst loss at every strike listed, held or
+        not, is no less than at those held and adds for no fill more than that fill loses alone: such a maximum of
+        linear functions is subadditive. At the strikes held it is not: a fill can be the first to show how far calls
+        that are short without another lose.
+        """
+        points, rates = self.points, self.rates
+        anywhere = max(-float(features[:points].min()), 0.0)
+        unpaired = rates.unpaired_initial * self.forward_usd
+        anywhere += unpaired * max(-float(features[points]), 0.0)
+        payoffs, is_call = self.columns[:, :points], self.columns[:, points]
+        sold = payoffs.max(axis=1) + unpaired * is_call
+        assert self.short_columns is not None
+        alone = self.short_columns[:, -2]
+        now = float(self.margins(features).initial)
+        bounds = [(float(features[-2]), alone), (anywhere, sold)]
+        held, steepest = min(bounds, key=lambda bound: bound[0] + coin * float(bound[1].max()))
+        return FillBound(held - now, np.stack([np.zeros(len(steepest)), steepest]))
 
     def parts(self, features: Floats) -> dict[str, Margins]:
         """As one."""

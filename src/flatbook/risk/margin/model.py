@@ -31,8 +31,8 @@ class MarginModel(Section):
     orders: ClassVar[Literal["by_row", "by_side"]]
     """What working orders reserve: the worse side of each contract, or of all orders together."""
 
-    steepest_is_known: ClassVar[bool] = True
-    """Whether `Requirement.steepest_usd` bounds what fills add to a requirement."""
+    steepest_by_book: ClassVar[bool] = False
+    """Whether the most that a fill adds depends on what is held (`Requirement.fill_bound`)."""
 
     haircut: Mapping[str, Share] = Field(default_factory=dict)
     maintenance_haircut: Mapping[str, Share] = Field(default_factory=dict)

@@ -103,6 +103,16 @@ class NetCharge:
         return np.stack([np.bincount(account, side, minlength=nets.shape[0]) for side in each])
 
 
+class FillBound(NamedTuple):
+    """What fills may bring initial margin to: no more than it is, `beside_usd`, and `steepest_usd` a coin filled.
+
+    Shapes      steepest_usd (2, n) of each contract bought and sold
+    """
+
+    beside_usd: float
+    steepest_usd: Floats
+
+
 @dataclass(frozen=True, eq=False)
 class Block(ABC):
     """A part of a model whose requirement adds to the others'.
@@ -154,6 +164,13 @@ class Block(ABC):
         """
         nothing, one = np.zeros(len(self.rows)), np.ones(len(self.rows))
         return np.stack([self.margins(self.step(nothing, side * one)).initial for side in (1.0, -1.0)])
+
+    def fill_bound(self, features: Floats, coin: float) -> FillBound:
+        """What fills may add to the initial requirement of `features` (m,), `charges` apart.
+
+        Where there are several bounds it is the one that lets `coin` more coins fill for least.
+        """
+        return FillBound(0.0, self.steepest_usd())
 
     def step(self, held: Floats, more: Floats, rows: slice = slice(None)) -> Floats:
         """How features change, (k, m), when each of some rows alone goes from `held` to `held + more`, (k,) each."""
@@ -232,20 +249,22 @@ class Requirement:
                     found[:, part] += charge.of_accounts(held)
         return Margins(*found)
 
-    def steepest_usd(self) -> Floats:
-        """The most that a coin of each contract, bought and sold, adds to initial margin whatever is held, (2, n).
+    def fill_bound(self, size: Floats, coin: float) -> FillBound:
+        """What fills may bring the initial margin of one account's sizes (n,) to; see `Block.fill_bound`.
 
         Of nets that cost more a unit as they grow, what the first coin adds.
         """
-        total = np.zeros((2, self.count))
+        beside_usd, total = 0.0, np.zeros((2, self.count))
         for block in self.blocks:
-            total[:, block.rows] += np.maximum(block.steepest_usd(), 0.0)
+            bound = block.fill_bound(block.features(size[block.rows]), coin)
+            beside_usd += bound.beside_usd
+            total[:, block.rows] += np.maximum(bound.steepest_usd, 0.0)
             for charge in block.charges:
                 up, down = (rates[0, charge.group] for rates in (charge.long, charge.short))
                 rises = charge.weight >= 0.0
                 more = np.stack([np.where(rises, up, down), np.where(rises, down, up)])
                 total[:, block.rows] += np.abs(charge.weight) * more
-        return total
+        return FillBound(beside_usd, total)
 
     def parts(self, size: Floats) -> dict[str, Margins]:
         """The requirement of one account by what it is for; its parts sum to it."""
