@@ -27,7 +27,8 @@ from pydantic import Field
 from flatbook.domain.config import NonNegative, Section, Share
 from flatbook.risk.margin.contracts import MarginContracts
 from flatbook.risk.margin.model import MarginModel, listed
-from flatbook.risk.margin.requirement import Block, Margins, NetCharge, Requirement
+from flatbook.risk.margin.net_charge import NetCharge
+from flatbook.risk.margin.requirement import Block, Margins, Requirement
 from flatbook.risk.margin.shocks import Scenario, VolMove, VolShock, shocked_vols, spots, unit_pnl_usd
 
 Floats = NDArray[np.float64]

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from flatbook.domain.config import NonNegative, Positive, Section
 from flatbook.risk.margin.contracts import MarginContracts
 from flatbook.risk.margin.model import MarginModel, charges_only
-from flatbook.risk.margin.requirement import NetCharge, Requirement
+from flatbook.risk.margin.net_charge import NetCharge
+from flatbook.risk.margin.requirement import Requirement
 
 Floats = NDArray[np.float64]
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from flatbook.domain.config import NonNegative, Positive, Section
 from flatbook.risk.margin.contracts import MarginContracts
 from flatbook.risk.margin.model import MarginModel, listed
-from flatbook.risk.margin.requirement import Block, Margins, NetCharge, Requirement
+from flatbook.risk.margin.net_charge import NetCharge
+from flatbook.risk.margin.requirement import Block, Margins, Requirement
 from flatbook.risk.margin.shocks import Scenario, VolMove, VolShock, option_values_usd, shocked_vols, spots
 
 Floats = NDArray[np.float64]

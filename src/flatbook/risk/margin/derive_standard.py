@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from flatbook.domain.config import Positive, Section
 from flatbook.risk.margin.contracts import MarginContracts
 from flatbook.risk.margin.model import MarginModel, charges_only, listed
-from flatbook.risk.margin.requirement import Block, FillBound, Margins, NetCharge, Requirement
+from flatbook.risk.margin.net_charge import NetCharge
+from flatbook.risk.margin.requirement import Block, FillBound, Margins, Requirement
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

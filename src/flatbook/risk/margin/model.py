@@ -13,7 +13,8 @@ from pydantic import Field
 from flatbook.domain.config import NonNegative, Section, Share
 from flatbook.domain.errors import ConfigurationError
 from flatbook.risk.margin.contracts import MarginContracts
-from flatbook.risk.margin.requirement import Block, ChargesOnly, NetCharge, Requirement
+from flatbook.risk.margin.net_charge import NetCharge
+from flatbook.risk.margin.requirement import Block, ChargesOnly, Requirement
 
 Listed = TypeVar("Listed")
 
