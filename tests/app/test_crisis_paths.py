@@ -114,3 +114,15 @@ def test_a_file_that_is_not_there_is_named_with_the_remedy(tmp_path: Path) -> No
     table.write_text("timestamp,open\n2020-03-13T00:00:00Z,5000\n", encoding="utf-8")
     with pytest.raises(BadInputError, match="no column close"):
         read_crisis(first, tmp_path)
+
+
+def test_smiles_are_seen_where_they_were_recorded() -> None:
+    """None where a rule gives each step its own; DVOL's closes at midnight; some four chains a day."""
+    assert crisis("2020-03-12").smiles_seen is None
+    daily = crisis("2022-11-08").smiles_seen
+    assert daily is not None
+    assert np.flatnonzero(daily).tolist() == list(range(0, 121, 24))
+    chains = crisis("2026-02-05").smiles_seen
+    assert chains is not None
+    assert chains[0]
+    assert 17 <= chains.sum() <= 22

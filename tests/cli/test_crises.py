@@ -70,6 +70,26 @@ def test_a_person_has_a_table_of_it(flatbook: Flatbook, tmp_path: Path, chain: P
     assert "the book has no balances: margin is not followed in crises" in ended.err
 
 
+def test_what_the_covariance_learnt_on_the_way_is_told_beside_what_it_was(
+    flatbook: Flatbook, book: Path, chain: Path, tmp_path: Path
+) -> None:
+    """Spot of November 2022 was wilder than the prior: Σ learns it, and hedges are others, as both say."""
+    out, page = tmp_path / "out.json", tmp_path / "page.html"
+    options = ("--crisis", "2022-11-08", "--data", recorded(), "--out", out, "--html", page)
+    ended = flatbook("stress", book, "--chain", chain, *QUICK, *options)
+    assert ended.code == 0
+    (row,) = json.loads(out.read_text("utf-8"))["crises"]["rows"]
+    learning, static = row["covariance"]["learning"], row["covariance"]["static"]
+    assert set(static["spot_vol"].values()) == {0.55}
+    assert learning["spot_vol"]["start"] == 0.55
+    assert 1.2 < learning["spot_vol"]["end"] * 1.2 < learning["spot_vol"]["peak"] < 2.0
+    assert (learning["pnl_usd"], learning["hedges"]) == (row["pnl_usd"], row["hedges"])
+    assert learning["pnl_usd"] != static["pnl_usd"]
+    assert "with Σ learning, spot vol 55 % →" in ended.out
+    assert max(map(len, ended.out.splitlines())) <= 80
+    assert "What Σ learnt on the way" in page.read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +21,8 @@ from flatbook.valuation.stress import WINNING
 from flatbook.venues.deribit import load_reference
 from flatbook.venues.margin import edition_at
 
-HEDGES: Final = ("none", "all", "band", "price-of-risk")
+PRICE_OF_RISK: Final = "price-of-risk"
+HEDGES: Final = ("none", "all", "band", PRICE_OF_RISK)
 """Rules by name."""
 
 DATA: Final = Path("../shared/data")
@@ -40,7 +41,7 @@ class CrisisRequest:
 
     name: str
     data: Path = DATA
-    hedge: str = "price-of-risk"
+    hedge: str = PRICE_OF_RISK
     hedge_minutes: float = 0.0
     outage_hours: float = 0.0
     depth_factor: float = 1.0
@@ -66,10 +67,15 @@ class CrisisRequest:
 
 @dataclass(frozen=True, eq=False)
 class CrisisResults:
-    """Each crisis and what came of the book in it; what a reader should know of all."""
+    """Each crisis and what came of the book in it; what a reader should know of all.
+
+    replays     Σ learning on the way
+    static      the same hedged by the Σ of before each crisis; None where the rule asks for none
+    """
 
     request: CrisisRequest
     replays: tuple[tuple[Crisis, Replayed], ...]
+    static: tuple[Replayed | None, ...]
     notes: tuple[str, ...]
 
 
@@ -85,26 +91,30 @@ def crises_of(opened: BookInMarkets, request: CrisisRequest) -> CrisisResults:
         known = ", ".join((WINNING, HEDGE_VENUE, *venues))
         raise BadInputError(f"--lose-venue {request.lost_venue}: the book has no such venue; there are {known}")
     margining, notes = _margining(opened, request)
-    found = []
+    found, static = [], []
     for crisis in request.crises:
         path = read_crisis(crisis, request.data)
         notes += _followers(opened, path)
-        found.append((crisis, replay(book, opened.markets, path, _terms(opened, request, path, margining))))
-    return CrisisResults(request, tuple(found), tuple(dict.fromkeys(notes)))
+        terms = _terms(opened, request, path, margining)
+        found.append((crisis, replay(book, opened.markets, path, terms)))
+        held = replay(book, opened.markets, path, replace(terms, learns=False)) if terms.beliefs else None
+        static.append(held)
+    return CrisisResults(request, tuple(found), tuple(static), tuple(dict.fromkeys(notes)))
 
 
 def _terms(opened: BookInMarkets, request: CrisisRequest, path: CrisisPath, margining: Margining | None) -> ReplayTerms:
     return ReplayTerms(
         market=HedgeMarket(path.daily_volume_usd, depth_factor=request.depth_factor),
-        rule=_rule(opened, request),
+        rule=_rule(request),
         every_s=60.0 * request.hedge_minutes,
         outage_hours=request.outage_hours,
         lost_venue=request.lost_venue,
         margining=margining,
+        beliefs=opened.found.beliefs if request.hedge == PRICE_OF_RISK else {},
     )
 
 
-def _rule(opened: BookInMarkets, request: CrisisRequest) -> Rule:
+def _rule(request: CrisisRequest) -> Rule:
     match request.hedge:
         case "none":
             return no_hedge
@@ -113,7 +123,7 @@ def _rule(opened: BookInMarkets, request: CrisisRequest) -> Rule:
         case "band":
             return band(request.risk_aversion)
         case _:
-            return price_of_risk(opened.found.beliefs, request.risk_aversion, request.horizon_hours)
+            return price_of_risk(request.risk_aversion, request.horizon_hours)
 
 
 def _margining(opened: BookInMarkets, request: CrisisRequest) -> tuple[Margining | None, list[str]]:

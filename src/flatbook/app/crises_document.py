@@ -24,6 +24,8 @@ CRISIS_UNITS: Final = {
     "margin_use": "maintenance over margin balance; null where none is followed, or nothing is left to cover it",
     "loop_gain": "dollars of new delta that hedging a dollar opens, as a move of 1 % meets it: from 1 on it runs away",
     "spiral_gain": "surplus margin that a forced closing's own impact costs, over what the closing freed",
+    "covariance": "with Σ learning on the way, and as it was before the crisis: spot_vol is annual, as Σ has it; null "
+    "where the rule asks for no Σ",
     "pushed": "log move of the leading coin's price by our own trades, the farthest",
 }
 """What is in the document, by key."""
@@ -35,7 +37,8 @@ _POINTS = 400
 def crises_document(results: CrisisResults, limit_usd: float | None) -> Document:
     """Everything that was found; None where there is no such number."""
     request = results.request
-    rows = [_row(crisis, found) for crisis, found in results.replays]
+    both = zip(results.replays, results.static, strict=True)
+    rows = [_row(crisis, found) | {"covariance": _covariance(found, static)} for (crisis, found), static in both]
     worst = min(rows, key=lambda row: float(row["worst"]["pnl_usd"]))
     return {
         "hedge": request.hedge,
@@ -96,7 +99,7 @@ def _row(crisis: Crisis, found: Replayed) -> Document:
         "recovered_hours": found.hours(found.recovered_at),
         "book_delta_peak_usd": _farthest(steps.book_delta_usd),
         "net_delta_peak_usd": _farthest(steps.net_delta_usd),
-        "hedges": {"count": found.hedges, "volume_usd": found.hedged_usd, "cost_usd": -found.parts["hedge_cost"]},
+        "hedges": _hedges(found),
         "worst_gap": _gap(found, found.worst_gap),
         "margin": _margin(found),
         "loop_gain": _farthest(steps.loop_gain),
@@ -105,6 +108,30 @@ def _row(crisis: Crisis, found: Replayed) -> Document:
         "outage_hours": None if found.outage is None else [found.hours(step) for step in found.outage],
         "lost": {"venue": found.lost_venue, "hours": found.hours(found.lost_at)} if found.lost_venue else None,
         "parts_usd": dict(found.parts),
+    }
+
+
+def _hedges(found: Replayed) -> Document:
+    return {"count": found.hedges, "volume_usd": found.hedged_usd, "cost_usd": -found.parts["hedge_cost"]}
+
+
+def _covariance(learning: Replayed, static: Replayed | None) -> Document | None:
+    """What came of the book by either Σ."""
+    if static is None:
+        return None
+    return {"learning": _by_sigma(learning), "static": _by_sigma(static)}
+
+
+def _by_sigma(found: Replayed) -> Document:
+    vol, margin = found.steps.spot_vol, _margin(found)
+    return {
+        "spot_vol": {"start": float(vol[0]), "peak": float(vol.max()), "end": float(vol[-1])},
+        "pnl_usd": float(found.steps.pnl_usd[-1]),
+        "worst_usd": float(found.steps.pnl_usd[found.worst]),
+        "pnl_step_std_usd": float(np.std(np.diff(found.steps.pnl_usd))),
+        "net_delta_rms_usd": float(np.sqrt(np.mean(np.square(found.steps.net_delta_usd)))),
+        "hedges": _hedges(found),
+        "margin_use_peak": None if margin is None else margin["use_peak"],
     }
 
 

@@ -25,6 +25,7 @@ from flatbook.store.source_table import header, read_rows
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 _TENOR_DAYS = np.array([7.0, TERM_DAYS, 90.0])
 _MIDDLE = 1
@@ -51,7 +52,8 @@ def read_crisis(crisis: Crisis, data: Path) -> CrisisPath:
             columns["basis"] = shocks[lead].basis.ravel()
         spot = index[coin] / index[coin][0] - 1.0
         shocks[coin] = Shocks.made(len(ts_ns), spot=spot, days=days_since_first(ts_ns), **columns)
-    return CrisisPath(crisis.name, ts_ns, shocks, _funding(crisis, data, ts_ns), _daily_volume_usd(crisis, data, ts_ns))
+    funding, volume_usd = _funding(crisis, data, ts_ns), _daily_volume_usd(crisis, data, ts_ns)
+    return CrisisPath(crisis.name, ts_ns, shocks, funding, volume_usd, _smiles_seen(crisis, data, lead, ts_ns))
 
 
 def _rows(crisis: Crisis, data: Path, file: str, columns: tuple[str, ...]) -> pl.DataFrame:
@@ -105,15 +107,36 @@ def _smiles(crisis: Crisis, data: Path, index: dict[str, Floats], ts_ns: Ints) -
     if crisis.vol.chains:
         return _of_chains(crisis, data, index, ts_ns)
     if crisis.vol.dvol:
-        rows = _rows(crisis, data, crisis.vol.dvol, ("time", "close")).sort("time")
-        closed_ns = rows["time"].cast(pl.Int64).to_numpy() * 10**9 + NS_PER_DAY
-        log_vol = np.interp(ts_ns, closed_ns, np.log(rows["close"].cast(pl.Float64).to_numpy()))
+        log_vol = np.interp(ts_ns, *_dvol(crisis, data))
         log_rise = log_vol - log_vol[0]
         return {coin: _risen(log_rise, crisis.vol.term_per_log) for coin in index}
     return {
         coin: _risen(crisis.vol.per_log_fall * np.maximum(-np.log(spot / spot[0]), 0.0), crisis.vol.term_per_log)
         for coin, spot in index.items()
     }
+
+
+def _smiles_seen(crisis: Crisis, data: Path, lead: str, ts_ns: Ints) -> Flags | None:
+    """The first step, and the first at or after each recorded smile; None where a rule gives every step its own."""
+    if crisis.vol.chains:
+        file = read_chains(_found(crisis, data, crisis.vol.chains))
+        recorded_ns = file.histories[history_name(file, lead)].times_ns
+    elif crisis.vol.dvol:
+        recorded_ns = _dvol(crisis, data)[0]
+    else:
+        return None
+    seen = np.zeros(len(ts_ns), np.bool_)
+    inside = (recorded_ns >= ts_ns[0]) & (recorded_ns <= ts_ns[-1])
+    seen[np.searchsorted(ts_ns, recorded_ns[inside])] = True
+    seen[0] = True
+    return seen
+
+
+def _dvol(crisis: Crisis, data: Path) -> tuple[Ints, Floats]:
+    """When each day of the index closed, and its log there."""
+    rows = _rows(crisis, data, crisis.vol.dvol, ("time", "close")).sort("time")
+    closed_ns = rows["time"].cast(pl.Int64).to_numpy() * 10**9 + NS_PER_DAY
+    return closed_ns, np.log(rows["close"].cast(pl.Float64).to_numpy())
 
 
 def _risen(log_rise: Floats, term_per_log: float) -> dict[str, Floats]:

@@ -103,7 +103,13 @@ class FactorMeter:
 
         None        on the first reading, and after a gap
         """
-        levels = self._read_levels(forwards, surface, perpetual, years, now_ns)
+        return self.take(self._read_levels(forwards, surface, perpetual, years, now_ns), now_ns)
+
+    def take(self, levels: Floats, now_ns: int) -> FactorMoves | None:
+        """Where the factors stand as of `now_ns`, (FACTORS,), NaN where not seen; the moves since the last reading.
+
+        None        on the first reading, and after a gap
+        """
         elapsed_ns, before = now_ns - self.read_ns, self.levels
         kept = now_ns - self._seen_ns < self._model.gap_s * NS_PER_SECOND
         self._seen_ns = np.where(np.isfinite(levels), now_ns, self._seen_ns)

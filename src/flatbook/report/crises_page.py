@@ -33,6 +33,7 @@ def crises_section(crises: Document) -> Html:
         f"{terms_words(crises)}. {_NOTE}",
         *drawn,
         _table(crises["rows"]),
+        *_covariances(crises["rows"]),
         _sources(crises["rows"]),
     )
 
@@ -70,6 +71,53 @@ def _row(row: Document) -> list[Cell]:
         use_words(row["margin"]),
         hours_words(row["recovered_hours"]),
         happened_words(row) or formats.DASH,
+    ]
+
+
+_LEARNT = (
+    "R is charged by the covariance Σ of factors as the engine's own estimator had it at each step, from steps before: "
+    "hedge ratios and no-trade zones follow it, and margin follows the hedges. Below each, the same hedged by the Σ of "
+    "before the crisis."
+)
+
+
+def _covariances(rows: list[Document]) -> list[Html]:
+    """What it changed that Σ learnt on the way; nothing where no rule asked for Σ."""
+    columns = (
+        Column("Crisis", is_number=False),
+        Column("Σ", is_number=False),
+        Column("Spot vol", "most"),
+        Column("P&L", "USD"),
+        Column("Worst", "USD"),
+        Column("P&L of a step", "std, USD"),
+        Column("Delta", "rms, USD"),
+        Column("Hedges"),
+        Column("Hedge cost", "USD"),
+        Column("Margin use"),
+    )
+    told = [
+        _by_sigma(row["name"] if name == "learning" else "", words, row["covariance"][name])
+        for row in rows
+        if row["covariance"] is not None
+        for name, words in (("learning", "learning"), ("static", "as before it"))
+    ]
+    if not told:
+        return []
+    return [Html(tag("h3", "What Σ learnt on the way") + tag("p", _LEARNT, css="lead") + table(columns, told))]
+
+
+def _by_sigma(crisis: str, sigma: str, found: Document) -> list[Cell]:
+    return [
+        crisis,
+        sigma,
+        formats.share(found["spot_vol"]["peak"], 0),
+        toned(found["pnl_usd"], formats.number(found["pnl_usd"])),
+        toned(found["worst_usd"], formats.number(found["worst_usd"])),
+        formats.number(found["pnl_step_std_usd"]),
+        formats.number(found["net_delta_rms_usd"]),
+        formats.number(found["hedges"]["count"]),
+        formats.number(found["hedges"]["cost_usd"]),
+        formats.DASH if found["margin_use_peak"] is None else formats.share(found["margin_use_peak"], 0),
     ]
 
 

@@ -31,7 +31,8 @@ def crises_tables(crises: Document) -> RenderableType:
             hours_words(row["recovered_hours"]),
         )
     said = [Text(f"{row['name']}: {words}", "dim") for row in crises["rows"] if (words := happened_words(row))]
-    return Group(Text(terms_words(crises)), table, *said)
+    learnt = [Text(f"{row['name']}: {words}", "dim") for row in crises["rows"] if (words := learnt_words(row))]
+    return Group(Text(terms_words(crises)), table, *said, *learnt)
 
 
 def terms_words(crises: Document) -> str:
@@ -70,6 +71,17 @@ def happened_words(row: Document) -> str:
     if abs(row["loop_gain"]) >= 0.01:
         words.append(f"loop gain {formats.number(row['loop_gain'], 2)}")
     return "; ".join(words)
+
+
+def learnt_words(row: Document) -> str:
+    """What it changed that Σ learnt on the way; empty where no rule asked for it."""
+    if row["covariance"] is None:
+        return ""
+    learning, static = row["covariance"]["learning"], row["covariance"]["static"]
+    vols = " → ".join(formats.share(learning["spot_vol"][at], 0) for at in ("start", "peak"))
+    pnl, worst = (f"{_thousands(learning[key])} not {_thousands(static[key])} k$" for key in ("pnl_usd", "worst_usd"))
+    hedges = f"{learning['hedges']['count']:,} not {static['hedges']['count']:,} hedges"
+    return f"with Σ learning, spot vol {vols}, P&L {pnl}, worst {worst}, {hedges}"
 
 
 def use_words(margin: Document | None) -> str:

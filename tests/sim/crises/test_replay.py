@@ -74,10 +74,9 @@ EVERY_RULE = {
     "none": no_hedge,
     "all": all_of_it,
     "band": band(1e-6),
-    "price of risk": price_of_risk(
-        {name: Beliefs.prior(one.expiry_ns, np.zeros(4)) for name, one in MARKETS.snapshots.items()}, 1e-6, 24.0
-    ),
+    "price of risk": price_of_risk(1e-6, 24.0),
 }
+BELIEFS = {name: Beliefs.prior(one.expiry_ns, np.zeros(4)) for name, one in MARKETS.snapshots.items()}
 
 
 def test_where_nothing_happens_nothing_is_gained() -> None:
@@ -102,7 +101,8 @@ def test_where_only_time_passes_all_of_it_is_theta() -> None:
 @pytest.mark.parametrize("rule", EVERY_RULE.values(), ids=EVERY_RULE)
 def test_parts_sum_to_what_values_say(rule: object) -> None:
     terms = ReplayTerms(
-        replace(DEEP, depth_factor=0.02), rule, margining=margining(), outage_hours=1.0, lost_venue=WINNING  # type: ignore[arg-type]
+        replace(DEEP, depth_factor=0.02), rule, margining=margining(), outage_hours=1.0, lost_venue=WINNING,  # type: ignore[arg-type]
+        beliefs=BELIEFS,
     )  # fmt: skip
     venued = Portfolio((replace(one, venue="deribit") for one in BOOK.positions), BOOK.balances)
     crisis = fall()

@@ -46,6 +46,7 @@ class Steps(NamedTuple):
     balance, initial, maintenance   margin in USD, NaN where none is followed
     left                        share of what a venue closes that is still held
     stage                       of the loss stop, by number
+    spot_vol                    the lead's, annual, as Σ has it; NaN where no Σ is followed
     """
 
     pnl_usd: Floats
@@ -60,6 +61,7 @@ class Steps(NamedTuple):
     maintenance_usd: Floats
     left: Floats
     stage: Floats
+    spot_vol: Floats
 
     @property
     def usage(self) -> Floats:

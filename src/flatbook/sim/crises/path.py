@@ -14,6 +14,7 @@ from flatbook.market.shock import Shocks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +24,7 @@ class CrisisPath:
     Shapes      ts_ns (n,) rising, the crisis' own clock; `shocks` n of each coin, the first nothing, `days` included
     funding     (n,) rate that longs of perpetuals paid since the step before
     daily_volume_usd    traded a day in the market that hedges are taken to trade in
+    smiles_seen         (n,) steps with a smile of their own, between which smiles are interpolated; None where each has
     Convention  the first coin leads: one that is not there moves as the first does
     """
 
@@ -31,10 +33,12 @@ class CrisisPath:
     shocks: Mapping[str, Shocks]
     funding: Floats
     daily_volume_usd: float
+    smiles_seen: Flags | None = None
 
     def __post_init__(self) -> None:
         n = len(self.ts_ns)
         sized = self.funding.shape == (n,) and all(len(moves) == n for moves in self.shocks.values())
+        sized &= self.smiles_seen is None or self.smiles_seen.shape == (n,)
         if n < 2 or not sized or not self.shocks or not (np.diff(self.ts_ns) > 0).all():
             raise BadInputError(f"crisis {self.name}: {n} steps must rise, 2 or more, each with shocks and funding")
         if not self.daily_volume_usd > 0.0:

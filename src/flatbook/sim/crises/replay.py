@@ -8,6 +8,7 @@ collateral that the book was given, they count for margin and are not hedged.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,11 +16,14 @@ from numpy.typing import NDArray
 
 from flatbook.decide.hedge.stability import loop_gain
 from flatbook.domain.units import NS_PER_SECOND
+from flatbook.kernels.chain import SPOT
+from flatbook.market.beliefs import Beliefs
 from flatbook.market.snapshot import Markets
 from flatbook.risk.limits import LossStopPolicy
 from flatbook.risk.loss_stop import LossStop
 from flatbook.sim.crises.account import Margining, Standing, is_closable, without
 from flatbook.sim.crises.desk import Desk
+from flatbook.sim.crises.learning import PathCovariance
 from flatbook.sim.crises.outcome import Replayed, Steps
 from flatbook.sim.crises.path import CrisisPath
 from flatbook.sim.crises.rules import HedgeView, Rule, no_hedge
@@ -43,6 +47,8 @@ class ReplayTerms:
     outage_hours    without the hedge venue, from where the lead moves farthest in so long a time
     lost_venue      lost at the lead's farthest: by name, `WINNING`, or none; of its claims `recovery` is got back
     margining       None where margin is not followed and nothing is closed
+    beliefs         of each coin before the crisis: a rule may ask for their Σ
+    learns          whether Σ goes on learning on the way, or stays what it was
     """
 
     market: HedgeMarket
@@ -53,6 +59,8 @@ class ReplayTerms:
     recovery: float = 0.0
     margining: Margining | None = None
     stops: LossStopPolicy = field(default_factory=LossStopPolicy)
+    beliefs: Mapping[str, Beliefs] = field(default_factory=dict)
+    learns: bool = True
 
 
 def replay(book: Portfolio, markets: Markets, path: CrisisPath, terms: ReplayTerms) -> Replayed:
@@ -73,6 +81,7 @@ class _Run:
         self.path, self.terms = path, terms
         self.desk = Desk(book, markets, terms.market)
         self.moves = {coin: path.of(coin) for coin in self.desk.hedge}
+        self.sigma = {coin: PathCovariance(one, path) for coin, one in terms.beliefs.items() if coin in self.moves}
         self.step = 0
         self.hedged_ns: int | None = None
         self.outage = path.worst_window(terms.outage_hours) if terms.outage_hours > 0.0 else None
@@ -91,6 +100,9 @@ class _Run:
                 pushed.fade(self.terms.market, float(ts_ns[step] - ts_ns[step - 1]) / NS_PER_SECOND)
         self.step = step
         self._move()
+        if self.terms.learns:
+            for coin, sigma in self.sigma.items():
+                sigma.see(self.desk.markets.of(coin), step)
         self.desk.fund(float(self.path.funding[step]))
         self._settle()
         if step == self.lost_at:
@@ -161,6 +173,7 @@ class _Run:
             cost_rate=market.cost_rate,
             impact_per_usd=market.per_usd(delta, desk.daily_vol(coin)) if market.y > 0.0 else 0.0,
             vol=desk.vol[coin],
+            covariance=self.sigma[coin].matrix if coin in self.sigma else None,
         )
 
     def _standing(self) -> Standing:
@@ -224,6 +237,7 @@ class _Run:
             standing.maintenance_usd,
             self.left,
             float(self.stop.update(pnl, int(self.path.ts_ns[self.step]))),
+            math.sqrt(self.sigma[lead].matrix[SPOT, SPOT]) if lead in self.sigma else math.nan,
         ))  # fmt: skip
 
     def outcome(self) -> Replayed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,8 @@ from flatbook.decide.hedge.best import best_hedge
 from flatbook.decide.hedge.gamma_aware import GapMotion, gamma_aware
 from flatbook.decide.hedge.instruments import HedgeSet
 from flatbook.decide.hedge.rules import BandTerms, to_band_edge, whalley_wilmott
+from flatbook.domain.errors import BadInputError
 from flatbook.kernels.chain import FACTORS, PREMIUM, SPOT, SQUARED
-from flatbook.market.beliefs import Beliefs
 from flatbook.valuation.risk_price import RiskPrice
 
 Floats = NDArray[np.float64]
@@ -29,6 +29,7 @@ class HedgeView:
     exposure                    of both, (FACTORS,) USD per unit of factor, made when asked for
     cost_rate                   of a trade's notional, impact apart; impact_per_usd: the price's move, of closing delta
     vol                         a month's, as of now
+    covariance                  Σ per year as of now, (FACTORS, FACTORS); None where none is followed
     """
 
     coin: str
@@ -39,6 +40,7 @@ class HedgeView:
     cost_rate: float
     impact_per_usd: float
     vol: float
+    covariance: Floats | None = None
 
 
 Rule = Callable[[HedgeView], float]
@@ -66,17 +68,20 @@ def band(risk_aversion_per_usd: float) -> Rule:
     return rule
 
 
-def price_of_risk(beliefs: Mapping[str, Beliefs], risk_aversion_per_usd: float, horizon_hours: float) -> Rule:
+def price_of_risk(risk_aversion_per_usd: float, horizon_hours: float) -> Rule:
     """Until R's marginal charge saved meets the marginal cost: no flow takes risk away in a crisis, so R is Σ, held.
 
     horizon_hours   for which a risk is held
+    Errors          BadInputError, of the rule, for a coin whose Σ nobody follows
     """
     held = risk_aversion_per_usd * horizon_hours / 8760.0
     loading = np.zeros(FACTORS)
     loading[[SPOT, PREMIUM]] = 1.0
 
     def rule(view: HedgeView) -> float:
-        sigma, exposure = beliefs[view.coin].covariance, view.exposure()
+        sigma, exposure = view.covariance, view.exposure()
+        if sigma is None:
+            raise BadInputError(f"{view.coin}: no covariance to price its risk by; give what is believed of its market")
         motion = GapMotion(2.0 * float(exposure[SQUARED]), float(sigma[SPOT, SPOT]))
         charge = gamma_aware(RiskPrice(held * sigma), loading, view.cost_rate, risk_aversion_per_usd, motion)
         column = np.array([view.cost_rate])
