@@ -12,6 +12,9 @@ from flatbook.domain.units import NS_PER_HOUR, NS_PER_SECOND, format_utc
 from flatbook.risk.margin.deribit_standard import DeribitStandard
 from flatbook.service.exchange.api import Api, Others
 from flatbook.service.exchange.auth import Auth, Client
+from flatbook.sim.calendar import ExpiryPlan
+from flatbook.sim.chain import ListingRules
+from flatbook.sim.drawn import MarketParameters
 from flatbook.sim.venue.crowd import Crowd
 from flatbook.sim.venue.cycle import Cycle
 from flatbook.sim.venue.exchange import Exchange
@@ -23,13 +26,16 @@ from flatbook.venues.margin import edition_at
 _WARM_UP_NS = 6 * NS_PER_HOUR
 """Of a recorded market goes by before clients come, so that books and marks stand."""
 
+_INDEX_EVERY_S = (1, 2, 5, 10)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeRequest:
     """What is served: the market of `seed` for `hours` from `start_ns`, to clients who each begin with `deposits`.
 
     With a `session` it is that recorded market, from `start_ns` or from its own start. Where it `is_stepped` its time
-    passes when a client lets it, and by nothing else.
+    passes when a client lets it, and by nothing else. The simulated market's index ticks every `index_every_s`, which
+    divides ten seconds; of a chain that `is_near` only the next two days' and this week's expiry are listed.
     """
 
     session: str | None = None
@@ -39,15 +45,27 @@ class ExchangeRequest:
     clients: tuple[tuple[str, str], ...] = (("flatbook", "flatbook"),)
     deposits: tuple[tuple[str, float], ...] = (("BTC", 10.0), ("USDC", 100_000.0))
     is_stepped: bool = False
+    index_every_s: int = 1
+    is_near: bool = False
+
+    @property
+    def market(self) -> MarketParameters:
+        """The simulated market's parameters."""
+        rules = (
+            ListingRules(ExpiryPlan(dailies=2, weeklies=1, months=0, quarters=0)) if self.is_near else ListingRules()
+        )
+        return MarketParameters(listing=rules, index_every_s=self.index_every_s)
 
 
 def open_exchange(request: ExchangeRequest) -> Api:
     """The service at its start.
 
-    Errors      BadInputError for hours that cannot be run, or two clients of one name
+    Errors      BadInputError for hours that cannot be run, an index that comes otherwise, or two clients of one name
     """
     if not 0 < request.hours < 1e4:
         raise BadInputError(f"--hours {request.hours:g}: use more than 0, and at most some months")
+    if request.index_every_s not in _INDEX_EVERY_S:
+        raise BadInputError(f"--index-every {request.index_every_s}: use one of {_INDEX_EVERY_S}, seconds")
     names = [name for name, _ in request.clients]
     if len(set(names)) < len(names):
         raise BadInputError(f"--client: {', '.join(names)}: each name once")
@@ -59,8 +77,8 @@ def open_exchange(request: ExchangeRequest) -> Api:
     cycle = Cycle(exchange)
     others: Others
     if events is None:
-        steps = round(request.hours * NS_PER_HOUR / NS_PER_SECOND)
-        others = Crowd(exchange, cycle, reference, seed=request.seed, steps=max(steps, 1))
+        steps = round(request.hours * NS_PER_HOUR / NS_PER_SECOND / request.index_every_s)
+        others = Crowd(exchange, cycle, reference, seed=request.seed, steps=max(steps, 1), market=request.market)
     else:
         others = Tape(exchange, cycle, events)
     for name in names:

@@ -33,6 +33,10 @@ def exchange(
     pace: Annotated[
         str, typer.Option(help="real, a multiple of real time such as 10x, or step: by public/advance alone.")
     ] = "real",
+    index_every: Annotated[int, typer.Option(metavar="S", help="Simulated: seconds between ticks: 1, 2, 5 or 10.")] = 1,
+    near: Annotated[
+        bool, typer.Option("--near", help="Simulated: list only what expires in two days and on Friday.")
+    ] = False,
     client: ClientOption = None,
     btc: Annotated[float, typer.Option(min=0, help="Each account begins with so many BTC.")] = 10.0,
     usdc: Annotated[float, typer.Option(min=0, help="Each account begins with so many USDC.")] = 100_000.0,
@@ -58,7 +62,7 @@ def exchange(
             raise BadInputError(f"--session {session}: no such directory; make one with flatbook data import")
         request = ExchangeRequest(
             session=session, seed=seed, hours=hours, start_ns=start_ns, clients=clients, deposits=deposits,
-            is_stepped=is_stepped,
+            is_stepped=is_stepped, index_every_s=index_every, is_near=near,
         )  # fmt: skip
         api = open_exchange(request)
         clock = VenueClock(api.exchange.now_ns, speed)

@@ -18,7 +18,7 @@ from flatbook.domain.instruments import ContractName, Kind, parse_name
 from flatbook.domain.units import exact_units, parse_utc, units_per_coin
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TickSteps:
     """The price grid: `finest` up to `above`, then multiples of `coarse` (no step where `above` is None)."""
 
@@ -26,12 +26,12 @@ class TickSteps:
     above: Decimal | None = None
     coarse: Decimal | None = None
 
-    @property
+    @cached_property
     def above_ticks(self) -> int:
         """The step's threshold in finest ticks; beyond every price where there is no step."""
         return int(self.above / self.finest) if self.above is not None else 2**62
 
-    @property
+    @cached_property
     def coarse_ticks(self) -> int:
         """The coarse step in finest ticks; 1 where there is no step."""
         return int(self.coarse / self.finest) if self.coarse is not None else 1

@@ -1,5 +1,6 @@
 """What options are worth in the simulated market, as they settle: in coin, at the average of the last half hour."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -106,17 +107,20 @@ def vols_of(prices_coin: Floats, contracts: Contracts, values: Values) -> Floats
 
 def vol_of(price_coin: float, delivery_usd: float, contract: ContractName, now_ns: int) -> float:
     """Black vol of one coin price at the expected delivery price; NaN where no vol gives the price."""
-    inputs = (
-        price_coin * delivery_usd,
-        delivery_usd,
-        float(contract.strike or 0),
-        ((contract.expiry_ns or 0) - now_ns) / NS_PER_YEAR,
-        float(contract.right.sign if contract.right else 0),
-    )
-    price, forward, strike, years, sign = (np.array([number]) for number in inputs)
-    vol = np.empty(1)
-    implied_vol(price, forward, strike, years, sign, vol, np.empty(1, np.int8))
-    return vol.item()
+    return vols_of_one((price_coin,), delivery_usd, contract, now_ns)[0]
+
+
+def vols_of_one(prices_coin: Sequence[float], delivery_usd: float, contract: ContractName, now_ns: int) -> list[float]:
+    """Black vols of some coin prices of one contract, as of `vol_of`."""
+    years = ((contract.expiry_ns or 0) - now_ns) / NS_PER_YEAR
+    sign = contract.right.sign if contract.right else 0
+    row = [delivery_usd, float(contract.strike or 0), years, float(sign)]
+    rows = np.array([[price * delivery_usd, *row] for price in prices_coin], order="F")
+    price, forward, strike, left, side = rows.T
+    vols = np.empty(len(rows))
+    implied_vol(price, forward, strike, left, side, vols, np.empty(len(rows), np.int8))
+    found: list[float] = vols.tolist()
+    return found
 
 
 def _averaged_usd(world: World, expiry_ns: Ints, now_ns: Ints) -> Floats:

@@ -186,7 +186,7 @@ def test_time_is_stepped_by_clients_where_it_is_and_answered_when_all_is_told(de
 def test_a_log_longer_than_a_page_goes_on_where_it_ended(desk: Desk) -> None:
     alice = Caller(desk, "alice")
     desk.api._cash["alice"] = [
-        CashMoved("alice", "BTC", "funding", PERPETUAL, units, desk.now_ns) for units in (1, 2, 3)
+        CashMoved("alice", "BTC", "settlement", PERPETUAL, units, desk.now_ns) for units in (1, 2, 3)
     ]
     span = {"currency": "BTC", "start_timestamp": 0, "end_timestamp": 2**50, "count": 2}
     first = alice("private/get_transaction_log", **span)

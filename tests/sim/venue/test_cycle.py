@@ -53,8 +53,13 @@ def test_longs_pay_what_the_premium_is_beyond_the_damper() -> None:
     paid = exchange.accounts["alice"].position(PERPETUAL).funding_units
     # A minute of it is 156.25 satoshi, of which each payment makes 157.
     assert paid == -157 * 30
-    moved = sum(each.units for each in exchange.events if isinstance(each, CashMoved))
-    assert moved == paid
+    assert exchange.accounts["alice"].session_funding == {PERPETUAL: paid}
+    assert not [each for each in exchange.events if isinstance(each, CashMoved)], "it is paid when the session ends"
+    pass_time(exchange, cycle, NOW_NS + NS_PER_HOUR, 80_000.0)
+    (moved,) = [each for each in exchange.events if isinstance(each, CashMoved)]
+    assert moved.funding_units == exchange.accounts["alice"].position(PERPETUAL).funding_units == 2 * paid
+    assert moved.units == moved.funding_units + exchange.accounts["alice"].ledger.totals("BTC").settlement_units
+    assert exchange.accounts["alice"].session_funding == {}
 
 
 def test_an_expiry_is_delivered_on_the_average_of_its_last_half_hour() -> None:

@@ -12,7 +12,7 @@ from typing import Protocol as Shape
 import msgspec
 
 from flatbook.app.live import LiveRequest, begun, setup_of
-from flatbook.domain.events import AnyEvent
+from flatbook.domain.events import AnyEvent, Fill
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.engine.effects import Effects
@@ -85,12 +85,12 @@ def by_hand(wire: Wire, now_ms: int, method: str, **params: object) -> None:
 
 
 def trade(
-    wire: Wire, policy_text: str, start_ns: int, seconds: int, most_coin: float = 30.0
+    wire: Wire, policy_text: str, start_ns: int, seconds: int, most_coin: float = 30.0, step_s: int = 1
 ) -> tuple[Engine, "SteppedVenue"]:
     """A maker's run on the account as it is, from its first word to its orderly end; protected beyond `most_coin`."""
     reference = load_reference()
     terms = MakerTerms(underlying="BTC", run="t", protection=protection_of("btc_usd", 5, 5, most_coin, 2.0))
-    venue = SteppedVenue(wire, ALICE, terms, reference, start_ns)
+    venue = SteppedVenue(wire, ALICE, terms, reference, start_ns, step_s)
     venue.open()
     assert venue.maker.statement is not None
     request = LiveRequest(policy="keen", policy_text=policy_text, url="ws://127.0.0.1")
@@ -100,6 +100,8 @@ def trade(
     universe, listed = engine.state.market.universe, 0
     for event in itertools.chain(venue.events(), venue.end()):
         venue.told[type(event)] += 1
+        if isinstance(event, Fill):
+            venue.fills.append(event)
         effects = engine.step(event)
         while listed < universe.count:
             venue.list_instrument(listed, universe.instruments[listed])
@@ -114,14 +116,21 @@ class _Name(msgspec.Struct):
 
 
 class SteppedVenue:
-    """`engine.venue.Venue` of a maker on our exchange, from `start_ns`; a step is a second."""
+    """`engine.venue.Venue` of a maker on our exchange, from `start_ns`; a step is `step_s` seconds."""
 
     def __init__(
-        self, wire: Wire, credentials: Credentials, terms: MakerTerms, reference: ReferenceData, start_ns: int
+        self,
+        wire: Wire,
+        credentials: Credentials,
+        terms: MakerTerms,
+        reference: ReferenceData,
+        start_ns: int,
+        step_s: int = 1,
     ) -> None:
         numbers = itertools.count()
-        self.now_ns = start_ns
+        self.now_ns, self._step_ns = start_ns, step_s * NS_PER_SECOND
         self.told: Counter[type] = Counter()
+        self.fills: list[Fill] = []
         self.protocol = Protocol(Terms(), credentials, lambda: 0.5, lambda: f"n{next(numbers)}")
         self.maker = Maker(self.protocol, terms, reference)
         self._wire, self._terms = wire, terms
@@ -170,7 +179,7 @@ class SteppedVenue:
             self._talk()
 
     def _step(self) -> None:
-        self.now_ns += NS_PER_SECOND
+        self.now_ns += self._step_ns
         self._hear()
         self._do(self.protocol.advance(self.now_ns))
         self._do(self.maker.advance(self.now_ns))

@@ -1,6 +1,5 @@
 """A maker on our exchange, in process and in steps of its time: its books are the account's, to the unit."""
 
-import json
 from collections import Counter
 from contextlib import suppress
 
@@ -76,53 +75,18 @@ def test_over_a_settlement_and_a_delivery_the_books_are_the_accounts_to_the_unit
     assert venue.told[Fill] == len(account.executions) - before
     flows, theirs = state.ledger.totals("BTC"), account.ledger.totals("BTC")
     assert flows.delivery_units == theirs.delivery_units != 0
-    assert flows.funding_units == theirs.funding_units != 0
+    accrued = account.session_funding["BTC-PERPETUAL"]
+    assert accrued != 0, "the new session's funding is not paid yet"
+    assert flows.funding_units == theirs.funding_units - accrued
     assert {key.strategy for key, _ in state.ledger.positions_in("BTC-PERPETUAL")} == {HEDGING}
     assert dict(state.ledger.open_lots()) == dict(account.ledger.open_lots())
     carried = state.ledger.balance("deribit", "BTC") - state.ledger.open_basis_units("BTC")
-    assert carried == account.ledger.balance(VENUE, "BTC") - account.ledger.open_basis_units("BTC")
+    assert carried == account.ledger.balance(VENUE, "BTC") - account.ledger.open_basis_units("BTC") - accrued
     assert venue.maker.statement is not None
     assert compare(state.ledger, "deribit", venue.maker.statement) == []
     assert account.orders == {}
     assert api.exchange.now_ns > _START_NS + 5 * NS_PER_MINUTE
     state.ledger.invariant()
-
-
-class KeptApart(InProcess):
-    """The venue as it is said to be: funding stays with the session's profit, and is logged when the session ends."""
-
-    def __init__(self, api: Api) -> None:
-        super().__init__(api)
-        self._seen: dict[int, float] = {}
-
-    def exchange(self, sent: list[bytes], until_ms: int) -> list[bytes]:
-        """As of `InProcess`, the log without payments by the minute."""
-        return [self._kept(raw) if b'"logs"' in raw else raw for raw in super().exchange(sent, until_ms)]
-
-    def _kept(self, raw: bytes) -> bytes:
-        answer = json.loads(raw)
-        rows = answer["result"]["logs"]
-        self._seen |= {row["id"]: row["change"] for row in rows if row["type"] == "funding"}
-        ended = [row for row in rows if row["type"] == "settlement" and row["instrument_name"] == "BTC-PERPETUAL"]
-        for row in ended:
-            row["total_interest_pl"] = sum(change for number, change in self._seen.items() if number < row["id"])
-        answer["result"]["logs"] = [row for row in rows if row["type"] != "funding"]
-        return json.dumps(answer).encode()
-
-
-def test_funding_that_is_kept_until_the_session_ends_is_no_difference_before_and_booked_whole_then() -> None:
-    api = _api(seed=1, steps=420)
-    wire = KeptApart(api)
-    start_ms = _START_NS // 1_000_000
-    by_hand(wire, start_ms, "private/sell", instrument_name="BTC-PERPETUAL", amount=900_000, type="market")
-    account = api.exchange.accounts["alice"]
-    engine, venue = trade(wire, KEEN, _START_NS, seconds=400, most_coin=1.0)
-    accrued = account.session_funding["BTC"]
-    assert accrued != 0
-    ours, theirs = (ledger.totals("BTC").funding_units for ledger in (engine.state.ledger, account.ledger))
-    assert ours == theirs - accrued != 0
-    assert venue.maker.statement is not None
-    assert compare(engine.state.ledger, "deribit", venue.maker.statement) == []
 
 
 def test_a_run_taken_up_asks_for_payments_since_the_last_that_was_booked_though_it_heard_of_trades_since() -> None:

@@ -4,7 +4,7 @@ A raw book channel tells every change with the id before it; an interval's tells
 came between gets a snapshot then. So on every channel a client can hold the ids together and rebuild the book.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from flatbook.domain.units import NS_PER_SECOND
@@ -48,6 +48,8 @@ class Hub:
         self._lists: dict[tuple[str, int], list[Json]] = {}
         self._stale: dict[str, Channel] = {}
         self._quoted: dict[str, Json] = {}
+        # Names of the channels that news of an instrument may belong on, by topic and instrument, with the interval.
+        self._names_of: dict[tuple[str, str], list[tuple[str, str]]] = {}
         self._next_ns = dict.fromkeys(INTERVAL_NS, 0)
 
     def subscribe(self, session: Session, channel: Channel) -> None:
@@ -149,21 +151,17 @@ class Hub:
         match event:
             case said.Printed(trade=printed):
                 listing = self._exchange.listings[printed.instrument]
-                self._list(self._names("trades", listing), [shapes.trade(listing, printed)], None)
+                if heard := self._heard("trades", listing):
+                    self._list(heard, [shapes.trade(listing, printed)], None)
                 for channel in self._of_instrument.get(listing.name, {}).values():
                     if channel.sort == "chart":
                         self._stale[channel.name] = channel
             case said.Executed(execution=done):
                 listing = self._exchange.listings[done.printed.instrument]
-                self._list(self._names("user.trades", listing), [own_shapes.execution(listing, done)], done.account)
-                self._changes(listing, done.account, "trades", own_shapes.execution(listing, done))
-                self._portfolio(done.account, shapes.currency_of(listing))
+                self._own(listing, done.account, "trades", lambda: own_shapes.execution(listing, done))
             case said.OrderChanged(account=account, order=order):
                 listing = self._exchange.listings[order.request.instrument]
-                shape = own_shapes.order(listing, order)
-                self._list(self._names("user.orders", listing), [shape], account)
-                self._changes(listing, account, "orders", shape)
-                self._portfolio(account, shapes.currency_of(listing))
+                self._own(listing, account, "orders", lambda: own_shapes.order(listing, order))
             case said.MmpTriggered():
                 self._mmp(event)
             case said.IndexMoved(base=base):
@@ -175,31 +173,43 @@ class Hub:
             case said.ListingChanged(instrument=name, state=state):
                 self._state(name, state)
 
-    def _names(self, topic: str, listing: Listing) -> list[str]:
-        """Every channel of a topic that an instrument's news belongs on, without its interval."""
-        kinds, currencies = ("any", shapes.kind_of(listing)), ("any", shapes.currency_of(listing))
-        return [f"{topic}.{listing.name}", *(f"{topic}.{kind}.{currency}" for kind in kinds for currency in currencies)]
+    def _heard(self, topic: str, listing: Listing) -> list[tuple[str, str]]:
+        """The channels of a topic that news of an instrument belongs on, as far as somebody listens, with intervals."""
+        names = self._names_of.get((topic, listing.name))
+        if names is None:
+            intervals = ("raw", *INTERVAL_NS)
+            names = [(f"{stem}.{interval}", interval) for stem in _names(topic, listing) for interval in intervals]
+            self._names_of[topic, listing.name] = names
+        return [each for each in names if each[0] in self._listeners]
 
-    def _list(self, stems: list[str], items: list[Json], account: str | None) -> None:
-        """Tells a list on the raw channels of these stems, and keeps it for those with an interval."""
-        for stem in stems:
-            for interval in ("raw", *INTERVAL_NS):
-                name = f"{stem}.{interval}"
-                for session in self._to(name, account):
-                    if interval == "raw":
-                        session.outbox.append(encode_notification(name, items))
-                    else:
-                        self._lists.setdefault((name, session.number), []).extend(items)
+    def _own(self, listing: Listing, account: str, what: str, shaped: Callable[[], Json]) -> None:
+        """Tells an account of its own trade or order, which takes a shape where somebody listens."""
+        alone, among_changes = self._heard(f"user.{what}", listing), self._heard("user.changes", listing)
+        if alone or among_changes:
+            shape = shaped()
+            self._list(alone, [shape], account)
+            self._changes(among_changes, listing, account, {what: [shape]})
+        self._portfolio(account, shapes.currency_of(listing))
 
-    def _changes(self, listing: Listing, account: str, what: str, shape: Json) -> None:
+    def _list(self, names: list[tuple[str, str]], items: list[Json], account: str | None) -> None:
+        """Tells a list on the raw channels of these, and keeps it for those with an interval."""
+        for name, interval in names:
+            for session in self._to(name, account):
+                if interval == "raw":
+                    session.outbox.append(encode_notification(name, items))
+                else:
+                    self._lists.setdefault((name, session.number), []).extend(items)
+
+    def _changes(
+        self, names: list[tuple[str, str]], listing: Listing, account: str, news: dict[str, list[Json]]
+    ) -> None:
         positions = []
-        if what == "trades":
+        if names and "trades" in news:
             positions = [own_shapes.position(self._exchange, self._exchange.accounts[account], listing)]
-        data = {"instrument_name": listing.name, "trades": [], "orders": [], "positions": positions} | {what: [shape]}
-        for stem in self._names("user.changes", listing):
-            for interval in ("raw", *INTERVAL_NS):
-                for session in self._to(f"{stem}.{interval}", account):
-                    session.outbox.append(encode_notification(f"{stem}.{interval}", data))
+        data = {"instrument_name": listing.name, "trades": [], "orders": [], "positions": positions} | news
+        for name, _ in names:
+            for session in self._to(name, account):
+                session.outbox.append(encode_notification(name, data))
 
     def _to(self, name: str, account: str | None) -> list[Session]:
         listeners = self._listeners.get(name)
@@ -277,7 +287,7 @@ class Hub:
     def _state(self, name: str, state: str) -> None:
         listing = self._exchange.listings[name]
         data = {"timestamp": ms(self._exchange.now_ns), "instrument_name": name, "state": state}
-        for stem in self._names("instrument.state", listing)[1:]:
+        for stem in _names("instrument.state", listing)[1:]:
             if stem in self._channels:
                 self._send(self._channels[stem], data)
 
@@ -302,3 +312,9 @@ class Hub:
             self._send(channel, self._value(channel, self._exchange.listings[channel.instrument]))
         elif (data := tellings.of_index(self._exchange, channel, self._volatility)) is not None:
             self._send(channel, data)
+
+
+def _names(topic: str, listing: Listing) -> list[str]:
+    """Every channel of a topic that an instrument's news belongs on, without its interval."""
+    kinds, currencies = ("any", shapes.kind_of(listing)), ("any", shapes.currency_of(listing))
+    return [f"{topic}.{listing.name}", *(f"{topic}.{kind}.{currency}" for kind in kinds for currency in currencies)]

@@ -5,7 +5,7 @@ from operator import itemgetter
 
 from flatbook.domain.instruments import Kind
 from flatbook.domain.units import risk_amount
-from flatbook.service.exchange.shapes import Json, contract_size, kind_of, max_leverage, ms, number, trade
+from flatbook.service.exchange.shapes import Json, contract_size, currency_of, kind_of, max_leverage, ms, number, trade
 from flatbook.sim.venue.account import Account
 from flatbook.sim.venue.block_rfq import BlockRfq, RfqDesk, RfqState
 from flatbook.sim.venue.exchange import Exchange
@@ -27,16 +27,16 @@ def order(listing: Listing, own: Order) -> Json:
     amount = listing.amount(own.size_lots)
     shape: Json = {
         "order_id": order_id(listing, own.number),
-        "order_state": own.state.value,
-        "order_type": request.kind.value,
-        "time_in_force": request.time_in_force.value,
+        "order_state": own.state,
+        "order_type": request.kind,
+        "time_in_force": request.time_in_force,
         "instrument_name": listing.name,
         "direction": "buy" if request.side > 0 else "sell",
         "price": "market_price" if request.kind is OrderKind.MARKET else listing.price(own.price_ticks),
         "amount": amount,
         "contracts": round(amount / contract_size(listing), 8),
-        "filled_amount": listing.amount(own.filled_lots),
-        "average_price": round(own.average_ticks * listing.instrument.tick_size, 8),
+        "filled_amount": listing.amount(own.filled_lots) if own.filled_lots else 0.0,
+        "average_price": listing.price(own.average_ticks) if own.filled_lots else 0.0,
         "max_show": amount,
         "post_only": request.post_only,
         "reject_post_only": request.reject_post_only,
@@ -176,7 +176,7 @@ def portfolio(exchange: Exchange, account: Account, currency: str) -> Json:
         "session_rpl": session,
         "session_upl": round(margin.session_profit, 8),
         "total_pl": round(margin.equity - risk_amount(flows.capital_units, currency), 8),
-        "session_funding": risk_amount(account.session_funding.get(currency, 0), currency),
+        "session_funding": risk_amount(_session_funding_units(exchange, account, currency), currency),
         "delta_total": round(delta, 6),
         "projected_delta_total": round(delta, 6),
         "spot_reserve": 0.0,
@@ -187,6 +187,11 @@ def portfolio(exchange: Exchange, account: Account, currency: str) -> Json:
         "portfolio_margining_enabled": False,
         "cross_collateral_enabled": False,
     }
+
+
+def _session_funding_units(exchange: Exchange, account: Account, currency: str) -> int:
+    names = (name for name in account.session_funding if currency_of(exchange.listings[name]) == currency)
+    return sum(account.session_funding[name] for name in names)
 
 
 def mmp_config(index: str, group: str, config: MmpConfig) -> Json:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,8 +18,7 @@ class _Required:
 _REQUIRED = _Required()
 
 
-@dataclass(frozen=True, slots=True)
-class Params:
+class Params(msgspec.Struct, frozen=True):
     """Each reader raises RpcError -32602 where the parameter is missing, or not what it must be."""
 
     raw: Mapping[str, Any]

@@ -135,6 +135,7 @@ def _settlement_history(call: Call) -> Json:
             "instrument_name": each.instrument,
             "session_profit_loss": risk_amount(each.units, each.currency),
             "profit_loss": risk_amount(each.units, each.currency),
+            "funding": risk_amount(each.funding_units, each.currency),
         }
         for each in reversed(call.api.cash_of(call.account))
         if each.cause in ("settlement", "delivery") and (each.instrument in names or each.cause == "delivery")
@@ -154,6 +155,7 @@ def _transaction_log(call: Call) -> Json:
             "instrument_name": each.instrument,
             "currency": currency,
             "change": risk_amount(each.units, currency),
+            "total_interest_pl": risk_amount(each.funding_units, currency) if each.cause == "settlement" else None,
         }
         for number, each in enumerate(call.api.cash_of(call.account), 1)
         if each.currency == currency and start <= ms(each.ts_ns) <= end and number >= first

@@ -9,7 +9,7 @@ from typing import Any
 
 from flatbook.domain.instruments import Kind, Right, format_expiry
 from flatbook.risk.margin.deribit_standard import DeribitStandard
-from flatbook.sim.options import vol_of
+from flatbook.sim.options import vols_of_one
 from flatbook.sim.venue.account import index_name
 from flatbook.sim.venue.exchange import Exchange
 from flatbook.sim.venue.listing import Listing
@@ -31,7 +31,7 @@ def ms(ts_ns: int) -> int:
 
 def number(value: float, digits: int = 8) -> float | None:
     """A number to be sent; None for what is not known."""
-    return None if math.isnan(value) or math.isinf(value) else round(value, digits)
+    return round(value, digits) if math.isfinite(value) else None
 
 
 def kind_of(listing: Listing) -> str:
@@ -139,8 +139,8 @@ def quote(exchange: Exchange, listing: Listing) -> Json:
 def stats(exchange: Exchange, listing: Listing) -> Json:
     """The last day: amounts in coin and USD, None where nothing traded."""
     listing.day.forget(exchange.now_ns)
-    rows = listing.day.minutes
-    if not rows:
+    totals = listing.day.totals()
+    if totals is None:
         return {
             "volume": 0.0,
             "volume_usd": 0.0,
@@ -150,14 +150,14 @@ def stats(exchange: Exchange, listing: Listing) -> Json:
             "high": None,
         }
     last = listing.price(listing.tape[-1].price_ticks)
-    usd = round(sum(row[2] for row in rows), 2)
+    usd = round(totals.usd, 2)
     return {
-        "volume": round(sum(row[1] for row in rows), 8),
+        "volume": round(totals.coins, 8),
         "volume_usd": usd,
         "volume_notional": usd,
-        "price_change": round(100 * (last / rows[0][5] - 1), 4),
-        "low": min(row[4] for row in rows),
-        "high": max(row[3] for row in rows),
+        "price_change": round(100 * (last / totals.first - 1), 4),
+        "low": totals.low,
+        "high": totals.high,
     }
 
 
@@ -195,21 +195,21 @@ def ticker(exchange: Exchange, listing: Listing) -> Json:
 def _vols(exchange: Exchange, listing: Listing, shape: Json) -> Json:
     """What an option's ticker has beside: vols in percent, Greeks, and what it is an option on."""
     mark, contract = listing.mark, listing.instrument.contract
-
-    def percent(price: float) -> float:
-        if not price or math.isnan(mark.underlying_usd) or (contract.expiry_ns or 0) <= exchange.now_ns:
-            return 0.0
-        in_coin = price if contract.is_inverse else price / mark.underlying_usd
-        vol = vol_of(in_coin, mark.underlying_usd, contract, exchange.now_ns)
-        return 0.0 if math.isnan(vol) else round(100 * vol, 2)
-
+    prices = shape["best_bid_price"], shape["best_ask_price"]
+    vols = [0.0, 0.0]
+    if not math.isnan(mark.underlying_usd) and (contract.expiry_ns or 0) > exchange.now_ns:
+        unit = 1.0 if contract.is_inverse else mark.underlying_usd
+        vols = vols_of_one([price / unit for price in prices], mark.underlying_usd, contract, exchange.now_ns)
+    bid_iv, ask_iv = (
+        round(100 * vol, 2) if price and not math.isnan(vol) else 0.0 for price, vol in zip(prices, vols, strict=True)
+    )
     return {
         "underlying_price": number(mark.underlying_usd, 4),
         "underlying_index": _underlying_index(exchange, listing),
         "interest_rate": 0.0,
         "mark_iv": number(100 * mark.iv, 2),
-        "bid_iv": percent(shape["best_bid_price"]),
-        "ask_iv": percent(shape["best_ask_price"]),
+        "bid_iv": bid_iv,
+        "ask_iv": ask_iv,
         "greeks": {
             "delta": number(mark.delta, 5),
             "gamma": number(mark.gamma, 7),

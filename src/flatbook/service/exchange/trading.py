@@ -1,8 +1,9 @@
 """Methods that trade: orders placed, changed and taken away, one by one or as mass quotes."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from flatbook.domain.errors import BadInputError
 from flatbook.service.exchange import own_shapes, shapes

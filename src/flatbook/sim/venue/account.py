@@ -24,7 +24,8 @@ class Account:
 
     `working` are the lots of its open orders by instrument: buys, then sells. `entry_prices` are what open positions
     were traded at on average, which settlement does not change; the ledger's costs are since the last one.
-    `session_funding` is what was received since then, in units by currency.
+    `session_funding` is what was received since then by instrument, in units of its settlement currency;
+    `ended_funding` that of a session that is over and not settled yet.
     `margin_rows` are the last answers of `margin`, by instrument.
     """
 
@@ -41,6 +42,7 @@ class Account:
     working: dict[str, list[int]] = field(default_factory=dict)
     entry_prices: dict[str, float] = field(default_factory=dict)
     session_funding: dict[str, int] = field(default_factory=dict)
+    ended_funding: dict[str, int] = field(default_factory=dict)
     margin_rows: dict[str, tuple[tuple[Mark, int, int, int], tuple[float, float]]] = field(default_factory=dict)
 
     @classmethod

@@ -17,7 +17,7 @@ from flatbook.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER
 from flatbook.market.analytics.smile import Smile
 from flatbook.market.analytics.variance import smile_variance_between
 from flatbook.market.analytics.vix import DVOL_REACH, THIRTY_DAYS_YEARS
-from flatbook.sim.board import show_chain
+from flatbook.sim.board import Ints, Shown, show_chain
 from flatbook.sim.drawn import UNDERLYING, DrawnMarket, MarketParameters
 from flatbook.sim.floor import Wish
 from flatbook.sim.flow import moment
@@ -135,25 +135,32 @@ class Crowd:
 
     def _open_hour(self, now_ns: int, index_usd: float) -> None:
         drawn, exchange = self._drawn, self._exchange
+        known = len(drawn.chain.instruments)
         if drawn.list_missing(now_ns, index_usd):
-            for instrument in drawn.chain.instruments:
+            for instrument in drawn.chain.instruments[known:]:
                 exchange.list_instrument(instrument.name)
+            # Quoted when their turn comes; the venue's mark is there from the first moment.
+            self._mark_options(np.arange(known, len(drawn.chain.instruments)), now_ns)
             for expiry_ns in drawn.chain.expiries_ns(now_ns):
                 if expiry_ns - now_ns > 6 * NS_PER_DAY:
                     exchange.list_instrument(f"{UNDERLYING}-{format_expiry(expiry_ns)}")
         self._waiting = Wish.rows(drawn.wishes_of_hour(now_ns))
 
-    def _quote_options(self, rows: np.ndarray[tuple[int], np.dtype[np.int64]], now_ns: int) -> None:
+    def _quote_options(self, rows: Ints, now_ns: int) -> None:
         rows = rows[self._drawn.chain.contracts(rows).expiry_ns > now_ns]
         if not rows.size:
             return
-        shown = show_chain(self._drawn.stage, rows, now_ns)
-        believed = shown.believed
-        mark_options(self._exchange, shown.names, shown.contracts, believed.delivery_usd, believed.vol, believed.years)
+        shown = self._mark_options(rows, now_ns)
         bids, asks = shown.market.bid_ticks.tolist(), shown.market.ask_ticks.tolist()
         for name, bid, ask in zip(shown.names, bids, asks, strict=True):
             listing = self._exchange.listings[name]
             self._house.quote(listing, self._option_targets(listing, bid, ask))
+
+    def _mark_options(self, rows: Ints, now_ns: int) -> Shown:
+        shown = show_chain(self._drawn.stage, rows, now_ns)
+        believed = shown.believed
+        mark_options(self._exchange, shown.names, shown.contracts, believed.delivery_usd, believed.vol, believed.years)
+        return shown
 
     def _option_targets(self, listing: Listing, bid: int, ask: int) -> list[Target]:
         steps = listing.instrument.spec.ticks
@@ -178,9 +185,9 @@ class Crowd:
     def _quote_linears(self, now_ns: int, index_usd: float) -> None:
         minute = self._drawn.stage.world.minute_at(np.array([now_ns]))
         carry, premium = float(minute.carry[0]), float(minute.premium[0])
-        for listing in self._exchange.listings.values():
+        for listing in self._exchange.linears.values():
             contract = listing.instrument.contract
-            if listing.is_option or not listing.is_open:
+            if not listing.is_open:
                 continue
             half_bp = self._flow.terms.half_spread_bp
             fair_usd = index_usd
@@ -222,7 +229,7 @@ class Crowd:
     def _take_linear(self) -> None:
         """A taker of a perpetual, a future or spot; some know where the index will be."""
         exchange, now_ns = self._exchange, self._flow.next_ns
-        names = [each.name for each in exchange.listings.values() if not each.is_option and each.is_open]
+        names = [each.name for each in exchange.linears.values() if each.is_open]
         index = self._drawn.stage.world.index_at(np.array([now_ns, now_ns + self._flow.horizon_ns]))
         taker = self._flow.pop(names, float(index[1] / index[0] - 1))
         listing = exchange.listings[taker.instrument]

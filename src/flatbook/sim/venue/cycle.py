@@ -74,7 +74,7 @@ class Cycle:
         exchange.index_usd[base] = price_usd
         exchange.events.append(said.IndexMoved(base))
         self.clock.tick(base, now_ns, price_usd)
-        linears = [each for each in exchange.listings.values() if _follows(each, base)]
+        linears = [each for each in exchange.linears.values() if _follows(each, base)]
         for listing in linears:
             self._mark(listing, price_usd)
         if now_ns > self.clock.next_ns:
@@ -92,7 +92,7 @@ class Cycle:
     def _begin_session(self) -> None:
         """What accrues after the settlement is of the next session; what accrues at it is of the last."""
         for account in self._exchange.accounts.values():
-            account.session_funding.clear()
+            account.ended_funding, account.session_funding = account.session_funding, {}
 
     def _mark(self, listing: Listing, index_usd: float) -> None:
         bid, ask = listing.book.best_ticks(1), listing.book.best_ticks(-1)
@@ -112,7 +112,8 @@ class Cycle:
         self._exchange.touched[listing.name] = None
 
     def _fund(self, perpetuals: list[Listing], index_usd: float) -> None:
-        """Funding accrues by the minute, at the rate of the mark; the history keeps it by the hour."""
+        """Funding accrues by the minute, at the rate of the mark, and is cash when the session ends; the history keeps
+        it by the hour."""
         exchange, now_ns = self._exchange, self._exchange.now_ns
         hours = (now_ns - self._funded_ns) / NS_PER_HOUR
         is_full_hour = now_ns // NS_PER_HOUR > self._funded_ns // NS_PER_HOUR
@@ -125,12 +126,8 @@ class Cycle:
                     continue
                 before = account.position(listing.name).funding_units
                 account.ledger.book_funding(event, VENUE, listing.mark.price)
-                received, settle = (
-                    account.position(listing.name).funding_units - before,
-                    listing.instrument.contract.settle,
-                )
-                account.session_funding[settle] = account.session_funding.get(settle, 0) + received
-                self._moved(account, listing, "funding", received)
+                received = account.position(listing.name).funding_units - before
+                account.session_funding[listing.name] = account.session_funding.get(listing.name, 0) + received
             rates = self._hour_rates.setdefault(listing.name, [])
             rates.append(rate)
             if is_full_hour:
@@ -170,8 +167,9 @@ class Cycle:
             before = account.ledger.balance(VENUE, listing.instrument.contract.settle)
             account.ledger.book_daily_settlement(event, VENUE)
             after = account.ledger.balance(VENUE, listing.instrument.contract.settle)
-            if account.position(listing.name).size_lots:
-                self._moved(account, listing, "settlement", after - before)
+            funding = account.ended_funding.pop(listing.name, 0)
+            if account.position(listing.name).size_lots or funding:
+                self._moved(account, listing, after - before, funding)
 
     def _deliver(self, event: Delivery) -> None:
         exchange = self._exchange
@@ -240,12 +238,12 @@ class Cycle:
         except RefusalError:
             return
 
-    def _moved(self, account: Account, listing: Listing, cause: str, units: int) -> None:
-        settle = listing.instrument.contract.settle
-        now_ns = self._exchange.now_ns
-        self._exchange.events.append(said.CashMoved(account.name, settle, cause, listing.name, units, now_ns))
+    def _moved(self, account: Account, listing: Listing, profit_units: int, funding_units: int) -> None:
+        settle, units, now_ns = listing.instrument.contract.settle, profit_units + funding_units, self._exchange.now_ns
+        moved = said.CashMoved(account.name, settle, "settlement", listing.name, units, now_ns, funding_units)
+        self._exchange.events.append(moved)
 
 
 def _follows(listing: Listing, base: str) -> bool:
-    """Whether the mark is made from the index and the book: everything open but options."""
-    return listing.is_open and not listing.is_option and listing.instrument.contract.base == base
+    """Whether the mark is made from the index and the book: whatever of the coin is open and no option."""
+    return listing.is_open and listing.instrument.contract.base == base

@@ -40,7 +40,8 @@ class IndexMoved(NamedTuple):
 
 
 class CashMoved(NamedTuple):
-    """An account's cash in `currency` changed other than by a trade, by `units`, for `cause`."""
+    """An account's cash in `currency` changed other than by a trade, by `units`, for `cause`; `funding_units` of them
+    are a session's funding, which is paid when it ends."""
 
     account: str
     currency: str
@@ -48,6 +49,7 @@ class CashMoved(NamedTuple):
     instrument: str
     units: int
     ts_ns: int
+    funding_units: int = 0
 
 
 class ListingChanged(NamedTuple):

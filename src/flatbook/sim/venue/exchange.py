@@ -40,6 +40,7 @@ class Exchange:
         self.margin = margin
         self.now_ns = now_ns
         self.listings: dict[str, Listing] = {}
+        self.linears: dict[str, Listing] = {}  # no options: a few, looked at with every tick
         self.accounts: dict[str, Account] = {}
         self.orders: dict[int, Order] = {}
         self.index_usd: dict[str, float] = {}
@@ -61,6 +62,8 @@ class Exchange:
         if listing is None:
             instrument = self.reference.instrument(name)
             listing = self.listings[name] = Listing(len(self.listings) + 1, instrument, self.now_ns)
+            if not listing.is_option:
+                self.linears[name] = listing
             self.events.append(said.ListingChanged(name, "created"))
         return listing
 

@@ -34,11 +34,40 @@ class Mark(NamedTuple):
     rho: float = 0.0
 
 
+class Totals(NamedTuple):
+    """What traded: coins, USD, the highest, the lowest and the first price."""
+
+    coins: float
+    usd: float
+    high: float
+    low: float
+    first: float
+
+
 @dataclass(slots=True)
 class Day:
     """What traded in the last day, by minute: minute, coins, USD, high, low, first price."""
 
     minutes: "deque[list[float]]" = field(default_factory=deque)
+    # The totals of all minutes but the last, which alone changes, and of how many from which one on.
+    _before: tuple[tuple[float, int], Totals] | None = None
+
+    def totals(self) -> Totals | None:
+        """Over the day; None where nothing traded. Asked for with every ticker: a day's minutes are not summed anew."""
+        if not self.minutes:
+            return None
+        key = (self.minutes[0][0], len(self.minutes))
+        if self._before is None or self._before[0] != key:
+            self._before = (key, self._sum_but_last())
+        before, (_, coins, usd, high, low, _) = self._before[1], self.minutes[-1]
+        return Totals(
+            before.coins + coins, before.usd + usd, max(before.high, high), min(before.low, low), self.minutes[0][5]
+        )
+
+    def _sum_but_last(self) -> Totals:
+        rows = list(self.minutes)[:-1]
+        high, low = (max(row[3] for row in rows), min(row[4] for row in rows)) if rows else (-math.inf, math.inf)
+        return Totals(sum(row[1] for row in rows), sum(row[2] for row in rows), high, low, 0.0)
 
     def add(self, ts_ns: int, price: float, size_coin: float, usd: float) -> None:
         """Counts a trade."""

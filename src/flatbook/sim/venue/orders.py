@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 from flatbook.sim.matching import TimeInForce
 
 
@@ -52,8 +54,7 @@ class RefusalError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRequest:
+class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What an account asks for. `price_ticks` is None for market orders; `mmp_group` "" is the unnamed group.
 
     A post-only order that would trade is moved beside the best price, or refused where `reject_post_only`. `quote_set`

@@ -13,17 +13,20 @@ class ClockOffset:
 
     def __init__(self) -> None:
         self._samples: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
+        self._offset_ns: int | None = None
 
     def see(self, sent_ns: int, venue_in_ns: int, venue_out_ns: int, received_ns: int) -> None:
         """An exchange: two moments of ours about two of the venue's. One that took less than no time tells nothing."""
         delay_ns = (received_ns - sent_ns) - (venue_out_ns - venue_in_ns)
         if delay_ns >= 0:
             self._samples.append((delay_ns, (venue_in_ns - sent_ns + venue_out_ns - received_ns) // 2))
+            # Asked for with every message, and changed by a few.
+            self._offset_ns = min(self._samples)[1]
 
     @property
     def offset_ns(self) -> int | None:
         """None until something was exchanged."""
-        return min(self._samples)[1] if self._samples else None
+        return self._offset_ns
 
     @property
     def error_ns(self) -> int | None:

@@ -134,6 +134,8 @@ _FAST = {
         (b"trad", list[said.Trade]),
         (b"quot", said.Quote),
         (b"perp", said.PerpetualInterest),
+        # Most of what is said to a maker; what else is said of an account takes the longer way.
+        (b"user", own.OwnChanges),
     )
 }
 

@@ -88,15 +88,8 @@ class Logged(Excerpt, frozen=True, gc=False):
     total_interest_pl: float | None = None
 
     @property
-    def is_payment(self) -> bool:
-        """Whether it is funding that was paid as it came."""
-        return self.type == "funding"
-
-    @property
     def funding(self) -> float:
-        """Funding received, paid negative: of a session, or of an entry of its own."""
-        if self.is_payment:
-            return self.change or 0.0
+        """Funding received over a session, paid negative: it is logged when the session ends."""
         return self.total_interest_pl or 0.0 if self.type == "settlement" else 0.0
 
 

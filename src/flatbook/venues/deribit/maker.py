@@ -126,6 +126,7 @@ class Maker:
             for order in data.orders:
                 self._events += self.news.order(order, now_ns, self._has_row)
         elif isinstance(data, MmpTrigger) and data.mmp_group == self._terms.mmp_group:
+            self.quotes.doubt()
             self._events.append(self._frozen(data, now_ns))
         return []
 
@@ -277,7 +278,7 @@ class Maker:
             sides = [
                 (self.quotes.row_of[each.instrument_name], 1 if each.side == "bid" else -1) for each in done.errors
             ]
-            self.quotes.answered(asked.id, sides)
+            self.quotes.answered(asked.id, sides, done.orders)
             self._reject(reasons, exch_ts_ns, now_ns)
         self._acknowledge(exch_ts_ns, now_ns)
 

@@ -71,8 +71,6 @@ class Account:
     logged_ms: int = 0
     booked_ms: int = 0
     _rows_seen: set[int] = field(default_factory=set)
-    _is_log_begun: bool = False
-    _paid: list[tuple[int, int]] = field(default_factory=list)
 
     def reconcile(self) -> Steps:
         """Leaves nothing of ours at the venue, and nothing that traded untold."""
@@ -87,7 +85,7 @@ class Account:
         """What traded and was not told, what was paid to us, and how the account stands then: that is asked in one
         breath, so that it is of one moment."""
         self.has_missed = yield from self._catch_up()
-        self._begin_log()
+        self.logged_ms = self.logged_ms or (self.venue_ns - self._overlap_ns) // NS_PER_MS
         continuation: int | None = None
         while True:
             asked = yield self._questions_of_look(continuation)
@@ -98,7 +96,8 @@ class Account:
             if continuation is None:
                 break
         held, cash = self._read(positions, list[OwnPosition]), self._read(summary, OwnSummary)
-        pending = {cash.currency: self._pending_units(cash)}
+        # A session's funding is in the equity, and in the books when the session's settlement names it.
+        pending = {cash.currency: book_amount(cash.session_funding, cash.currency)}
         self.statement = statement_of(self.news.reference, held, [cash], self.now_ns, pending)
 
     def settle(self) -> Steps:
@@ -186,8 +185,7 @@ class Account:
 
     def _catch_up(self) -> Generator[list[Question], list[Asked], bool]:
         """Trades since the last that was heard, and from some time before it; whether any was news."""
-        overlap_ns = round(self.terms.overlap_s * NS_PER_SECOND)
-        start_ms = ((self.news.seen_from_ns or self.venue_ns) - overlap_ns) // NS_PER_MS
+        start_ms = ((self.news.seen_from_ns or self.venue_ns) - self._overlap_ns) // NS_PER_MS
         is_old = self.venue_ns // NS_PER_MS - start_ms > _RECENT_MS
         was_news = (yield from self._trades_since(start_ms, {"historical": True})) if is_old else False
         return (yield from self._trades_since(start_ms, {})) or was_news
@@ -234,23 +232,12 @@ class Account:
             Question("private/get_account_summary", currency),
         ]
 
-    def _begin_log(self) -> None:
-        """The log is read from the session's beginning: what was paid of its funding is summed from there."""
-        if not self._is_log_begun:
-            overlap_ms = (self.venue_ns - round(self.terms.overlap_s * NS_PER_SECOND)) // NS_PER_MS
-            session_ms = settlement_before(self.venue_ns) // NS_PER_MS
-            self.logged_ms, self._is_log_begun = min(self.logged_ms or overlap_ms, session_ms), True
-
-    def _pending_units(self, cash: OwnSummary) -> int:
-        """Funding of the session that no entry of the log has told: it is in the equity, and in the books when the
-        session's settlement names it. A venue that logs payments as they come leaves nothing pending."""
-        session_ms = settlement_before(self.venue_ns) // NS_PER_MS
-        self._paid = [paid for paid in self._paid if paid[0] > session_ms]
-        return book_amount(cash.session_funding, cash.currency) - sum(units for _, units in self._paid)
+    @property
+    def _overlap_ns(self) -> int:
+        return round(self.terms.overlap_s * NS_PER_SECOND)
 
     def _take_log(self, page: LogPage) -> None:
         rows = sorted((row for row in page.logs if row.id not in self._rows_seen), key=lambda row: row.id)
-        self._paid += [(row.timestamp, book_amount(row.funding, row.currency)) for row in rows if row.is_payment]
         told = [
             FundingPaid(
                 exch_ts_ns=row.timestamp * NS_PER_MS,

@@ -6,6 +6,9 @@ once everything that it wished, or a newer wish in its place, was answered.
 
 Whether the amount of a quote that is amended counts what of it has traded the venue's pages do not say. So one that
 has traded in part is taken away before it is quoted anew: what rests then is what was wished, either way.
+
+A side that rests untouched at the price and amount that are wished is not named again: of a thousand quotes on both
+sides a small move of the index changes some.
 """
 
 from collections.abc import Iterable
@@ -54,10 +57,16 @@ class QuoteLine:
     may_rest: dict[tuple[int, int], int] = field(default_factory=dict)
     under_way: dict[int, Batch] = field(default_factory=dict)
     last: int = 0
+    # Price and amount of what rests whole, by the venue's word since which nothing was sent; sides of which something
+    # else was heard since something was sent are in `_touched`: an answer may come later than what came after it.
+    _stands: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
+    _touched: set[tuple[int, int]] = field(default_factory=set)
     _parted: dict[tuple[int, int], str] = field(default_factory=dict)
     _waiting: dict[int, Wish] = field(default_factory=dict)
     _busy: set[int] = field(default_factory=set)
     _acknowledged: int = 0
+    # Whether what waits or is under way changed since it was last looked through: that is asked after every message.
+    _has_changed: bool = True
 
     def list_instrument(self, row: int, instrument: Instrument) -> None:
         """Gives the next row to an instrument."""
@@ -67,7 +76,7 @@ class QuoteLine:
 
     def wish(self, changes: QuoteChanges) -> None:
         """Takes a message of the engine's."""
-        self.last = max(self.last, changes.number)
+        self.last, self._has_changed = max(self.last, changes.number), True
         columns = (changes.row, changes.bid_ticks, changes.bid_lots, changes.ask_ticks, changes.ask_lots)
         for row, bid_ticks, bid_lots, ask_ticks, ask_lots in zip(*(each.tolist() for each in columns), strict=True):
             before = self._waiting.get(row)
@@ -84,7 +93,7 @@ class QuoteLine:
                 break
             if row in self._busy:
                 continue
-            wish = self._waiting.pop(row)
+            wish, self._has_changed = self._waiting.pop(row), True
             if (first := self._without_parted(row, wish)) != wish:
                 self._waiting[row], wish = wish, first
             entry = self._entry(row, wish, post_only)
@@ -104,9 +113,14 @@ class QuoteLine:
                 continue
             at = (row, 1 if each.direction == "buy" else -1)
             if isinstance(each, OwnTrade):
-                rests_in_part = each.state == "open"
+                rests_in_part, rests_whole = each.state == "open", False
             else:
                 rests_in_part = each.order_state == "open" and each.filled_amount > 0
+                rests_whole = each.order_state == "open" and each.filled_amount == 0
+            if not rests_whole:
+                self._touched.add(at)
+            if not rests_whole or self._stands.get(at) != (each.price, each.amount):
+                self._stands.pop(at, None)
             if rests_in_part:
                 self._parted[at] = each.order_id
             elif self._parted.get(at) == each.order_id:
@@ -120,17 +134,25 @@ class QuoteLine:
 
     def sent(self, request_id: int, batch: Batch) -> None:
         """A batch is on its way: what it sets may rest from now on."""
-        self.under_way[request_id] = batch
+        self.under_way[request_id], self._has_changed = batch, True
         self._busy.update(batch.rows)
-        for row, wish in batch.rows.items():
-            for side in (1, -1):
+        for (row, wish), entry in zip(batch.rows.items(), batch.entries, strict=True):
+            for side, named in ((1, entry.bid), (-1, entry.ask)):
                 ticks, lots = wish.side(side)
                 if lots:
                     self.may_rest[row, side] = ticks
+                if named is not None:
+                    self._touched.discard((row, side))
+                    self._stands.pop((row, side), None)
 
-    def answered(self, request_id: int, refused: Iterable[tuple[int, int]]) -> None:
-        """The venue has done a batch, but for these rows' sides."""
+    def answered(self, request_id: int, refused: Iterable[tuple[int, int]], orders: Iterable[OwnOrder] = ()) -> None:
+        """The venue has done a batch, but for these rows' sides; its `orders` are what rests then."""
         batch, refused = self._over(request_id), set(refused)
+        for order in orders:
+            row = self.row_of.get(order.instrument_name)
+            at = (-1 if row is None else row, 1 if order.direction == "buy" else -1)
+            if row in batch.rows and at not in self._touched and isinstance(order.price, float):
+                self._stands[at] = (order.price, order.amount)
         for row, wish in batch.rows.items():
             for side in (1, -1):
                 if not wish.side(side)[1] and (row, side) not in refused:
@@ -143,8 +165,15 @@ class QuoteLine:
         """The venue took nothing of a batch: what rested before may rest still."""
         return self._over(request_id).rows
 
+    def doubt(self) -> None:
+        """What rests may be gone: every side is named when it is wished again."""
+        self._stands.clear()
+
     def acknowledge(self) -> int | None:
         """The message up to which everything was answered, where that is news."""
+        if not self._has_changed:
+            return None
+        self._has_changed = False
         open_numbers = [wish.number for wish in self._waiting.values()]
         open_numbers += [wish.number for batch in self.under_way.values() for wish in batch.rows.values()]
         reached = min(open_numbers) - 1 if open_numbers else self.last
@@ -159,13 +188,16 @@ class QuoteLine:
         rows = sorted({row for row, _ in self.may_rest} | set(self._waiting) | self._busy)
         self.may_rest.clear()
         self._parted.clear()
+        self._stands.clear()
+        self._touched.clear()
         self.under_way.clear()
         self._waiting.clear()
+        self._has_changed = True
         self._busy.clear()
         return [self.instruments[row].name for row in rows]
 
     def _over(self, request_id: int) -> Batch:
-        batch = self.under_way.pop(request_id)
+        batch, self._has_changed = self.under_way.pop(request_id), True
         self._busy.difference_update(batch.rows)
         return batch
 
@@ -183,7 +215,8 @@ class QuoteLine:
         if not lots:
             resting_ticks = self.may_rest.get((row, side))
             return None if resting_ticks is None else QuoteSide(price_of(instrument, resting_ticks), 0.0)
-        return QuoteSide(price_of(instrument, ticks), amount_of(instrument, lots))
+        wished = QuoteSide(price_of(instrument, ticks), amount_of(instrument, lots))
+        return None if self._stands.get((row, side)) == (wished.price, wished.amount) else wished
 
 
 def price_of(instrument: Instrument, ticks: int) -> float:
