@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pytest
 
-from flatbook.domain.events import AnyEvent, Fill, IndexTick
+from flatbook.domain.events import AnyEvent, Fill, IndexTick, Rearm
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.engine.loop import Engine
 from flatbook.risk.loss_stop import Stage
@@ -68,6 +68,61 @@ def test_unchecked_those_ticks_would_have_halted_it() -> None:
     for second in (3.0, 8.0, 14.0):
         maker.step(index(second, 56_000.0 + 50 * second))
     assert maker.state.loss_stop.stage is Stage.HALT
+
+
+def test_an_index_that_stays_wrong_for_ten_minutes_fires_nothing_and_comes_back_by_itself() -> None:
+    """The perpetual and futures trade on, and drift; the feed stands three or thirty per cent off, creeping."""
+    for factor in (0.97, 0.7):
+        maker, world = holding()
+        state, orders = maker.state, 0
+        for second in map(float, range(3, 603)):
+            world.index_usd += 2.0
+            maker.step(top(second, world.index_usd - 0.5, world.index_usd + 0.5))
+            if second % 20 == 0:
+                price = world.forward_usd("BTC-25APR25", second)
+                maker.step(top(second, price - 5, price + 5, "BTC-25APR25"))
+            orders += len(maker.step(index(second, factor * 80_000.0 - second % 7)).orders)
+            assert not rests(maker)
+        assert (orders, state.loss_stop.changes, state.market.forwards.index_usd) == (0, [], 80_000.0)
+        slot = state.market.universe.slot_of[REFERENCE.instrument("BTC-25APR25").contract.expiry_ns or 0]
+        basis = float(state.market.forwards.basis[slot])
+        for second in (603.0, 605.1):
+            maker.step(top(second, world.index_usd - 0.5, world.index_usd + 0.5))
+            maker.step(world.index(second))
+        world.index_usd += 50.0
+        maker.step(world.index(606))
+        assert rests(maker)
+        assert (state.index_check.is_doubted, state.loss_stop.changes) == (False, [])
+        assert state.market.forwards.basis[slot] == pytest.approx(basis, abs=1e-3), "it learnt nothing meanwhile"
+        said = [entry.text for entry in state.recorder.log if entry.kind == "monitor"]
+        assert "index in doubt over a minute: 31 s, the threshold is 30" in said
+
+
+def test_a_second_source_that_dies_holds_the_engine_for_a_minute_and_no_longer() -> None:
+    maker, world = holding()
+    for second in map(float, range(3, 200)):
+        if second <= 100:
+            maker.step(top(second, 79_999.5, 80_000.5))
+        world.index_usd = 68_000.0 + second
+        maker.step(world.index(second))
+        is_believed = maker.state.market.forwards.index_usd != 80_000.0
+        assert is_believed is (second >= 160), second
+    assert maker.state.loss_stop.stage is Stage.HALT, "without any second source waiting is all there is"
+
+
+def test_a_person_ends_a_doubt_and_the_book_goes_on_from_there() -> None:
+    maker, world = holding()
+    for second in range(3, 60):
+        maker.step(top(second, 79_999.5, 80_000.5))
+        maker.step(index(second, 76_000.0))
+    maker.step(Rearm(exch_ts_ns=at(60), local_ts_ns=at(60), who="a trader", why="the perpetual is broken"))
+    assert maker.state.market.forwards.index_usd == 76_000.0
+    assert not maker.state.index_check.is_doubted
+    for seconds in (60.5, 62.5):
+        world.index_usd = 76_000.0 + 50.0 * (seconds - 60.0)
+        maker.step(world.index(seconds))
+    assert (Reason.INDEX_HELD, "believed at 76,000.00: a person says so") in alarms_of(maker)
+    assert maker.state.loss_stop.changes[0].after is Stage.WIDEN, "what was lost counts again"
 
 
 def crash(maker: Engine, world: World, second: float) -> None:

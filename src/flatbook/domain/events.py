@@ -235,7 +235,7 @@ class ProtectionTriggered(Event, frozen=True, kw_only=True, tag="protection_trig
 
 
 class Rearm(Event, frozen=True, kw_only=True, tag="rearm"):
-    """A person lets a maker that its loss stop has halted go on: who, and why."""
+    """A person lets a maker go on that its loss stop has halted, or an index in doubt holds back: who, and why."""
 
     who: str
     why: str

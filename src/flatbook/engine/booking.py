@@ -25,7 +25,7 @@ from flatbook.domain.events import (
 from flatbook.domain.instruments import DOLLAR, format_expiry
 from flatbook.domain.reference import Instrument
 from flatbook.domain.units import NS_PER_SECOND, risk_amount
-from flatbook.engine import valuing
+from flatbook.engine import index_watch, valuing
 from flatbook.engine.attributing import cell_of
 from flatbook.engine.hedge_desk import book_hedge
 from flatbook.engine.setup import HEDGING, MAKING
@@ -86,13 +86,13 @@ def take_own(state: State, event: AnyEvent) -> bool:
 
 
 def _rearm(state: State, event: Rearm) -> bool:
-    stopped = state.loss_stop.stage is Stage.HALT
+    stopped, doubted = state.loss_stop.stage is Stage.HALT, index_watch.rearm(state)
     if stopped:
         state.loss_stop.rearm(state.now_ns, event.who, event.why)
-    else:
+    elif not doubted:
         text = f"re-armed by {event.who}: {event.why}; it was not halted, nothing changes"
         state.recorder.log.append(LogEntry(ts_ns=state.now_ns, kind="loss_stop", text=text))
-    return stopped
+    return stopped or doubted
 
 
 def _take_answer(state: State, event: OrderAccepted | OrderRejected | OrderCancelled) -> bool:

@@ -60,12 +60,12 @@ class Wanted(NamedTuple):
 
 
 def wanted_hedges(state: State) -> tuple[Wanted, ...]:
-    """The hedges wanted now, none while one works, the timer runs or a jump of the index is not believed yet.
+    """The hedges wanted now, none while one works, the timer runs or the index is in doubt.
 
     All of the delta when the loss stop says flat.
     """
     policy, desk = state.setup.policy.hedging, state.desk
-    if state.index_check.held is not None:
+    if state.index_check.is_doubted:
         return ()
     flatten = state.risk.stage is Stage.FLAT
     wait_s = policy.every_s if flatten else desk.wait_s
@@ -202,7 +202,7 @@ def outwaited(state: State) -> tuple[str, ...]:
     """Orders to be pulled, once each: that rest longer than the policy waits, against a loss stop that says flat, or
     on an index in doubt."""
     desk, patience_ns = state.desk, state.setup.policy.hedging.patience_s * 1e9
-    is_off = state.risk.stage >= Stage.FLAT or state.index_check.held is not None
+    is_off = state.risk.stage >= Stage.FLAT or state.index_check.is_doubted
     late = tuple(
         order_id
         for order_id, order in state.orders.working.items()

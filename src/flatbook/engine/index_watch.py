@@ -1,6 +1,8 @@
 """Ticks of the index on their way in: those that jump are held until a second source agrees; see `market.index_check`.
 
-While one is held, or the perpetual has left the index, `risk.protection` pulls all quotes.
+While one is held, or the perpetual has left the index, `risk.protection` pulls all quotes, nothing is hedged and no
+loss is counted. Where that lasts for longer than `hold_s` forwards and smiles learn nothing, for there is no index to
+measure them against.
 """
 
 import msgspec
@@ -51,6 +53,17 @@ def hear_options(state: State, event: TradePrint | ChainQuotes) -> bool:
         return False
     _take(state, held.tick)
     return _tell_protection(state)
+
+
+def rearm(state: State) -> bool:
+    """A person takes the feed's word for the index; whether it was in doubt."""
+    check, held = state.index_check, state.index_check.held
+    if not check.is_doubted:
+        return False
+    if check.rearm(state.now_ns) and held is not None:
+        _take(state, held.tick)
+    _tell_protection(state)
+    return True
 
 
 def _take(state: State, tick: IndexTick) -> None:

@@ -20,17 +20,19 @@ def take_market(state: State, event: AnyEvent) -> bool:
             moved = index_watch.take_tick(state, event) or _index_moved(state)
         case TradePrint():
             moved = index_watch.hear_options(state, event)
-            slot = state.market.take_trade(event)
+            slot = None if state.index_check.is_lost(state.now_ns) else state.market.take_trade(event)
             _tell_flow(state, event)
             _count_tape(state, event)
             moved |= slot is not None and _surface_moved(state)
         case ChainQuotes() if event.underlying == state.setup.underlying:
             index_watch.hear_options(state, event)
-            state.market.take_chain(event)
+            if not state.index_check.is_lost(state.now_ns):
+                state.market.take_chain(event)
             moved = True
         case TopOfBook():
             moved = index_watch.see_top(state, event)
-            state.market.take_top(event)
+            if not state.index_check.is_lost(state.now_ns):
+                state.market.take_top(event)
             moved |= _premium_moved(state)
         case FundingRate():
             state.market.take_funding(event)

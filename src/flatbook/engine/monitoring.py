@@ -33,6 +33,7 @@ WATCHED = (
     Watched("half-spread", "quotes", "of the market's", Of.MEAN, least=0.5),
     Watched("lost in a minute", "quotes", "bp of what was filled", Of.MEAN, least=1.0),
     Watched("index", "ages", "s", Of.MOST, least=5.0),
+    Watched("index in doubt", "ages", "s", Of.MOST, least=30.0, bound=30.0),
     Watched("perpetual", "ages", "s", Of.MOST, least=5.0),
     Watched("surface", "ages", "s", Of.MOST, least=30.0),
     Watched("trades", "ages", "s", Of.MOST, least=60.0),
@@ -100,6 +101,7 @@ class Monitoring:
         yield "vega", abs(risk.vega_usd) / limits.vega_usd
         yield "stress loss", risk.stress_loss_usd / limits.stress_loss_usd
         yield "P&L", state.pnl.equity_usd
+        yield "index in doubt", state.index_check.doubted_s(now_ns)
         yield from self._ages(state)
         if state.table.acknowledges:
             yield "unanswered", _waited_ns(state) / NS_PER_SECOND

@@ -61,7 +61,7 @@ def measure_risk(state: State) -> None:
     state.book = state.measure()
     stressing.refresh(state)
     stage = state.loss_stop.stage
-    if state.index_check.held is None:
+    if not state.index_check.is_doubted:
         stage = state.loss_stop.update(state.pnl.equity_usd, state.now_ns, _by_strategy(state))
     level = state.values.level
     vol = state.typical_vol.follow(level, state.market.universe.expiry_ns[: len(level)], state.now_ns)
