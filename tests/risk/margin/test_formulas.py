@@ -100,3 +100,43 @@ def test_okx_charges_basis_by_time_and_initial_by_its_ratio() -> None:
     found = requirement.margins(held(future=1.0))
     assert float(found.maintenance) == pytest.approx(0.12 * 81_000.0 + 0.05 * 0.2 * INDEX)
     assert float(found.initial) == pytest.approx(1.3 * float(found.maintenance))
+
+
+def okx(**changes: object) -> OkxPortfolio:
+    model = LATEST["okx"]
+    assert isinstance(model, OkxPortfolio)
+    return model.model_copy(update=changes)
+
+
+def test_okx_published_examples_come_out() -> None:
+    """MR7 of 30,000 by the tiers of December 2021; MR9 of ten millions hedged, by the rates of its example."""
+    minimum = okx(tranche_usd=(0.0, 10_000.0, 70_000.0), multiplier=(1.0, 2.0, 4.0))
+    assert float(minimum.minimum_usd(np.array(30_000.0))) == pytest.approx(50_000.0)
+    depeg = okx(depeg_price=(1.0,), depeg_rate=((0.0075, 0.0175, 0.025),))
+    for cash in ([10e6, 0.0, -12e6], [-10e6, 0.0, 12e6], [10e6, -10e6, 0.0], [0.0, 10e6, -10e6]):
+        assert float(depeg.depeg_usd(np.array(cash))) == pytest.approx(202_500.0)
+
+
+def test_okx_sets_dollars_against_each_other_in_their_order() -> None:
+    """Ten millions of USDT against seven of USD, then against three of USDC; what is left has one sign."""
+    charged = float(okx().depeg_usd(np.array([10e6, -4e6, -7e6])))
+    first = 5_000.0 + 40_000.0 + 2e6 * 0.025
+    assert charged == pytest.approx(first + 5_000.0 + 2e6 * 0.01)
+    assert float(okx().depeg_usd(np.array([3e6, 2e6, 1e6]))) == 0.0
+    off_peg = okx(stable_usd={"USDT": 0.99, "USDC": 1.0})
+    assert float(off_peg.depeg_usd(np.array([2e6, 0.0, -2e6]))) == pytest.approx(1e6 * 0.005 + 1e6 * 0.015)
+    assert float(off_peg.depeg_usd(np.array([0.0, 2e6, -2e6]))) == pytest.approx(1e6 * 0.005 + 1e6 * 0.01)
+    assert okx(stable_usd={"USDT": 0.895}).depeg_rates("USDT", "USD") == pytest.approx([0.2025, 0.2075, 0.2125])
+
+
+def test_okx_charges_a_hedge_in_other_dollars_and_the_discount_of_an_option() -> None:
+    """A perpetual in coin against one in USDC; an option's value for a fifth of a year at two per cent."""
+    rows = [Row(), Row(in_coin=False), Row(1.0, 80_000.0, 0.2, in_coin=False)]
+    requirement = okx().requirement(contracts(rows, INDEX))
+    parts = requirement.parts(np.array([-50.0, 50.0, 0.0]))
+    assert float(parts["scan"].maintenance) == pytest.approx(0.0, abs=1e-6)
+    assert float(parts["stable coins"].maintenance) == pytest.approx(5_000.0 + 0.01 * 3e6)
+    option = requirement.parts(np.array([0.0, 0.0, 10.0]))
+    worth = 10.0 * float(contracts(rows, INDEX).mark_usd[2])
+    assert float(option["interest"].maintenance) == pytest.approx(0.02 * 0.2 * worth)
+    assert float(option["stable coins"].maintenance) == 0.0

@@ -22,6 +22,7 @@ from flatbook.valuation.marks import Marks
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Names = NDArray[np.str_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,7 @@ class MarginContracts:
                 `strike_usd` NaN and `sign` 0 where it is no option; `years` 0 where it has no expiry; `rate` annual,
                 continuous, at which a venue discounts
     Convention  an inverse contract (`in_coin`) pays `mark_usd` over the forward, in coin
+    quoted          the dollars that each is quoted in; None for USD where it pays coin, else USDC
     """
 
     underlying: str
@@ -47,6 +49,7 @@ class MarginContracts:
     mark_usd: Floats
     delta: Floats
     rate: Floats
+    quoted: Names | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -56,9 +59,16 @@ class MarginContracts:
         columns = {
             field.name: getattr(self, field.name)[chosen]
             for field in fields(self)
-            if field.name not in ("underlying", "index_usd", "names")
+            if field.name not in ("underlying", "index_usd", "names", "quoted")
         }
-        return replace(self, names=tuple(self.names[row] for row in chosen.tolist()), **columns)
+        return replace(
+            self, names=tuple(self.names[row] for row in chosen.tolist()), quoted=self.dollars[chosen], **columns
+        )
+
+    @cached_property
+    def dollars(self) -> Names:
+        """The dollars that each is quoted in, (n,)."""
+        return np.where(self.in_coin, "USD", "USDC") if self.quoted is None else self.quoted
 
     @cached_property
     def is_alive(self) -> Flags:
@@ -123,6 +133,7 @@ def contracts_of(
         mark_usd=mark_usd,
         delta=delta,
         rate=np.zeros(len(at)),
+        quoted=np.array(["USD" if contract.is_inverse else contract.quote for contract in terms], dtype=np.str_),
     )
     return contracts, at, 1.0 / np.where(in_coin & ~is_option, mark_usd, 1.0)
 
