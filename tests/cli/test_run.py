@@ -10,8 +10,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from flatbook.domain.units import parse_utc
 from flatbook.policies import shipped_policies
 
+from ..sim.books.drawn import PERPETUAL, SPOT, drawn_book, walk_usd, write_books
 from .conftest import Flatbook
 
 QUICK = ("run", "--headless", "--hours", "0.02", "--policy", "primitive")
@@ -229,3 +231,22 @@ def test_a_run_may_begin_with_a_book(flatbook: Flatbook, tmp_path: Path) -> None
     assert ended.code == 0
     assert ended.document["ledger"]["positions_open"] >= 1
     assert flatbook("run", "--book", tmp_path / "none.csv").complaint.startswith(f"{tmp_path / 'none.csv'}: cannot be")
+
+
+def test_order_books_are_a_market_and_what_it_lacks_is_said(flatbook: Flatbook, tmp_path: Path) -> None:
+    books = {
+        name: (contract, drawn_book(contract, name, walk_usd(100, 1), parse_utc("2024-08-09T00:00"), 2))
+        for name, contract in (("BTC-PERPETUAL", PERPETUAL), ("BTC_USDT", SPOT))
+    }
+    session = write_books(tmp_path / "books", books)
+    (tmp_path / "book.csv").write_text("instrument,size\nBTC-30AUG24-60000-C,-40\n", encoding="utf-8")
+    market = ("--session", session, "--book", tmp_path / "book.csv")
+    words = ("run", "--headless", "--json", *market, "--out", tmp_path / "runs")
+    ended = flatbook(*words, "--vol", "0.5", "--order-ms", "20")
+    assert ended.code == 0
+    assert ended.err.startswith("options: none are quoted in ")
+    assert "flat vol of 50%" in ended.err
+    assert ended.document["hedges"]["count"] > 0
+    resumed = flatbook("run", "--resume", tmp_path / "runs" / ended.document["run"]["id"], "--vol", "0.5")
+    assert (resumed.code, resumed.err.count("\n")) == (2, 1)
+    assert "--vol beside --resume" in resumed.err

@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 
 from flatbook.app.heard import heard_clocks, replayed_from
-from flatbook.app.markets import OpenMarket, open_market
-from flatbook.app.request import RunRequest
+from flatbook.app.markets import OpenMarket, open_books, open_market
+from flatbook.app.recorded_books import RecordedBooks, recorded_books
+from flatbook.app.request import DEFAULT_VOL, RunRequest
 from flatbook.domain.errors import BadInputError, ConfigurationError
 from flatbook.domain.events import Clock, MarketEvent
 from flatbook.domain.reference import ReferenceData
@@ -18,12 +19,14 @@ from flatbook.engine.loop import Engine
 from flatbook.engine.opening import refuse_what_no_run_holds
 from flatbook.engine.policy import Policy
 from flatbook.engine.setup import Setup
+from flatbook.market.settling import next_settlement_ns
 from flatbook.policies import parse_policy
 from flatbook.risk.margin.model import MarginModel
 from flatbook.risk.protection_policy import ProtectionPolicy
 from flatbook.sim.venue.mmp import MmpConfig
 from flatbook.store.book_file import parse_book
 from flatbook.store.journal import Journal
+from flatbook.store.session import open_session
 from flatbook.valuation.inventory import STRATEGY_NAMES
 from flatbook.valuation.portfolio import Portfolio
 from flatbook.venues.deribit import cheaper_side_discount, load_reference
@@ -39,15 +42,19 @@ def compose(
     """
     reference = load_reference()
     policy = parse_policy(request.policy_text, request.policy)
-    market = open_market(
-        request,
-        reference,
-        _protection(policy.protection),
-        answers_requests=policy.rfq.answers,
-        heard=heard,
-        clocks=clocks,
-    )
+    books = _books_alone(request, reference)
     book = _book(request, reference)
+    if books is not None:
+        market = open_books(request, reference, books, _expiries_ns(book))
+    else:
+        market = open_market(
+            request,
+            reference,
+            _protection(policy.protection),
+            answers_requests=policy.rfq.answers,
+            heard=heard,
+            clocks=clocks,
+        )
     setup = Setup(
         underlying=request.underlying,
         venue=market.venue_name,
@@ -58,6 +65,8 @@ def compose(
         book=book,
         margin=margin_rules(policy, market.venue_name, market.from_ns),
         cheaper_side_discount=cheaper_side_discount(),
+        is_making=market.is_making,
+        market_model=market.model,
     )
     if book is not None:
         refuse_what_no_run_holds(book, setup)
@@ -87,6 +96,26 @@ def _protection(policy: ProtectionPolicy) -> MmpConfig:
         frozen_s=math.ceil(policy.mmp_rest_s),
         quantity_coin=policy.mmp_quantity_coin,
     )
+
+
+def _books_alone(request: RunRequest, reference: ReferenceData) -> RecordedBooks | None:
+    """The session's order books, where it holds nothing else; their perpetual is known to `reference` from then on."""
+    session = (
+        None if request.session_path is None or request.heard_at is not None else open_session(request.session_path)
+    )
+    if session is None or not session.has_books_alone:
+        if request.flat_vol != DEFAULT_VOL:
+            raise BadInputError(
+                f"--vol {request.flat_vol:g}: for a session of order books alone; options tell vols here"
+            )
+        return None
+    return recorded_books(session, request.underlying, reference)
+
+
+def _expiries_ns(book: Portfolio | None) -> set[int]:
+    """When what the run begins with expires, at the next time that anything listed does."""
+    expiries = (position.instrument.contract.expiry_ns for position in ([] if book is None else book.positions))
+    return {next_settlement_ns(expiry_ns - 1) for expiry_ns in expiries if expiry_ns is not None}
 
 
 def _book(request: RunRequest, reference: ReferenceData) -> Portfolio | None:

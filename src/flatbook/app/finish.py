@@ -108,11 +108,9 @@ def _shown_log(log: list[LogEntry]) -> list[LogEntry]:
 
 
 def _session_log(market: OpenMarket) -> list[LogEntry]:
-    """Rows of the whole session that no event was made of."""
-    return [
-        LogEntry(ts_ns=market.from_ns, kind="session", text=f"set aside: {reason} ({count:,})")
-        for reason, count in market.set_aside.items()
-    ]
+    """What of the market is assumed, and rows of the whole session that no event was made of."""
+    set_aside = (f"set aside: {reason} ({count:,})" for reason, count in market.set_aside.items())
+    return [LogEntry(ts_ns=market.from_ns, kind="session", text=text) for text in (*market.notes, *set_aside)]
 
 
 def _limit_facts(state: State) -> tuple[LimitFacts, ...]:

@@ -7,7 +7,12 @@ import msgspec
 
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import NS_PER_HOUR
+from flatbook.market.expiry_quotes import LEAST_VOL, MOST_VOL
+from flatbook.sim.books.tape import BookTerms
 from flatbook.sim.fills import FillModel
+
+DEFAULT_VOL = 0.6
+"""Annual: what a book is valued at where nobody quotes options."""
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +23,8 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     warm_up_hours   recorded: how long before `from_ns` the market is watched without quoting
     drill           the loss stop is taken through its stages once trading has begun
     book_text       the book that the run begins with as it was read, under the path `book`
+    flat_vol        annual, a decimal: of all options, where the session holds order books alone
+    book_terms      how a recorded order book is believed to treat our orders
     heard_at        the address at which the market was heard while it happened; `session` is then its recording
     """
 
@@ -36,12 +43,16 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     book_text: str | None = None
     drill: bool = False
     heard_at: str | None = None
+    flat_vol: float = DEFAULT_VOL
+    book_terms: BookTerms = BookTerms(is_partial=True)
 
     def __post_init__(self) -> None:
         if self.session is None and (self.from_ns is not None or self.to_ns is not None):
             raise BadInputError("--from and --to choose a part of a recorded session; give --session, or use --hours")
         if self.from_ns is not None and self.to_ns is not None and self.from_ns >= self.to_ns:
             raise BadInputError("--from is not before --to; swap them")
+        if not LEAST_VOL < self.flat_vol < MOST_VOL:
+            raise BadInputError(f"--vol {self.flat_vol:g}: a vol is a decimal between {LEAST_VOL:g} and {MOST_VOL:g}")
 
     def to_json(self) -> str:
         """As text, for a journal's header."""

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from flatbook.app.pace import parse_pace
-from flatbook.app.request import RunRequest
+from flatbook.app.request import DEFAULT_VOL, RunRequest
 from flatbook.app.run import Run, carry_out, new_run, resumed_run
 from flatbook.cli.outcome import AsJson, one_line_errors, print_json, say
 from flatbook.cli.page import DEFAULT_PORT, live_page, nothing_shown
@@ -19,6 +19,7 @@ from flatbook.domain.units import format_utc, parse_until, parse_utc
 from flatbook.policies import read_policy
 from flatbook.report.summary import Summary
 from flatbook.report.terminal import tear_sheet
+from flatbook.sim.books.tape import BookTerms
 from flatbook.sim.fills import FillModel
 from flatbook.store.book_file import read_book_text
 from flatbook.store.journal.place import URL_VARIABLE
@@ -45,6 +46,23 @@ JournalOption = Annotated[
         help="Keep the journal in PostgreSQL: postgresql://USER@HOST/DATABASE; sqlite is the file, as without it.",
     ),
 ]
+VolOption = Annotated[
+    float, typer.Option("--vol", help="Order books alone: flat vol at which the book is valued, a decimal.")
+]
+OrderMsOption = Annotated[
+    float, typer.Option("--order-ms", min=0.0, help="Order books: how long an order of ours is on its way.")
+]
+AnswerMsOption = Annotated[
+    float, typer.Option("--answer-ms", min=0.0, help="Order books: and the venue's answer on its way back.")
+]
+QueuePowerOption = Annotated[
+    float,
+    typer.Option(
+        "--queue-power",
+        min=0.0,
+        help="Order books: 0, what leaves a level leaves behind us; else the power of the chance that it does.",
+    ),
+]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where run directories are made.")]
 
 
@@ -67,6 +85,10 @@ def run(
     open_page: Annotated[bool, typer.Option("--open", help="Open the live page in a browser.")] = False,
     fills: FillsOption = FillModel.QUEUE,
     book: Annotated[Path | None, typer.Option("--book", metavar="FILE", help="Positions to begin with.")] = None,
+    vol: VolOption = DEFAULT_VOL,
+    order_ms: OrderMsOption = 10.0,
+    answer_ms: AnswerMsOption = 5.0,
+    queue_power: QueuePowerOption = 0.0,
     out: OutOption = Path("runs"),
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue the run in this directory.")] = None,
     rearm: Annotated[
@@ -92,7 +114,8 @@ def run(
             _say_recovered(prepared)
         else:
             request = with_book(make_request(policy, session, seed, from_, to, hours, fills), book)
-            request = msgspec.structs.replace(request, drill=drill)
+            terms = BookTerms(round(1e6 * order_ms), round(1e6 * answer_ms), queue_power=queue_power, is_partial=True)
+            request = msgspec.structs.replace(request, drill=drill, flat_vol=vol, book_terms=terms)
             warm_kernels()
             prepared = new_run(request, out, journal_url=journal)
         say_set_aside(prepared)
@@ -155,7 +178,9 @@ def with_book(request: RunRequest, book: Path | None) -> RunRequest:
 
 
 def say_set_aside(prepared: Run) -> None:
-    """Rows of the session that this run does without."""
+    """What of its market is assumed, and rows of the session that this run does without."""
+    for note in prepared.market.notes:
+        say(note)
     for reason, count in prepared.market.set_aside.items():
         say(f"{prepared.request.session}: set aside: {reason} ({count:,})")
 
@@ -180,8 +205,9 @@ def _refuse_empty_rearm(resume: Path | None, rearm: str | None) -> None:
 
 def _refuse_new_choices(context: typer.Context) -> None:
     """What decides a run's outcome was chosen when it began; where its session lies may have changed."""
-    for option in ("policy", "seed", "from_", "to", "hours", "fills", "book", "out", "drill"):
+    chosen = ("policy", "seed", "from_", "to", "hours", "fills", "book", "out", "drill")
+    for option in (*chosen, "vol", "order_ms", "answer_ms", "queue_power"):
         source = context.get_parameter_source(option)
         if source is not None and source.name == "COMMANDLINE":
-            name = option.removesuffix("_")
+            name = option.removesuffix("_").replace("_", "-")
             raise BadInputError(f"--{name} beside --resume: a run goes on as it was begun; leave --{name} out")

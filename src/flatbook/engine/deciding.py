@@ -40,7 +40,7 @@ def wanted_quotes(state: State) -> Ints:
         model=state.quoting_model,
     )
     quoted = quotable(policy.quoting, market, values, values.vol_error)
-    if state.protection.is_pulled:
+    if state.protection.is_pulled or not setup.is_making:
         quoted[:] = False
     state.quotes = make_quotes(policy.quoting, policy.flow, market, values, inputs, quoted)
     return state.quotes.grid

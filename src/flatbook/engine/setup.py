@@ -25,6 +25,7 @@ class Setup:
     margin          whose margin a fill ties up; None where the policy neither charges for it nor bounds it
     cheaper_side_discount   of a package's fees, by the venue's rule (`decide.rfq.package.value_package`)
     funding_is_told whether the venue tells what funding it paid, so that none is reckoned from its rates
+    is_making       whether options are quoted; else the book is only hedged, and no flow takes its risk away
     markout_ns      for how long after a fill its P&L counts as adverse selection
     sample_ns       spacing of the recorded series
     """
@@ -39,6 +40,7 @@ class Setup:
     margin: MarginModel | None = None
     cheaper_side_discount: float = 0.0
     funding_is_told: bool = False
+    is_making: bool = True
     market_model: MarketModel = field(default_factory=MarketModel)
     markout_ns: int = NS_PER_MINUTE
     sample_ns: int = NS_PER_MINUTE

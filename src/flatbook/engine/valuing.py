@@ -127,10 +127,11 @@ def _refresh_risk_price(state: State) -> None:
         flow = state.flow.liquidity(values, state.market.universe.sign[: values.rows])
     if flow is None:
         flow = flow_liquidity(policy.flow, values, size, seen)
+    met = seen if state.setup.is_making else np.zeros_like(seen)
     state.risk_price = quadratic_risk_price(
         covariance,
-        values.loading[seen],
-        Liquidity(flow.arrivals_per_year[seen], flow.decay_per_usd[seen], flow.size[seen]),
+        values.loading[met],
+        Liquidity(flow.arrivals_per_year[met], flow.decay_per_usd[met], flow.size[met]),
         policy.risk_price.risk_aversion_per_usd,
         policy.risk_price.horizon_hours / _HOURS_PER_YEAR,
     )

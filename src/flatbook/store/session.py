@@ -117,6 +117,11 @@ class Session:
         """The instruments table, by first appearance."""
         return read_table(self.path, INSTRUMENTS)
 
+    @property
+    def has_books_alone(self) -> bool:
+        """Whether it holds order books and no index."""
+        return bool(self.meta.books) and not (self.path / INDEX.file_name).exists()
+
     def book_rows(self, instrument: str) -> pl.DataFrame:
         """The recorded book and prints of `instrument`, in the order in which we heard of them.
 
@@ -133,7 +138,7 @@ class Session:
         Errors      BadInputError, before the first event, where a table cannot be used, or where there are order books
                     alone
         """
-        if self.meta.books and not (self.path / INDEX.file_name).exists():
+        if self.has_books_alone:
             raise BadInputError(f"{self.path} holds order books alone, and no index to price by; give one with it")
         tables = self._load(reference)
         streams: list[tuple[pl.DataFrame, Callable[[pl.DataFrame], Iterator[MarketEvent]]]] = [

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from flatbook.domain.errors import BadInputError, ConfigurationError
 from flatbook.domain.events import (
-    Event,
     Fill,
     OrderAccepted,
     OrderCancelled,
@@ -14,12 +13,16 @@ from flatbook.domain.events import (
     TopOfBook,
     TradePrint,
 )
+from flatbook.domain.reference import Instrument
 from flatbook.domain.units import book_amount
 from flatbook.kernels import l2_layout as at
 from flatbook.kernels.l2 import advance, cancel, submit
 from flatbook.sim.books.tape import BookTape, BookTerms
 
 _NAN = float("nan")
+
+BookEvent = TopOfBook | TradePrint | OrderEvent
+"""What a replayed book tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,20 @@ class BookListing:
         if not (self.tick > 0 and self.lot > 0):
             raise ConfigurationError(f"{self.instrument}: tick {self.tick} and lot {self.lot} must be above zero")
 
+    @classmethod
+    def of(cls, instrument: Instrument, venue: str) -> "BookListing":
+        """The listing of a contract as reference data has it; fees are rounded to the nearest unit."""
+        return cls(
+            venue=venue,
+            instrument=instrument.name,
+            settles_in=instrument.contract.settle,
+            tick=instrument.tick_size,
+            lot=instrument.lot_size,
+            is_inverse=instrument.contract.is_inverse,
+            maker_rate=float(instrument.spec.fees.maker),
+            taker_rate=float(instrument.spec.fees.taker),
+        )
+
     def fee_units(self, price_ticks: int, lots: int, *, is_maker: bool) -> int:
         """The fee of a fill in the smallest units of the settlement currency."""
         price, amount = price_ticks * self.tick, lots * self.lot
@@ -62,6 +79,11 @@ class BookFeed:
         self._listing = listing
         self._touch: tuple[int, int, int, int] | None = None
         self._accepted: set[int] = set()
+
+    @property
+    def instrument(self) -> str:
+        """The name of what is replayed."""
+        return self._listing.instrument
 
     @property
     def now_ns(self) -> int:
@@ -89,7 +111,7 @@ class BookFeed:
         self._check()
         return is_sent
 
-    def events(self, until_ns: int) -> Iterator[Event]:
+    def events(self, until_ns: int) -> Iterator[BookEvent]:
         """What we hear up to `until_ns`, that moment included: best prices, then answers, then prints of each moment.
 
         Errors      BadInputError where the replay has no room for another message
