@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from flatbook.app.away_books import hedged_away
 from flatbook.app.heard import heard_clocks, replayed_from
 from flatbook.app.markets import OpenMarket, open_books, open_market
 from flatbook.app.recorded_books import RecordedBooks, recorded_books
@@ -44,27 +45,35 @@ def compose(
     policy = parse_policy(request.policy_text, request.policy)
     books = _books_alone(request, reference)
     book = _book(request, reference)
-    if books is not None:
-        market = open_books(request, reference, books, _expiries_ns(book))
-    else:
-        market = open_market(
-            request,
+
+    def open_one(asked: RunRequest) -> OpenMarket:
+        return open_market(
+            asked,
             reference,
             _protection(policy.protection),
             answers_requests=policy.rfq.answers,
             heard=heard,
             clocks=clocks,
         )
+
+    if books is not None:
+        market = open_books(request, reference, books, _expiries_ns(book))
+    elif request.hedge_session is not None:
+        market = hedged_away(request, _books_away(request, reference), open_one)
+    else:
+        market = open_one(request)
+    collateral_units = exact_units(Decimal(str(request.capital_coin)), request.underlying)
     setup = Setup(
         underlying=request.underlying,
         venue=market.venue_name,
         reference=reference,
         policy=policy,
         trade_from_ns=market.from_ns,
-        capital_units=exact_units(Decimal(str(request.capital_coin)), request.underlying),
+        capital_units=collateral_units - (market.away.capital_units if market.away is not None else 0),
         book=book,
         margin=margin_rules(policy, market.venue_name, market.from_ns),
         cheaper_side_discount=cheaper_side_discount(),
+        away=market.away,
         is_making=market.is_making,
         market_model=market.model,
     )
@@ -109,7 +118,14 @@ def _books_alone(request: RunRequest, reference: ReferenceData) -> RecordedBooks
                 f"--vol {request.flat_vol:g}: for a session of order books alone; options tell vols here"
             )
         return None
+    if request.hedge_session is not None:
+        raise BadInputError(f"--hedge-session beside {request.session}: those are order books, hedged in by themselves")
     return recorded_books(session, request.underlying, reference)
+
+
+def _books_away(request: RunRequest, reference: ReferenceData) -> RecordedBooks:
+    assert request.hedge_session is not None
+    return recorded_books(open_session(request.hedge_session), request.underlying, reference, is_away=True)
 
 
 def _expiries_ns(book: Portfolio | None) -> set[int]:

@@ -150,6 +150,8 @@ def _ledger_facts(state: State) -> LedgerFacts:
         contract = setup.reference.instrument(name).contract
         if name == setup.hedge.name:
             coin -= lots * setup.hedge.lot_size / state.perp_price_usd
+        elif setup.away is not None and name == setup.away.instrument.name:
+            coin -= lots * setup.away.instrument.lot_size / values.away_usd
         elif name == setup.linear.name:
             dollars += lots * setup.linear.lot_size * values.linear_usd
         elif contract.kind is Kind.FUTURE:

@@ -11,6 +11,7 @@ from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import Clock, MarketEvent
 from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_HOUR, format_utc, parse_utc
+from flatbook.engine.setup import AwayVenue
 from flatbook.engine.venue import Venue
 from flatbook.market.analytics.funding import BINANCE
 from flatbook.market.market import MarketModel
@@ -49,6 +50,7 @@ class OpenMarket:
     is_making       whether options are quoted there, so that we can
     notes           what of the market is assumed, in words
     model           what is believed of it before anything is seen
+    away            where else the book may be hedged
     """
 
     venue: TalliedVenue
@@ -60,6 +62,7 @@ class OpenMarket:
     is_making: bool = True
     notes: tuple[str, ...] = ()
     model: MarketModel = field(default_factory=MarketModel)
+    away: AwayVenue | None = None
 
 
 def open_market(

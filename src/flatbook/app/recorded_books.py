@@ -60,8 +60,11 @@ class RecordedBooks:
         return index_ticks(BookFeed(tape, BookTerms(), listing, orders=1), self.underlying, until_ns)
 
 
-def recorded_books(session: Session, underlying: str, reference: ReferenceData) -> RecordedBooks:
-    """The books of a session that concern `underlying`; from now on its perpetual's name means the recorded one.
+def recorded_books(
+    session: Session, underlying: str, reference: ReferenceData, *, is_away: bool = False
+) -> RecordedBooks:
+    """The books of a session that concern `underlying`. From now on its perpetual's name means the recorded one; where
+    it `is_away` from a venue whose perpetual has that name already, with its own venue's before it.
 
     Errors      BadInputError where the session has no book of an inverse perpetual on it, or fees are not known
     """
@@ -73,7 +76,8 @@ def recorded_books(session: Session, underlying: str, reference: ReferenceData) 
             f"{session.path}: no order book of {wanted} at {binance.NAME} to hedge {underlying} with; it has {known}"
         )
     lot_usd = contract.usd_a_contract * Decimal(contract.lot)
-    instrument = binance.coin_margined_perpetual(wanted, wanted, contract.tick, lot_usd)
+    known_as = f"{contract.venue}:{wanted}" if is_away else wanted
+    instrument = binance.coin_margined_perpetual(wanted, known_as, contract.tick, lot_usd)
     reference.register(instrument)
     tape = book_tape(session.book_rows(wanted))
     spots = (name for name in books if parse_name(name).kind is Kind.SPOT and parse_name(name).base == underlying)

@@ -24,6 +24,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     drill           the loss stop is taken through its stages once trading has begun
     book_text       the book that the run begins with as it was read, under the path `book`
     flat_vol        annual, a decimal: of all options, where the session holds order books alone
+    hedge_session   another session, of order books, whose perpetual may hedge as well
     book_terms      how a recorded order book is believed to treat our orders
     heard_at        the address at which the market was heard while it happened; `session` is then its recording
     """
@@ -43,6 +44,7 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     book_text: str | None = None
     drill: bool = False
     heard_at: str | None = None
+    hedge_session: str | None = None
     flat_vol: float = DEFAULT_VOL
     book_terms: BookTerms = BookTerms(is_partial=True)
 

@@ -46,6 +46,12 @@ JournalOption = Annotated[
         help="Keep the journal in PostgreSQL: postgresql://USER@HOST/DATABASE; sqlite is the file, as without it.",
     ),
 ]
+HedgeSessionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--hedge-session", metavar="DIR", help="Recorded order books of another venue that may hedge as well."
+    ),
+]
 VolOption = Annotated[
     float, typer.Option("--vol", help="Order books alone: flat vol at which the book is valued, a decimal.")
 ]
@@ -85,6 +91,7 @@ def run(
     open_page: Annotated[bool, typer.Option("--open", help="Open the live page in a browser.")] = False,
     fills: FillsOption = FillModel.QUEUE,
     book: Annotated[Path | None, typer.Option("--book", metavar="FILE", help="Positions to begin with.")] = None,
+    hedge_session: HedgeSessionOption = None,
     vol: VolOption = DEFAULT_VOL,
     order_ms: OrderMsOption = 10.0,
     answer_ms: AnswerMsOption = 5.0,
@@ -115,7 +122,9 @@ def run(
         else:
             request = with_book(make_request(policy, session, seed, from_, to, hours, fills), book)
             terms = BookTerms(round(1e6 * order_ms), round(1e6 * answer_ms), queue_power=queue_power, is_partial=True)
-            request = msgspec.structs.replace(request, drill=drill, flat_vol=vol, book_terms=terms)
+            request = msgspec.structs.replace(
+                request, drill=drill, hedge_session=hedge_session, flat_vol=vol, book_terms=terms
+            )
             warm_kernels()
             prepared = new_run(request, out, journal_url=journal)
         say_set_aside(prepared)
@@ -206,7 +215,7 @@ def _refuse_empty_rearm(resume: Path | None, rearm: str | None) -> None:
 def _refuse_new_choices(context: typer.Context) -> None:
     """What decides a run's outcome was chosen when it began; where its session lies may have changed."""
     chosen = ("policy", "seed", "from_", "to", "hours", "fills", "book", "out", "drill")
-    for option in (*chosen, "vol", "order_ms", "answer_ms", "queue_power"):
+    for option in (*chosen, "hedge_session", "vol", "order_ms", "answer_ms", "queue_power"):
         source = context.get_parameter_source(option)
         if source is not None and source.name == "COMMANDLINE":
             name = option.removesuffix("_").replace("_", "-")

@@ -269,6 +269,8 @@ def sync(state: State, *names: str) -> None:
             inventory.hedged_coin[row] = hedge_lots * instrument.lot_size
     inventory.carried_coin = risk_amount(ledger.carried_units(setup.underlying), setup.underlying)
     inventory.perp_usd = ledger.net_lots(setup.hedge.name) * setup.hedge.lot_size
+    if setup.away is not None:
+        inventory.away_usd = ledger.net_lots(setup.away.instrument.name) * setup.away.instrument.lot_size
     for slot, future in state.market.touches.future.items():
         inventory.future_usd[slot] = ledger.net_lots(future.name) * future.lot_size
 

@@ -175,7 +175,9 @@ class Recorder:
                 float(book.exposure[BASIS]) / 100,
                 float(book.exposure[PREMIUM]) / 10_000,
                 state.risk.stress_loss_usd,
-                int(np.count_nonzero(state.inventory.size_coin)) + bool(state.inventory.perp_usd),
+                int(np.count_nonzero(state.inventory.size_coin))
+                + bool(state.inventory.perp_usd)
+                + bool(state.inventory.away_usd),
             )
         )
 

@@ -8,11 +8,25 @@ from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import NS_PER_MINUTE
 from flatbook.engine.policy import Policy
 from flatbook.market.market import MarketModel
+from flatbook.market.perpetual import PerpetualModel
 from flatbook.risk.margin.model import MarginModel
 from flatbook.valuation.inventory import STRATEGY_NAMES
 from flatbook.valuation.portfolio import Portfolio
 
 MAKING, HEDGING = STRATEGY_NAMES
+
+
+@dataclass(frozen=True)
+class AwayVenue:
+    """Another venue to hedge at: its name, its inverse perpetual and how that is believed to behave.
+
+    capital_units   collateral deposited there at the start, in units of the underlying
+    """
+
+    name: str
+    instrument: Instrument
+    model: PerpetualModel
+    capital_units: int
 
 
 @dataclass(frozen=True)
@@ -25,6 +39,7 @@ class Setup:
     margin          whose margin a fill ties up; None where the policy neither charges for it nor bounds it
     cheaper_side_discount   of a package's fees, by the venue's rule (`decide.rfq.package.value_package`)
     funding_is_told whether the venue tells what funding it paid, so that none is reckoned from its rates
+    away            where else the book may be hedged; None where nowhere
     is_making       whether options are quoted; else the book is only hedged, and no flow takes its risk away
     markout_ns      for how long after a fill its P&L counts as adverse selection
     sample_ns       spacing of the recorded series
@@ -40,6 +55,7 @@ class Setup:
     margin: MarginModel | None = None
     cheaper_side_discount: float = 0.0
     funding_is_told: bool = False
+    away: AwayVenue | None = None
     is_making: bool = True
     market_model: MarketModel = field(default_factory=MarketModel)
     markout_ns: int = NS_PER_MINUTE

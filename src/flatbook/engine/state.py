@@ -26,6 +26,7 @@ from flatbook.engine.typical_vol import TypicalVol
 from flatbook.execution.orders import Orders
 from flatbook.execution.quote_table import QuoteTable
 from flatbook.ledger.book import Ledger
+from flatbook.market.away import AwayPerpetual
 from flatbook.market.index_check import IndexCheck
 from flatbook.market.market import Market
 from flatbook.risk.gate import BookRisk, Gate
@@ -121,6 +122,9 @@ class State:
         """An empty book with its collateral deposited."""
         market = Market(setup.underlying, setup.reference, setup.market_model)
         ledger = Ledger(setup.reference, (MAKING, HEDGING))
+        if (away := setup.away) is not None:
+            market.away = AwayPerpetual(away.instrument, away.model)
+            ledger.deposit(away.name, setup.underlying, away.capital_units, setup.trade_from_ns)
         if setup.capital_units:
             ledger.deposit(setup.venue, setup.underlying, setup.capital_units, setup.trade_from_ns)
         return cls(
@@ -153,7 +157,9 @@ class State:
         return self.values.perp_usd
 
     def perpetual_usd(self, name: str) -> float:
-        """The price, as valued, of the perpetual that is paid in coin or of the one that is paid in dollars."""
+        """The price, as valued, of a perpetual: paid in coin, here or at another venue, or in dollars."""
+        if self.market.away is not None and name == self.market.away.instrument.name:
+            return self.values.away_usd
         is_linear = self.setup.reference.instrument(name).contract.settle == DOLLAR
         return self.values.linear_usd if is_linear else self.values.perp_usd
 

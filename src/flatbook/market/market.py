@@ -16,6 +16,7 @@ from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_YEAR
 from flatbook.kernels.implied import OK, implied_vol
 from flatbook.kernels.implied_forward import implied_forward
+from flatbook.market.away import AwayPerpetual
 from flatbook.market.covariance import CovarianceModel, FactorCovariance
 from flatbook.market.expiry_quotes import LEAST_VOL, MOST_VOL, Bands, ExpiryQuotes
 from flatbook.market.factors import FactorMeter, MeterModel
@@ -72,6 +73,7 @@ class Market:
         self.forwards = Forwards(model.forwards)
         self.perpetual = Perpetual(model.perpetual)
         self.linear = Perpetual(model.perpetual)
+        self.away: AwayPerpetual | None = None
         self.surface = Surface(model.surface)
         self.meter = FactorMeter(model.meter, model.covariance.tenor_days)
         self.covariance = FactorCovariance.of(model.covariance, model.meter.overlap)
@@ -127,6 +129,8 @@ class Market:
             carry = self.forwards.carry(_SHORT_YEARS, self.universe.expiry_ns, now_ns)
             self.perpetual.revert_to(carry.rate, now_ns)
             self.linear.revert_to(carry.rate, now_ns)
+            if self.away is not None:
+                self.away.perpetual.revert_to(carry.rate, now_ns)
 
     def take_top(self, event: TopOfBook) -> None:
         """The best prices of a perpetual tell its premium, a dated future's its expiry's forward.
@@ -140,6 +144,9 @@ class Market:
             return
         model, apart_ns = self.model, event.exch_ts_ns - self._index_exch_ns
         error = top_error(event, model.perpetual.mark_error, model.covariance.spot_vol, apart_ns)
+        if self.away is not None and instrument is self.away.instrument:
+            self.away.take_top(event, over_index, error)
+            return
         if contract.kind is Kind.PERPETUAL:
             perpetual = self.perpetual if contract.is_inverse else self.linear
             perpetual.see(math.log(over_index), error, event.local_ts_ns)

@@ -26,8 +26,8 @@ class ChainValues:
     Shapes      all (rows,), greeks (7, rows), slot (rows,), factor_map (slots, PRIMITIVES * FACTORS), level (slots,)
     Units       forward, Greeks in USD per contract of one coin (see kernels.black); fair in coin; vol decimal, and
                 vol_error its smile's standard error; factor_map as in kernels.factors; `perp_usd` the
-                perpetual's mark, `linear_usd` that of the dollar-settled one; level the vol at the forward, NaN where
-                there is no slice
+                perpetual's mark, `linear_usd` that of the dollar-settled one, `away_usd` of another venue's; level the
+                vol at the forward, NaN where there is no slice
     delivery_usd    (slots,) what a dated future is worth: its forward, in the settlement window the price it is
                     expected to be delivered at, of which `fixed_share` (slots,) no longer moves
     settling        expiries in their last hour, each with its rows: their price and Greeks are `valuation.settling`'s
@@ -39,6 +39,7 @@ class ChainValues:
         self.index_usd = np.nan
         self.perp_usd = np.nan
         self.linear_usd = np.nan
+        self.away_usd = np.nan
         self.rows = 0
         self.slot: Ints = np.zeros(0, np.int64)
         self.settling: tuple[tuple[Settling, Ints], ...] = ()
@@ -94,6 +95,8 @@ class ChainValues:
         self._settle(market, ladders)
         self.perp_usd = market.perpetual.mark_usd(self.index_usd, now_ns)
         self.linear_usd = market.linear.mark_usd(self.index_usd, now_ns)
+        if market.away is not None:
+            self.away_usd = market.away.perpetual.mark_usd(self.index_usd, now_ns)
 
     def _settle(self, market: Market, ladders: Ladders) -> None:
         """Values what is in its settlement window as the average it pays on."""
@@ -161,6 +164,7 @@ class ChainValues:
             self._allocate_slots(other._slots.shape[1])
         self.ts_ns, self.index_usd, self.slot = other.ts_ns, other.index_usd, other.slot
         self.perp_usd, self.linear_usd, self.settling = other.perp_usd, other.linear_usd, other.settling
+        self.away_usd = other.away_usd
         for mine, theirs in zip(self._columns(), other._columns(), strict=True):
             mine[...] = theirs
 

@@ -32,6 +32,7 @@ class Inventory:
     fresh_coin      (capacity,) of those, what was traded within the markout horizon
     hedged_coin     (capacity,) of those, what is held as a hedge
     perp_usd        USD notional of the inverse perpetual, signed; it is worth -perp_usd / price in coin
+    away_usd        the same of the one at another venue
     future_usd      (capacity,) the same of the dated future of each expiry, by slot: there are no more than rows
     linear_coin     coins of the dollar-settled perpetual, signed
     dollars         USD beyond the deposits, less what an open dollar-settled perpetual was entered at
@@ -48,6 +49,7 @@ class Inventory:
         self.cells_coin: Floats = np.zeros(CELLS)
         self.fees_coin: Floats = np.zeros(CELLS)
         self.perp_usd = 0.0
+        self.away_usd = 0.0
         self.future_usd: Floats = np.zeros(capacity)
         self.linear_coin = 0.0
         self.dollars = 0.0
@@ -85,10 +87,14 @@ class Inventory:
         held = self.size_coin[: values.rows]
         at = np.flatnonzero(held)
         options = float(held[at] @ values.fair_coin[at])
-        linear = self.perp_usd / perp_price_usd
+        linear = self.perp_usd / perp_price_usd + self._away_coin(values)
         if (slots := self.future_slots(values)).size:
             linear += float(np.sum(self.future_usd[slots] / values.delivery_usd[slots]))
         return self.carried_coin + options - linear + self._dollars_worth(values) / values.index_usd
+
+    def _away_coin(self, values: ChainValues) -> float:
+        """Coins that the other venue's perpetual stands for; its price is asked for only by what is held."""
+        return self.away_usd / values.away_usd if self.away_usd else 0.0
 
     def _dollars_worth(self, values: ChainValues) -> float:
         """What is held in dollars, USD; a price is asked for only by what is held."""
@@ -112,7 +118,7 @@ class Inventory:
         beside = np.zeros(CELLS)
         beside[MAKING] = otc_usd / values.index_usd
         dollars = self._dollars_worth(values) / values.index_usd - self.linear_coin
-        beside[HEDGING] = dollars - self.perp_usd / values.perp_usd
+        beside[HEDGING] = dollars - self.perp_usd / values.perp_usd - self._away_coin(values)
         if (slots := self.future_slots(values)).size:
             beside[STRATEGIES * (slots + 1) + HEDGING] = -self.future_usd[slots] / values.delivery_usd[slots]
         return beside
@@ -121,6 +127,8 @@ class Inventory:
         """What a held perpetual gained by its premium over the index, and futures by theirs, (CELLS,)."""
         gained = np.zeros(CELLS)
         gained[HEDGING] = self.perp_usd * (before.index_usd / before.perp_usd - after.index_usd / after.perp_usd)
+        if self.away_usd:
+            gained[HEDGING] += self.away_usd * (before.index_usd / before.away_usd - after.index_usd / after.away_usd)
         if self.linear_coin:
             over = (after.linear_usd - after.index_usd) - (before.linear_usd - before.index_usd)
             gained[HEDGING] += self.linear_coin * over
@@ -156,6 +164,8 @@ class Inventory:
         options_coin, gamma, vega, theta = totals.tolist()
         exposure[SPOT] += (self.carried_coin + options_coin) * values.index_usd
         exposure[PREMIUM] += self.perp_usd * values.index_usd / values.perp_usd
+        if self.away_usd:
+            exposure[PREMIUM] += self.away_usd * values.index_usd / values.away_usd
         if self.linear_coin:
             exposure[SPOT] += self.linear_coin * values.linear_usd
             exposure[PREMIUM] += self.linear_coin * values.linear_usd

@@ -1,8 +1,8 @@
 """What may hedge now, of what the market lists.
 
-The inverse perpetual always; dated futures, and where the policy says so the dollar-settled perpetual and spot, that
-showed two sides lately; options that did, out of the money or near it. What has no price that others show is not
-offered.
+The inverse perpetual always; another venue's where one is heard, dated futures, and where the policy says so the
+dollar-settled perpetual and spot, that showed two sides lately; options that did, out of the money or near it. What has
+no price that others show is not offered.
 """
 
 import math
@@ -26,6 +26,7 @@ from flatbook.decide.hedge.scene import LEAST_HOURS, DollarHedges, HedgeScene, L
 from flatbook.decide.policy import HedgingPolicy
 from flatbook.domain.reference import Instrument
 from flatbook.kernels.chain import BASIS, FACTORS, SPOT
+from flatbook.market.away import AwayPerpetual
 from flatbook.market.touches import DollarTouch
 from flatbook.valuation.inventory import PERPETUAL
 from flatbook.valuation.risk_price import RiskPrice
@@ -50,6 +51,9 @@ def listed_hedges(scene: HedgeScene, risk_price: RiskPrice, gradient: Floats, si
         parts += [_future(scene, slot, impact) for slot in _futures(scene)]
     if scene.policy.instruments == "options" and (rows := useful_options(scene, risk_price, gradient)).size:
         parts.append(listed_options(scene, rows))
+    away = scene.market.away
+    if away is not None and _is_shown(scene, away.touch):
+        parts.append(_away(scene, away, impact))
     if scene.dollars is not None:
         parts += _paid_in_dollars(scene, scene.dollars, gradient, impact)
     return parts[0] if len(parts) == 1 else _all_of(parts)
@@ -73,6 +77,19 @@ def _perpetual(scene: HedgeScene, impact_per_musd: float) -> Listed:
     carry = Carry(funding, *_margin(policy, scene.inventory.perp_usd))
     hedge_set = delta_one(scene.perpetual.name, PERPETUAL, 1.0, terms, carry)
     return _delta_one(scene.perpetual, values.perp_usd, hedge_set)
+
+
+def _away(scene: HedgeScene, away: AwayPerpetual, impact_per_musd: float) -> Listed:
+    """Its fee and the spread are those of its own venue."""
+    policy, values = scene.policy, scene.values
+    funding = away.perpetual.expected_funding(policy.holding_hours, values.ts_ns)
+    terms = replace(
+        _terms(policy, away.touch.half_spread, impact_per_musd, away.instrument),
+        fee_rate=float(away.instrument.spec.fees.taker),
+    )
+    carry = Carry(funding, *_margin(policy, scene.inventory.away_usd))
+    hedge_set = delta_one(away.instrument.name, PERPETUAL, 1.0, terms, carry)
+    return _delta_one(away.instrument, values.away_usd, hedge_set)
 
 
 def _future(scene: HedgeScene, slot: int, impact_per_musd: float) -> Listed:

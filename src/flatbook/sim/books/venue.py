@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from flatbook.domain.events import AnyEvent, OrderAccepted, TopOfBook, TradePrint
+from flatbook.domain.events import AnyEvent, MarketEvent, OrderAccepted, TopOfBook, TradePrint
 from flatbook.domain.intents import TimeInForce
 from flatbook.domain.reference import Instrument
 from flatbook.engine.effects import Effects, Order
@@ -30,7 +30,7 @@ class _Beside(Venue, Protocol):
 class BookVenue:
     """`engine.venue.Venue` of the market `beside`, but for the instrument of `feed`, whose orders go into its book.
 
-    The book is replayed up to `until_ns`; what is sent from then on is not answered.
+    Both end with `until_ns`; what is sent from then on is not answered.
     """
 
     def __init__(self, beside: _Beside, feed: BookFeed, until_ns: int) -> None:
@@ -56,6 +56,8 @@ class BookVenue:
         Errors      BadInputError as of the market beside, and where the replay has no room for another order
         """
         for event in self._beside.events():
+            if event.local_ts_ns > self._until_ns and isinstance(event, MarketEvent):
+                break
             yield from self._hear(event.local_ts_ns - 1)
             yield event
         yield from self._hear(self._until_ns)
