@@ -17,9 +17,9 @@ from flatbook.engine.state import State
 from flatbook.kernels.chain import PREMIUM, SPOT
 from flatbook.market.perpetual import PerpetualModel
 from flatbook.venues.binance import coin_margined_perpetual
-from tests.market.builders import World, at, chain, options, top
+from tests.market.builders import REFERENCE, World, at, chain, options, top
 
-from .builders import REFERENCE, engine, our_fill, policy
+from .builders import engine, our_fill, policy
 from .test_dollar_hedges import CHEAP
 from .test_hedging import CALL, NEVER
 
