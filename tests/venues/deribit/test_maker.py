@@ -25,6 +25,7 @@ from flatbook.venues.deribit.client_protocol import Protocol
 from flatbook.venues.deribit.client_requests import Asked, Outcome
 from flatbook.venues.deribit.codec import Answer
 from flatbook.venues.deribit.codec_account import Logged, LogPage
+from flatbook.venues.deribit.codec_own import OwnTrade
 from flatbook.venues.deribit.maker import Maker
 from flatbook.venues.deribit.maker_account import settlement_before
 from flatbook.venues.deribit.maker_orders import NS_PER_MS
@@ -146,3 +147,20 @@ def test_what_could_not_be_read_is_asked_after() -> None:
         pass
     assert maker.standing is Standing.READY
     assert maker.statement is not before, "all is compared again"
+
+
+def test_trades_are_remembered_for_a_day_beyond_the_last() -> None:
+    terms = MakerTerms(underlying="BTC", run="t", protection=protection_of("btc_usd", 5, 5, 10.0, 2.0))
+    news = Maker(Protocol(Terms(), ALICE, lambda: 0.5, lambda: "n"), terms, load_reference()).news
+
+    def told(trade_id: str, age_ns: int) -> int:
+        ms = (_START_NS - age_ns) // NS_PER_MS
+        trade = OwnTrade(
+            trade_id, 1, "o", ms, "BTC-PERPETUAL", "buy", 80_000.0, 10.0, 0.0, "BTC", "M", "filled", "limit", 8e4
+        )
+        return len(news.trades([trade], 0))
+
+    ages_ns = (30 * NS_PER_HOUR, 23 * NS_PER_HOUR, 0)
+    assert [told(f"{age_ns}", age_ns) for age_ns in ages_ns] == [1, 1, 1]
+    assert set(news.seen) == {f"{age_ns}" for age_ns in ages_ns[1:]}
+    assert told(f"{ages_ns[1]}", ages_ns[1]) == 0, "what is told again"

@@ -7,7 +7,7 @@ from flatbook.engine.effects import QuoteChanges
 from flatbook.venues.deribit import load_reference
 from flatbook.venues.deribit.codec_own import OwnOrder
 from flatbook.venues.deribit.codec_requests import QuoteSide
-from flatbook.venues.deribit.maker_quotes import QuoteLine
+from flatbook.venues.deribit.maker_quotes import Batch, QuoteLine
 from flatbook.venues.deribit.maker_terms import LABEL
 from tests.service.exchange.desk import CALL
 
@@ -62,3 +62,39 @@ def test_one_that_has_ended_since_is_quoted_at_once() -> None:
     batch = line.next_batch(9)
     assert batch is not None
     assert batch.entries[0].ask == QuoteSide(0.052, 1.0)
+
+
+def _rests(direction: str, price: float, amount: float = 1.0, state: str = "open") -> OwnOrder:
+    return msgspec.structs.replace(_order(state, 0.0, direction, direction), price=price, amount=amount)
+
+
+def _sent(line: QuoteLine, number: int, *quote: int) -> Batch | None:
+    _wish(line, number, *quote)
+    batch = line.next_batch(9)
+    if batch is not None:
+        line.sent(number, batch)
+    return batch
+
+
+def test_a_side_that_rests_as_it_is_wished_is_not_named_again() -> None:
+    line = _line()
+    assert _sent(line, 1, 480, 10, 520, 10) is not None
+    line.answered(1, [], [_rests("buy", 0.048), _rests("sell", 0.0525)])  # post-only: the ask rests one step away
+    both = _sent(line, 2, 480, 10, 520, 10)
+    assert both is not None
+    assert (both.entries[0].bid, both.entries[0].ask) == (None, QuoteSide(0.052, 1.0))
+    line.answered(2, [], [_rests("sell", 0.052)])
+    assert _sent(line, 3, 480, 10, 520, 10) is None
+    assert line.acknowledge() == 3, "what need not be sent is done"
+    line.doubt()
+    assert _sent(line, 4, 480, 10, 520, 10) is not None
+
+
+def test_an_answer_that_comes_after_the_news_that_a_side_is_gone_does_not_bring_it_back() -> None:
+    line = _line()
+    assert _sent(line, 1, 480, 10, 520, 10) is not None
+    line.saw([_rests("buy", 0.048, state="cancelled")])
+    line.answered(1, [], [_rests("buy", 0.048), _rests("sell", 0.052)])
+    again = _sent(line, 2, 480, 10, 520, 10)
+    assert again is not None
+    assert (again.entries[0].bid, again.entries[0].ask) == (QuoteSide(0.048, 1.0), None)

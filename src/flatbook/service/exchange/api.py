@@ -4,7 +4,7 @@ Time passes by `advance`; before a request is answered the market has lived up t
 to those who listen, in order. The answer to a request comes before what the request set off.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -41,7 +41,10 @@ API_PATH = "/api/v2"
 class Others(Protocol):
     """Who else trades, and lets the venue's time pass."""
 
-    volatility: list[tuple[int, float]]
+    @property
+    def volatility(self) -> Sequence[tuple[int, float]]:
+        """The volatility index by time: nanoseconds, vol points."""
+        ...
 
     @property
     def has_ended(self) -> bool:

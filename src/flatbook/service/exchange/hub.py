@@ -4,7 +4,7 @@ A raw book channel tells every change with the id before it; an interval's tells
 came between gets a snapshot then. So on every channel a client can hold the ids together and rebuild the book.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from flatbook.domain.units import NS_PER_SECOND
@@ -34,7 +34,7 @@ class _Stream:
 class Hub:
     """Who listens to what, and what is to be told at the end of an interval."""
 
-    def __init__(self, exchange: Exchange, volatility: list[tuple[int, float]], rfqs: RfqDesk) -> None:
+    def __init__(self, exchange: Exchange, volatility: Sequence[tuple[int, float]], rfqs: RfqDesk) -> None:
         self._exchange = exchange
         self._rfqs = rfqs
         self._volatility = volatility

@@ -148,9 +148,11 @@ def portfolio(exchange: Exchange, account: Account, currency: str) -> Json:
     delta = sum(each.coins(lots, each.mark.price) * each.mark.delta for each, lots in here)
     flows = account.ledger.totals(currency)
     session = risk_amount(flows.variation_units + flows.funding_units, currency)
+    funding = risk_amount(_session_funding_units(exchange, account, currency), currency)
     return {
         "currency": currency,
-        "balance": round(margin.balance, 8),
+        # The books have funding at once; the venue shows it with the session's profit until that is paid.
+        "balance": round(margin.balance - funding, 8),
         # The sum of its parts as they are shown.
         "equity": round(
             sum(round(each, 8) for each in (margin.balance, margin.options_value, margin.session_profit)), 8
@@ -176,7 +178,7 @@ def portfolio(exchange: Exchange, account: Account, currency: str) -> Json:
         "session_rpl": session,
         "session_upl": round(margin.session_profit, 8),
         "total_pl": round(margin.equity - risk_amount(flows.capital_units, currency), 8),
-        "session_funding": risk_amount(_session_funding_units(exchange, account, currency), currency),
+        "session_funding": funding,
         "delta_total": round(delta, 6),
         "projected_delta_total": round(delta, 6),
         "spot_reserve": 0.0,

@@ -1,7 +1,7 @@
 """What channels say: books as snapshots and changes, tickers, index, marks, volatility."""
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flatbook.domain.units import NS_PER_DAY, NS_PER_MINUTE
@@ -89,7 +89,7 @@ def index(exchange: Exchange, base: str, name: str) -> Json:
     return {"timestamp": ms(exchange.now_ns), "price": exchange.index_usd[base], "index_name": name}
 
 
-def of_index(exchange: Exchange, channel: Channel, volatility: list[tuple[int, float]]) -> Any:
+def of_index(exchange: Exchange, channel: Channel, volatility: Sequence[tuple[int, float]]) -> Any:
     """What a channel of an index says now; None where it has nothing to say yet."""
     base = channel.index_name.split("_")[0].upper()
     if base not in exchange.index_usd:

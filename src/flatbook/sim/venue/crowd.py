@@ -7,6 +7,7 @@ a taker has eaten grows back after a while, and a future's quotes lean away from
 
 import heapq
 import math
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,7 @@ from flatbook.sim.flow import moment
 from flatbook.sim.perpetual import BASIS_POINT, PerpetualTerms
 from flatbook.sim.streams import stream
 from flatbook.sim.ticks import ceil_tick, floor_tick
-from flatbook.sim.venue.cycle import Cycle
+from flatbook.sim.venue.cycle import TOLD_NS, Cycle
 from flatbook.sim.venue.exchange import Exchange
 from flatbook.sim.venue.house import House, Target
 from flatbook.sim.venue.linear_flow import LinearFlow
@@ -69,7 +70,7 @@ class Crowd:
         parameters: CrowdParameters | None = None,
         market: MarketParameters | None = None,
     ) -> None:
-        self.volatility: list[tuple[int, float]] = []
+        self.volatility: deque[tuple[int, float]] = deque(maxlen=TOLD_NS // NS_PER_MINUTE)
         self._exchange, self._cycle = exchange, cycle
         self._p = parameters or CrowdParameters()
         self._start_ns = exchange.now_ns

@@ -1,6 +1,7 @@
 """What the venue does by its clock: marks of what has no vol, funding, settlement, delivery, liquidation."""
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ from msgspec.structs import replace
 
 from flatbook.domain.events import DailySettlement, Delivery, FundingRate
 from flatbook.domain.instruments import Kind
-from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND
+from flatbook.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND
 from flatbook.market.analytics.funding import DERIBIT
 from flatbook.sim.calendar import SettlementClock
 from flatbook.sim.clocks import Clocks
@@ -19,6 +20,9 @@ from flatbook.sim.venue.exchange import Exchange
 from flatbook.sim.venue.listing import Listing, Mark
 from flatbook.sim.venue.margin import margin_of, requirement
 from flatbook.sim.venue.orders import OrderKind, OrderRequest, RefusalError
+
+TOLD_NS = 31 * NS_PER_DAY
+"""The venue tells this much of its past: hours of funding, settlements, deliveries."""
 
 _BASIS_MEMORY_NS = 30 * NS_PER_SECOND
 _PERPETUAL_BAND = 0.005
@@ -82,12 +86,19 @@ class Cycle:
         if now_ns - self._funded_ns >= NS_PER_MINUTE:
             self._fund([each for each in linears if each.instrument.contract.kind is Kind.PERPETUAL], price_usd)
             exchange.forget()
+            self._forget()
         if now_ns >= self.clock.next_ns:
             if now_ns == self.clock.next_ns:
                 self._begin_session()
             self._settle(base, linears)
         for account in exchange.accounts.values():
             self._liquidate(account)
+
+    def _forget(self) -> None:
+        """Drops what is told no more."""
+        oldest_ns = self._exchange.now_ns - TOLD_NS
+        del self.funding[: bisect_left(self.funding, oldest_ns, key=lambda hour: hour.end_ns)]
+        del self.settled[: bisect_left(self.settled, oldest_ns, key=lambda settled: settled.ts_ns)]
 
     def _begin_session(self) -> None:
         """What accrues after the settlement is of the next session; what accrues at it is of the last."""

@@ -179,7 +179,7 @@ class Maker:
         return self.advance(now_ns)
 
     def _resume(self, known: Known) -> None:
-        self.news.seen |= known.trade_ids
+        self.news.seen |= dict.fromkeys(known.trade_ids, known.until_ns // NS_PER_MS)
         self.news.seen_from_ns = known.until_ns
         for order_id, (name, open_lots) in known.orders.items():
             self.news.keep(order_id, name, open_lots)

@@ -11,7 +11,7 @@ from typing import Any
 from flatbook.domain.events import AnyEvent, Fill, OrderAccepted, OrderCancelled, OrderRejected
 from flatbook.domain.intents import TimeInForce
 from flatbook.domain.reference import Instrument, ReferenceData
-from flatbook.domain.units import book_amount
+from flatbook.domain.units import NS_PER_DAY, book_amount
 from flatbook.engine.booking import MANUAL_PREFIX, QUOTE_PREFIX
 from flatbook.engine.effects import Order
 from flatbook.venues.deribit.codec_own import OwnOrder, OwnTrade
@@ -43,15 +43,17 @@ class Sent:
 
 @dataclass(slots=True)
 class OwnNews:
-    """Orders by our id, and the trades that were told. `seen` grows like the ledger's own set.
+    """Orders by our id, and the trades that were told.
 
+    seen                the trades of the last day and earlier ones that were told with them, with the venue's time of
+                        each, ms: what is asked for again begins a little before the last
     seen_from_ns        the venue's time of the last trade
     """
 
     terms: MakerTerms
     reference: ReferenceData
     sent: dict[str, Sent] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
+    seen: dict[str, int] = field(default_factory=dict)
     seen_from_ns: int = 0
 
     def keep(self, order_id: str, instrument: str, size_lots: int) -> None:
@@ -110,8 +112,11 @@ class OwnNews:
     def skip(self, trades: Iterable[OwnTrade]) -> None:
         """These are in the books already."""
         for trade in trades:
-            self.seen.add(trade.trade_id)
+            self.seen[trade.trade_id] = trade.timestamp
             self.seen_from_ns = max(self.seen_from_ns, trade.timestamp * NS_PER_MS)
+        oldest_ms = (self.seen_from_ns - NS_PER_DAY) // NS_PER_MS
+        while self.seen and self.seen[first := next(iter(self.seen))] < oldest_ms:
+            del self.seen[first]
 
     def order(self, order: OwnOrder, now_ns: int, name_of: Callable[[str], bool]) -> list[AnyEvent]:
         """What an order's state tells that is new. `name_of` says whether an instrument has a quote of ours."""
