@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -13,16 +14,10 @@ import pytest
 
 from flatbook.app import live
 from flatbook.app.exchange import ExchangeRequest
-from flatbook.app.live import (
-    LiveRequest,
-    carry_out_live,
-    check_policy,
-    is_rounding,
-    new_live_run,
-    request_of,
-    resumed_live_run,
-)
+from flatbook.app.live import carry_out_live, is_rounding, new_live_run, request_of, resumed_live_run
+from flatbook.app.live_claim import books_of, claiming
 from flatbook.app.live_key import live_key, refuse_scope
+from flatbook.app.live_request import LiveRequest, check_policy, terms_of
 from flatbook.app.request import RunRequest
 from flatbook.domain.errors import (
     BadInputError,
@@ -45,8 +40,12 @@ KEY = Credentials("alice", SECRET)
 MARKET = ExchangeRequest(seed=3, hours=2.0, clients=(("alice", SECRET),), deposits=(("BTC", 100.0),))
 
 
-def _request(url: str, policy: str = KEEN) -> LiveRequest:
-    return LiveRequest(policy="keen", policy_text=policy, url=url, on_venue_clock=True, warm_up_s=2.0)
+def _request(url: str, policy: str = KEEN, warm_up_s: float = 2.0) -> LiveRequest:
+    return LiveRequest(policy="keen", policy_text=policy, url=url, on_venue_clock=True, warm_up_s=warm_up_s)
+
+
+def _unclaimed(_account: int) -> None:
+    """Of makers that nobody else is beside."""
 
 
 class KilledError(Exception):
@@ -67,7 +66,7 @@ def test_a_run_that_crashed_goes_on_where_it_was_and_agrees_with_the_account(
     compile_kernels()
     with served(MARKET, speed=5.0) as (url, api):
         _by_hand(url, 10_000.0)
-        run = new_live_run(_request(url), KEY, tmp_path)
+        run = new_live_run(_request(url), KEY, tmp_path, _unclaimed)
         assert run.venue.maker.standing is Standing.READY
         first_ns = min(event.local_ts_ns for event in run.venue.early)
         assert run.request.from_ns - first_ns >= 2 * NS_PER_SECOND, "the market was heard before the books began"
@@ -80,11 +79,11 @@ def test_a_run_that_crashed_goes_on_where_it_was_and_agrees_with_the_account(
         with suppress(KilledError):
             carry_out_live(run, die)
         with pytest.raises(BadInputError, match="trades with another key"):
-            resumed_live_run(run.directory.path, Credentials("bob", SECRET))
+            resumed_live_run(run.directory.path, Credentials("bob", SECRET), _unclaimed)
         assert request_of(run.directory.path) == run.request
         # Whoever is dead is not there to hear of it.
         _by_hand(url, 20_000.0)
-        resumed = resumed_live_run(run.directory.path, KEY)
+        resumed = resumed_live_run(run.directory.path, KEY, _unclaimed)
         state, told = resumed.engine.state, run.engine.state.events
 
         def stop() -> None:
@@ -115,10 +114,51 @@ def test_a_key_that_can_withdraw_is_refused_before_anything_is_sent(
     monkeypatch.setattr(Auth, "grant", grant)
     with served(MARKET) as (url, api):
         with pytest.raises(BadInputError, match="can withdraw") as refused:
-            new_live_run(_request(url), KEY, tmp_path)
+            new_live_run(_request(url), KEY, tmp_path, _unclaimed)
         assert not api.exchange.accounts["alice"].history
     assert SECRET not in f"{refused.value}"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_second_key_of_an_account_that_is_traded_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    keys = (("alice", SECRET), ("more@alice", SECRET), ("bob", SECRET))
+    with (
+        served(replace(MARKET, clients=keys), speed=5.0) as (url, api),
+        claiming(url, "alice", tmp_path / "locks") as first,
+        claiming(url, "more", tmp_path / "locks") as second,
+        claiming(url, "bob", tmp_path / "locks") as other,
+    ):
+        assert list(api.exchange.accounts) == ["alice", "bob"]
+        run = new_live_run(_request(url, warm_up_s=0.0), KEY, tmp_path / "runs", first)
+        with closing(run.venue), run.journal:
+            before = dict(api.exchange.accounts["alice"].mmp)
+            with pytest.raises(BadInputError, match="is in use by process"):
+                new_live_run(_request(url, warm_up_s=0.0), Credentials("more", SECRET), tmp_path / "runs", second)
+            assert api.exchange.accounts["alice"].mmp == before
+            beside = new_live_run(_request(url, warm_up_s=0.0), Credentials("bob", SECRET), tmp_path / "runs", other)
+            with closing(beside.venue), beside.journal:
+                assert beside.venue.maker.standing is Standing.READY
+
+
+@pytest.mark.parametrize(
+    ("url", "books"),
+    [
+        ("wss://www.deribit.com/ws/api/v2", "deribit.com"),
+        ("wss://streams.deribit.com/ws/api/v2", "deribit.com"),
+        ("wss://test.deribit.com/ws/api/v2", "test.deribit.com"),
+        ("ws://localhost:8766/ws/api/v2", "127.0.0.1:8766"),
+    ],
+)
+def test_accounts_of_one_number_are_told_apart_by_whose_number_it_is(url: str, books: str) -> None:
+    assert books_of(url) == books
+
+
+def test_the_venue_is_asked_for_all_of_the_policys_protection() -> None:
+    limits = "mmp_quantity_coin = 8.00005\nmmp_delta_coin = 4.5\nmmp_vega_usd = 2000.0\nmmp_window_s = 2.5\n"
+    asked = terms_of(_request("ws://127.0.0.1:1", f"{KEEN}\n[protection]\n{limits}"), KEY).maker.protection.sent()
+    assert (asked["quantity_limit"], asked["delta_limit"], asked["vega_limit"], asked["interval"]) == (8, 4.5, 2000, 3)
+    with pytest.raises(BadInputError, match=r"a delta limit of 1e-05: the venue counts in 0\.0001; raise it"):
+        terms_of(_request("ws://127.0.0.1:1", f"{KEEN}\n[protection]\nmmp_delta_coin = 0.00001\n"), KEY)
 
 
 def test_scopes_that_are_too_much_or_too_little() -> None:

@@ -31,7 +31,9 @@ _INDEX_EVERY_S = (1, 2, 5, 10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeRequest:
-    """What is served: the market of `seed` for `hours` from `start_ns`, to clients who each begin with `deposits`.
+    """What is served: the market of `seed` for `hours` from `start_ns`, to accounts that each begin with `deposits`.
+
+    Clients are keys: an id and its secret. One `ID@ACCOUNT` is a further key of that account, any other of its own.
 
     With a `session` it is that recorded market, from `start_ns` or from its own start. Where it `is_stepped` its time
     passes when a client lets it, and by nothing else. The simulated market's index ticks every `index_every_s`, which
@@ -66,7 +68,7 @@ def open_exchange(request: ExchangeRequest) -> Api:
         raise BadInputError(f"--hours {request.hours:g}: use more than 0, and at most some months")
     if request.index_every_s not in _INDEX_EVERY_S:
         raise BadInputError(f"--index-every {request.index_every_s}: use one of {_INDEX_EVERY_S}, seconds")
-    names = [name for name, _ in request.clients]
+    names = [name.partition("@")[0] for name, _ in request.clients]
     if len(set(names)) < len(names):
         raise BadInputError(f"--client: {', '.join(names)}: each name once")
     reference = load_reference()
@@ -81,12 +83,17 @@ def open_exchange(request: ExchangeRequest) -> Api:
         others = Crowd(exchange, cycle, reference, seed=request.seed, steps=max(steps, 1), market=request.market)
     else:
         others = Tape(exchange, cycle, events)
-    for name in names:
-        exchange.open_account(name, dict(request.deposits))
-    clients = [Client(name, secret, name) for name, secret in request.clients]
+    clients = [_client(name, secret) for name, secret in request.clients]
+    for account in dict.fromkeys(client.account for client in clients):
+        exchange.open_account(account, dict(request.deposits))
     api = Api(exchange, cycle, others, Auth(clients, f"{request.seed}".encode()), is_stepped=request.is_stepped)
     api.advance(start_ns)
     return api
+
+
+def _client(name: str, secret: str) -> Client:
+    key, _, account = name.partition("@")
+    return Client(key, secret, account or key)
 
 
 def _start(request: ExchangeRequest, reference: ReferenceData) -> tuple[int, int, Iterator[MarketEvent] | None]:

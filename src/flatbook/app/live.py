@@ -4,7 +4,6 @@ Before the first quote the venue has said what the account holds, and the books 
 compared with every statement that the venue gives; a difference that stays ends the run.
 """
 
-import hashlib
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
@@ -15,69 +14,30 @@ import msgspec
 import numpy as np
 
 import flatbook
-from flatbook.app.compose import margin_rules
 from flatbook.app.conduct import conduct
-from flatbook.app.feed import FeedTerms
 from flatbook.app.finish import Finished, finish, write
 from flatbook.app.interrupt import interruptible
-from flatbook.app.live_venue import LiveTerms, LiveVenue, booked
+from flatbook.app.live_claim import Claim
+from flatbook.app.live_request import VENUE, LiveRequest, begun, check_policy, digest_of, setup_of, terms_of
+from flatbook.app.live_venue import LiveVenue, booked
 from flatbook.app.markets import OpenMarket
 from flatbook.app.naming import stamped_name
 from flatbook.app.request import RunRequest
-from flatbook.domain.errors import BadInputError, ConfigurationError, FlatbookError, LimitBreachedError
-from flatbook.domain.reference import ReferenceData
+from flatbook.domain.errors import BadInputError, FlatbookError, LimitBreachedError
 from flatbook.domain.units import DECIMALS, NS_PER_SECOND
 from flatbook.engine.loop import Engine
-from flatbook.engine.opening import refuse_what_no_run_holds
-from flatbook.engine.policy import Policy
-from flatbook.engine.setup import Setup
-from flatbook.policies import parse_policy
 from flatbook.report.facts import LogEntry
 from flatbook.store.journal import Journal, RunHeader, create_journal, open_journal, read_journal
 from flatbook.store.run_directory import RunDirectory, create_run_directory, open_run_directory
 from flatbook.store.spool import SPOOL_FILE, Spool
-from flatbook.valuation.portfolio import BookPosition, Portfolio
-from flatbook.venues.deribit import cheaper_side_discount, load_reference
+from flatbook.venues.deribit import load_reference
 from flatbook.venues.deribit.codec_requests import Credentials
 from flatbook.venues.deribit.maker_account import settlement_before
-from flatbook.venues.deribit.maker_terms import Known, MakerTerms, protection_of
+from flatbook.venues.deribit.maker_terms import Known
 from flatbook.venues.deribit.statement import Difference, Statement, compare
 
-VENUE = "deribit"
 _ROUNDED_UNITS = 100
 """A cent or ten of a coin's smallest units: no fill is so small."""
-
-
-class Holding(msgspec.Struct, frozen=True):
-    """A position that the account begins with: lots, long positive, booked at `price_ticks`."""
-
-    instrument: str
-    lots: int
-    price_ticks: int
-
-
-class LiveRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A live run, without its key: everything that its journal needs to be read again.
-
-    capital_units   what the books deposit, so that with the holdings they say what the venue said
-    on_venue_clock  of `app.feed.FeedTerms`
-    warm_up_s       how long the market is heard before the books begin
-    key             digest of the key's id: whose account it is
-    traded          ids of trades just before it began: what the account held then has them
-    """
-
-    policy: str
-    policy_text: str
-    url: str
-    underlying: str = "BTC"
-    on_venue_clock: bool = False
-    warm_up_s: float = 0.0
-    key: str = ""
-    run: str = ""
-    from_ns: int = 0
-    capital_units: int = 0
-    holdings: tuple[Holding, ...] = ()
-    traded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,44 +51,19 @@ class LiveRun:
     directory: RunDirectory
 
 
-def check_policy(request: LiveRequest) -> Policy:
-    """The policy, where a live run can keep it.
-
-    Errors      ConfigurationError
-    """
-    policy = parse_policy(request.policy_text, request.policy)
-    if not policy.protection.mmp_at_venue:
-        raise ConfigurationError(
-            f"{request.policy}: protection.mmp_at_venue is false, and mass quotes need the venue's protection; set it"
-        )
-    if policy.rfq.answers:
-        raise ConfigurationError(f"{request.policy}: rfq.answers is set, and a live run answers no requests; leave it")
-    return policy
-
-
-def terms_of(request: LiveRequest, credentials: Credentials) -> LiveTerms:
-    """How a request trades."""
-    policy = check_policy(request)
-    protection, quote_coin = policy.protection, policy.quoting.size_coin
-    index = f"{request.underlying.lower()}_usd"
-    window_s, rest_s = _whole_s(protection.mmp_window_s), _whole_s(protection.mmp_rest_s)
-    asked = protection_of(index, window_s, rest_s, protection.mmp_quantity_coin, quote_coin)
-    feed = FeedTerms(url=request.url, currencies=(request.underlying,), on_venue_clock=request.on_venue_clock)
-    maker = MakerTerms(underlying=request.underlying, run=request.run, protection=asked)
-    return LiveTerms(feed, credentials, maker, request.warm_up_s)
-
-
-def new_live_run(request: LiveRequest, credentials: Credentials, runs: Path) -> LiveRun:
-    """Connects, takes the account over, and makes the run's directory.
+def new_live_run(
+    request: LiveRequest, credentials: Credentials, runs: Path, claim: Claim, journal_url: str | None = None
+) -> LiveRun:
+    """Connects, takes the account over, and makes the run's directory; its journal is in it, or at `journal_url`.
 
     Errors      BadInputError, ConfigurationError; VenueUnreachableError
     """
     policy = check_policy(request)
-    run_id = stamped_name(runs, f"live-{policy.name}")
+    run_id = stamped_name(runs, f"live-{policy.name}", is_shared=journal_url is not None)
     begun_s = time.time_ns() // NS_PER_SECOND
-    request = msgspec.structs.replace(request, run=f"{begun_s:x}", key=_digest(credentials))
+    request = msgspec.structs.replace(request, run=f"{begun_s:x}", key=digest_of(credentials))
     reference = load_reference()
-    venue = LiveVenue(terms_of(request, credentials), reference)
+    venue = LiveVenue(terms_of(request, credentials), reference, claim)
     with ExitStack() as on_failure:
         on_failure.callback(venue.close)
         statement = venue.open()
@@ -145,35 +80,35 @@ def new_live_run(request: LiveRequest, credentials: Credentials, runs: Path) -> 
             policy_text=request.policy_text,
             seed=0,
         )
-        journal = on_failure.enter_context(create_journal(directory.path, header))
+        journal = on_failure.enter_context(create_journal(directory.path, header, journal_url))
         venue.keep(Spool.create(directory.path / SPOOL_FILE))
         on_failure.pop_all()
     return LiveRun(request, venue, engine, journal, directory)
 
 
-def request_of(path: Path) -> LiveRequest:
+def request_of(path: Path, journal_url: str | None = None) -> LiveRequest:
     """What the run in a directory was asked for.
 
     Errors      BadInputError where there is none, or its journal is damaged
     """
-    with read_journal(open_run_directory(path).path) as journal:
+    with read_journal(open_run_directory(path).path, journal_url) as journal:
         return msgspec.json.decode(journal.header.config_json, type=LiveRequest)
 
 
-def resumed_live_run(path: Path, credentials: Credentials) -> LiveRun:
+def resumed_live_run(path: Path, credentials: Credentials, claim: Claim, journal_url: str | None = None) -> LiveRun:
     """The run in a directory, to be rebuilt from what it kept and then reconciled with the venue.
 
     Errors      BadInputError where another process has it, what it kept is damaged, or the key is another's
     """
     directory = open_run_directory(path)
     with ExitStack() as on_failure:
-        journal = on_failure.enter_context(open_journal(directory.path))
+        journal = on_failure.enter_context(open_journal(directory.path, journal_url))
         request = msgspec.json.decode(journal.header.config_json, type=LiveRequest)
-        if request.key != _digest(credentials):
+        if request.key != digest_of(credentials):
             raise BadInputError(f"{path}: the run trades with another key, maybe on another account; set that one")
         reference = load_reference()
         engine = Engine(setup_of(request, check_policy(request), reference))
-        venue = LiveVenue(terms_of(request, credentials), reference)
+        venue = LiveVenue(terms_of(request, credentials), reference, claim)
         spool = Spool.open(directory.path / SPOOL_FILE)
         venue.take_up(spool, lambda: _known(engine, spool, request))
         on_failure.pop_all()
@@ -251,46 +186,6 @@ def _report(run: LiveRun, wall_s: float) -> Finished:
     return finished
 
 
-def begun(request: LiveRequest, statement: Statement, reference: ReferenceData, now_ns: int) -> LiveRequest:
-    """The request with what the account holds, so booked that cash less open cost is the statement's."""
-    holdings = []
-    units = statement.carried_units.get(request.underlying, 0)
-    for position in statement.positions:
-        instrument = reference.instrument(position.instrument_name)
-        lots, ticks = statement.lots[instrument.name], round(position.mark_price / instrument.tick_size)
-        units += instrument.value_units(ticks, lots)
-        holdings.append(Holding(instrument.name, lots, ticks))
-    return msgspec.structs.replace(request, from_ns=now_ns, capital_units=units, holdings=tuple(holdings))
-
-
-def setup_of(request: LiveRequest, policy: Policy, reference: ReferenceData) -> Setup:
-    """The engine's setup of a run that has begun.
-
-    Errors      BadInputError where the account holds what no run does
-    """
-    positions = []
-    for held in request.holdings:
-        instrument = reference.instrument(held.instrument)
-        price = held.price_ticks * instrument.tick_size
-        size = held.lots * instrument.lot_size
-        positions.append(BookPosition(instrument, size, price, source=f"the account at {request.url}"))
-    setup = Setup(
-        underlying=request.underlying,
-        venue=VENUE,
-        reference=reference,
-        policy=policy,
-        trade_from_ns=request.from_ns,
-        capital_units=request.capital_units,
-        book=Portfolio(positions) if positions else None,
-        margin=margin_rules(policy, VENUE, request.from_ns),
-        cheaper_side_discount=cheaper_side_discount(),
-        funding_is_told=True,
-    )
-    if setup.book is not None:
-        refuse_what_no_run_holds(setup.book, setup)
-    return setup
-
-
 def _known(engine: Engine, spool: Spool, request: LiveRequest) -> Known:
     state = engine.state
     books = booked(spool.events())
@@ -305,12 +200,3 @@ def _known(engine: Engine, spool: Spool, request: LiveRequest) -> Known:
         quoted=frozenset(instruments[row].name for row in rows.tolist()),
         quote_number=state.table.sent,
     )
-
-
-def _digest(credentials: Credentials) -> str:
-    return hashlib.sha256(credentials.client_id.encode()).hexdigest()[:16]
-
-
-def _whole_s(seconds: float) -> int:
-    """Up to whole seconds, which the venue counts in."""
-    return -int(-seconds // 1)

@@ -5,8 +5,11 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from flatbook.app.feed import KEY, SECRET, credentials_of
+from flatbook.app.feed import KEY, SECRET, LiveFeed, credentials_of
 from flatbook.domain.errors import BadInputError, ConfigurationError
+from flatbook.venues.deribit.client import outcome_error
+from flatbook.venues.deribit.codec import result_of
+from flatbook.venues.deribit.codec_account import OwnName
 from flatbook.venues.deribit.codec_requests import Credentials
 
 TRADES, GUARDS, WITHDRAWS = "trade:read_write", "account:read_write", "wallet:read_write"
@@ -62,3 +65,17 @@ def refuse_scope(scope: Iterable[str]) -> None:
     for needed, what in ((TRADES, "cannot trade"), (GUARDS, "cannot have its orders cancelled when the line breaks")):
         if needed not in granted:
             raise BadInputError(f"the key {what}: it needs {needed}, and has {', '.join(sorted(granted)) or 'nothing'}")
+
+
+def account_number(feed: LiveFeed, currency: str) -> int:
+    """The number of the account, or subaccount, that the key is of: every key of one has the same.
+
+    Errors      BadInputError where the venue does not say it
+    """
+    asked = feed.ask("private/get_account_summary", {"currency": currency, "extended": True})
+    why = outcome_error(asked)
+    if asked.answer is None or why:
+        raise BadInputError(
+            f"{feed.client.url}: which account the key is of is not known, and so not who trades it: {why}"
+        )
+    return result_of(asked.answer, OwnName).id

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import msgspec
 
 from flatbook.app.feed import FeedTerms, LiveFeed
-from flatbook.app.live_key import refuse_scope
+from flatbook.app.live_claim import Claim
+from flatbook.app.live_key import account_number, refuse_scope
 from flatbook.domain.errors import VenueUnreachableError
 from flatbook.domain.events import AnyEvent, Clock, DailySettlement, Delivery, Fill, FundingPaid, ProtectionTriggered
 from flatbook.domain.reference import Instrument, ReferenceData
@@ -65,8 +66,8 @@ class LiveVenue:
     Invariant   every event was in the spool, out of this process's hands, before the engine saw it
     """
 
-    def __init__(self, terms: LiveTerms, reference: ReferenceData) -> None:
-        self.terms = terms
+    def __init__(self, terms: LiveTerms, reference: ReferenceData, claim: Claim) -> None:
+        self.terms, self._claim = terms, claim
         self.feed = LiveFeed(terms.feed, reference, _Line(self), terms.credentials)
         self.audited: Callable[[Statement], None] = lambda statement: None
         self.spool: Spool | None = None
@@ -88,7 +89,8 @@ class LiveVenue:
     def open(self) -> Statement:
         """Connects, refuses a key that can do too much, and reconciles: nothing of ours rests; where the books begin.
 
-        Errors      VenueUnreachableError; BadInputError for the key, or where the venue refuses what a maker needs
+        Errors      VenueUnreachableError; BadInputError for the key, for an account that another process trades, or
+                    where the venue refuses what a maker needs
         """
         self._connect()
         self._warm_up()
@@ -168,6 +170,7 @@ class LiveVenue:
         feed = self.feed
         feed.open()
         refuse_scope(feed.client.protocol.scopes)
+        self._claim(account_number(feed, self.terms.maker.underlying))
         feed.client.subscribe(self.maker.channels)
 
     def _warm_up(self) -> None:

@@ -13,7 +13,12 @@ from flatbook.domain.units import NS_PER_SECOND, parse_utc
 DEFAULT_PORT = 8766
 
 ClientOption = Annotated[
-    list[str] | None, typer.Option("--client", metavar="ID:SECRET", help="A client with an account; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--client",
+        metavar="ID:SECRET",
+        help="A client with an account; may be repeated. ID@ACCOUNT:SECRET is a further key of one.",
+    ),
 ]
 
 

@@ -8,12 +8,14 @@ import typer
 from rich.console import Console
 
 from flatbook.cli.outcome import AsJson, one_line_errors, print_json, say
+from flatbook.cli.progress import warm_kernels
+from flatbook.cli.run import JournalOption
 from flatbook.domain.errors import ConfigurationError
 from flatbook.policies import read_policy
 from flatbook.report.terminal import tear_sheet
 
 if TYPE_CHECKING:
-    from flatbook.app.live import LiveRequest
+    from flatbook.app.live_request import LiveRequest
 
 MAIN_NET = "wss://www.deribit.com/ws/api/v2"
 
@@ -41,6 +43,7 @@ def live(
     warm_up: Annotated[
         float, typer.Option("--warm-up", help="Seconds that the market is heard before anything is quoted.")
     ] = 120.0,
+    journal: JournalOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Make markets on a Deribit account: quotes by mass quote under its protection, hedges in its perpetual.
@@ -49,10 +52,12 @@ def live(
     Ctrl-C takes every quote and order away, reconciles, and writes the report.
     """
     # Other verbs start without the client.
-    from flatbook.app.live import LiveRequest, carry_out_live, check_policy, new_live_run, request_of, resumed_live_run
+    from flatbook.app.live import carry_out_live, new_live_run, request_of, resumed_live_run
+    from flatbook.app.live_claim import claiming
     from flatbook.app.live_key import live_key
-    from flatbook.cli.progress import warm_kernels
-    from flatbook.store.lock import account_lock, state_directory
+    from flatbook.app.live_request import LiveRequest, check_policy
+    from flatbook.store.journal import server_url
+    from flatbook.store.lock import state_directory
     from flatbook.venues.deribit.client import socket_url
 
     with one_line_errors():
@@ -62,13 +67,17 @@ def live(
             policy=policy, policy_text=text, url=address, on_venue_clock=on_venue_clock, warm_up_s=warm_up
         )
         if not is_live:
-            _say_what_it_would_do(request if resume is None else request_of(resume), resume)
+            _say_what_it_would_do(request if resume is None else request_of(resume, journal), resume)
             raise ConfigurationError("nothing was sent: trading on an account needs --live")
         check_policy(request)
         credentials = live_key(os.environ, key_file)
-        with account_lock("deribit", credentials.client_id, state_directory(os.environ, Path.home())):
+        server = server_url(journal, resume)
+        with claiming(address, credentials.client_id, state_directory(os.environ, Path.home()), server) as claim:
             warm_kernels()
-            run = resumed_live_run(resume, credentials) if resume else new_live_run(request, credentials, out)
+            if resume is None:
+                run = new_live_run(request, credentials, out, claim, journal)
+            else:
+                run = resumed_live_run(resume, credentials, claim, journal)
             say(f"trading; Ctrl-C ends it in order. {run.directory.path}")
             finished = carry_out_live(run)
     if as_json:
@@ -79,7 +88,7 @@ def live(
 
 
 def _say_what_it_would_do(request: "LiveRequest", resumed: Path | None) -> None:
-    from flatbook.app.live import check_policy
+    from flatbook.app.live_request import check_policy
 
     policy = check_policy(request)
     protection = policy.protection
@@ -89,7 +98,8 @@ def _say_what_it_would_do(request: "LiveRequest", resumed: Path | None) -> None:
     )
     say(
         f"would ask the venue to pull every quote for {protection.mmp_rest_s:g} s once more than "
-        f"{protection.mmp_quantity_coin:g} contracts fill within {protection.mmp_window_s:g} s"
+        f"{protection.mmp_quantity_coin:g} contracts, {protection.mmp_delta_coin:g} {request.underlying} of delta or "
+        f"{protection.mmp_vega_usd:,.0f} USD of vega per vol point fill within {protection.mmp_window_s:g} s"
     )
     if resumed is None:
         say("would take over the account: cancel what an earlier run of flatbook left, and begin with what it holds")

@@ -45,16 +45,17 @@ class RunLock:
 
 
 @contextmanager
-def account_lock(venue: str, key_id: str, directory: Path) -> Iterator[None]:
-    """Holds a venue's account, known by the id of its key, for the block: this user's second maker is refused.
+def account_lock(venue: str, name: str, directory: Path) -> Iterator[None]:
+    """Holds a venue's account, by whatever names it (its number there, a key of it), for the block: this user's second
+    maker is refused.
 
     `directory` is where locks are, the same for every process of a user (`state_directory`); it is made, for the user
-    alone, where it is not there. The key's id is in neither the file nor its name. A maker on another machine does not
-    see the lock.
+    alone, where it is not there. The name is in neither the file nor its name. A maker on another machine does not see
+    the lock.
 
     Errors      BadInputError where another process holds the account
     """
-    digest = hashlib.sha256(f"{venue}\n{key_id}".encode()).hexdigest()[:_KEY_DIGITS]
+    digest = hashlib.sha256(f"{venue}\n{name}".encode()).hexdigest()[:_KEY_DIGITS]
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = directory / f"{re.sub(r'[^A-Za-z0-9]+', '-', venue)}-{digest}.lock"
     file = _HeldFile(path)

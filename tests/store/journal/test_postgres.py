@@ -17,7 +17,7 @@ from flatbook.app.rebuild import rebuilt
 from flatbook.app.run import carry_out, new_run, resumed_run
 from flatbook.cli import main, progress
 from flatbook.domain.errors import BadInputError
-from flatbook.store.journal import Checkpoint, create_journal, open_journal, read_journal
+from flatbook.store.journal import Checkpoint, create_journal, held_on_server, open_journal, read_journal
 from tests.app.runs import numbers, simulated
 
 from .rows import HEADER, fill, write_records
@@ -122,6 +122,36 @@ while True:
     journal.commit()
     print(seq, flush=True)
 """
+
+
+_HOLDER = """
+import sys
+from flatbook.store.journal import held_on_server
+
+with held_on_server(sys.argv[1], "deribit.com account 5", "taken"):
+    print("holds", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_name_that_a_process_holds_is_refused_to_all_others_until_it_ends(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flatbook.store.journal.postgres._WAIT_FOR_LOCK_S", 0.2)
+    words = [sys.executable, "-c", _HOLDER, url]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "holds\n"
+        with (
+            pytest.raises(BadInputError, match=r"^postgresql://desk@127\S*: taken$"),
+            held_on_server(url, "deribit.com account 5", "taken"),
+        ):
+            pass
+        with held_on_server(url, "test.deribit.com account 5", "taken"):
+            holder.send_signal(signal.SIGKILL)
+            holder.wait()
+    with held_on_server(url, "deribit.com account 5", "taken"):
+        pass
 
 
 def test_one_writer_and_what_it_committed_outlives_kill_9(

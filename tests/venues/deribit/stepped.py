@@ -11,7 +11,7 @@ from typing import Protocol as Shape
 
 import msgspec
 
-from flatbook.app.live import LiveRequest, begun, setup_of
+from flatbook.app.live_request import LiveRequest, begun, setup_of
 from flatbook.domain.events import AnyEvent, Fill
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import NS_PER_SECOND

@@ -1,11 +1,14 @@
 """A maker on our exchange, in process and in steps of its time: its books are the account's, to the unit."""
 
 from collections import Counter
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from typing import Any
 
 import msgspec
+import pytest
 
 from flatbook.app.live_venue import booked
+from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import Fill, FundingPaid, ProtectionTriggered
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND, parse_utc
 from flatbook.engine.setup import HEDGING
@@ -19,17 +22,26 @@ from flatbook.sim.venue.account import VENUE
 from flatbook.sim.venue.crowd import Crowd
 from flatbook.sim.venue.cycle import Cycle
 from flatbook.sim.venue.exchange import Exchange
+from flatbook.sim.venue.mmp import MmpConfig
 from flatbook.venues.deribit import load_reference
 from flatbook.venues.deribit.client_actions import Terms
 from flatbook.venues.deribit.client_protocol import Protocol
 from flatbook.venues.deribit.client_requests import Asked, Outcome
 from flatbook.venues.deribit.codec import Answer
-from flatbook.venues.deribit.codec_account import Logged, LogPage
-from flatbook.venues.deribit.codec_own import OwnTrade
+from flatbook.venues.deribit.codec_account import Logged, LogPage, Protected
+from flatbook.venues.deribit.codec_own import OwnOrder, OwnTrade
 from flatbook.venues.deribit.maker import Maker
 from flatbook.venues.deribit.maker_account import settlement_before
 from flatbook.venues.deribit.maker_orders import NS_PER_MS
-from flatbook.venues.deribit.maker_terms import Known, MakerTerms, Standing, protection_of
+from flatbook.venues.deribit.maker_terms import (
+    LABEL,
+    Known,
+    MakerTerms,
+    Standing,
+    protection_of,
+    require_granted,
+    require_no_rival,
+)
 from flatbook.venues.deribit.statement import compare
 from tests.conftest import KEEN
 from tests.sim.venue.builders import STANDARD_MARGIN
@@ -88,6 +100,78 @@ def test_over_a_settlement_and_a_delivery_the_books_are_the_accounts_to_the_unit
     assert account.orders == {}
     assert api.exchange.now_ns > _START_NS + 5 * NS_PER_MINUTE
     state.ledger.invariant()
+
+
+def test_protection_that_is_not_what_was_asked_for_is_refused_and_no_quote_is_sent() -> None:
+    class Stingy(InProcess):
+        """A venue that grants half of what is asked."""
+
+        def exchange(self, sent: list[bytes], until_ms: int) -> list[bytes]:
+            return [raw.replace(b'"delta_limit":7.0', b'"delta_limit":3.5') for raw in super().exchange(sent, until_ms)]
+
+    protection = protection_of("btc_usd", 5, 5, 10.0, 2.0, delta_coin=7.0, vega_usd=900.0)
+    terms = MakerTerms(underlying="BTC", run="t", protection=protection)
+    for wire, says in ((InProcess(_api(1, 60)), ""), (Stingy(_api(1, 60)), "delta_limit 3.5 instead of 7; set the")):
+        venue = SteppedVenue(wire, ALICE, terms, load_reference(), _START_NS)
+        with pytest.raises(BadInputError, match=says) if says else nullcontext():
+            venue.open()
+        account = wire.api.exchange.accounts["alice"]
+        assert account.mmp["btc_usd", LABEL].config == MmpConfig(
+            interval_s=5, frozen_s=5, quantity_coin=10.0, delta_coin=7.0, vega_usd=900.0, max_quote_coin=2.0
+        )
+        assert not account.history
+    require_granted(protection, [Protected("btc_usd", 5, 5, LABEL, 10.0, 7.0, 900.0, 2.0)])
+    with pytest.raises(BadInputError, match="does not say that it protects flatbook on btc_usd"):
+        require_granted(protection, [Protected("btc_usd", 5, 5, "other", 10.0, 7.0, 900.0, 2.0)])
+
+
+def test_another_maker_on_the_account_is_told_by_its_orders_and_ends_the_run() -> None:
+    def order(sent_ms: int, **fields: Any) -> OwnOrder:
+        return OwnOrder(
+            "o",
+            fields.pop("state", "open"),
+            "limit",
+            "BTC-PERPETUAL",
+            "buy",
+            1.0,
+            10.0,
+            0.0,
+            sent_ms,
+            sent_ms,
+            **fields,
+        )
+
+    terms = MakerTerms(underlying="BTC", run="6a", protection=protection_of("btc_usd", 5, 5, 10.0, 2.0))
+    begun_ms, later_ms = 1_000_000, 1_005_000
+    quote = {"quote_set_id": LABEL, "quote": True}
+    for harmless in (
+        order(later_ms, label="flatbook-6a:h1"),
+        order(later_ms, label="by hand"),
+        order(begun_ms, label="flatbook-5f:h9"),
+        order(later_ms, quote_id="6a-17", **quote),
+        order(begun_ms, quote_id="5f-17", **quote),
+        order(later_ms, quote_id="5f-17", state="cancelled", **quote),
+    ):
+        require_no_rival([harmless], terms, begun_ms)
+    for rivals in (order(later_ms, label="flatbook-5f:h9"), order(later_ms, quote_id="5f-17", **quote)):
+        with pytest.raises(BadInputError, match="another maker of flatbook trades on this account: order o"):
+            require_no_rival([rivals], terms, begun_ms)
+
+
+def test_a_maker_that_hears_of_another_on_its_account_ends() -> None:
+    wire = InProcess(_api(seed=1, steps=60))
+    terms = MakerTerms(underlying="BTC", run="6a", protection=protection_of("btc_usd", 5, 5, 10.0, 2.0))
+    venue = SteppedVenue(wire, ALICE, terms, load_reference(), _START_NS)
+    venue.open()
+    for _ in range(3):
+        venue._step()
+    beside = InProcess(wire.api)
+    order = {"instrument_name": "BTC-PERPETUAL", "amount": 10, "type": "market"}
+    by_hand(beside, venue.now_ns // NS_PER_MS, "private/buy", **order)
+    venue._step()
+    by_hand(beside, venue.now_ns // NS_PER_MS, "private/buy", **order, label="flatbook-5f:h1")
+    with pytest.raises(BadInputError, match="another maker of flatbook trades on this account"):
+        venue._step()
 
 
 def test_a_run_taken_up_asks_for_payments_since_the_last_that_was_booked_though_it_heard_of_trades_since() -> None:

@@ -13,7 +13,15 @@ Damage before that is refused with its place.
 """
 
 from flatbook.store.journal.journal import Journal
-from flatbook.store.journal.place import create_journal, has_journal, masked_url, open_journal, read_journal
+from flatbook.store.journal.place import (
+    create_journal,
+    has_journal,
+    held_on_server,
+    masked_url,
+    open_journal,
+    read_journal,
+    server_url,
+)
 from flatbook.store.journal.rows import FORMAT_VERSION, Checkpoint, RunHeader
 from flatbook.store.journal.sqlite import JOURNAL_FILE
 
@@ -25,7 +33,9 @@ __all__ = [
     "RunHeader",
     "create_journal",
     "has_journal",
+    "held_on_server",
     "masked_url",
     "open_journal",
     "read_journal",
+    "server_url",
 ]

@@ -8,7 +8,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
@@ -42,7 +42,7 @@ def create_journal(run: Path, header: RunHeader, url: str | None = None) -> Jour
         return Journal.create(run / JOURNAL_FILE, header)
     place, lock = _checked(url), RunLock(run)
     try:
-        with _server(place, header.run_id):
+        with _server(place, _in_use(header.run_id)):
             database = _postgres().create(url, place, header.run_id, stored(header))
         if database is None:
             raise BadInputError(f"{place} holds a run {header.run_id} already; resume it, or begin another")
@@ -64,7 +64,7 @@ def open_journal(run: Path, url: str | None = None) -> Journal:
         return Journal.open(run / JOURNAL_FILE)
     lock, (url, place, run_id) = RunLock(run), found
     try:
-        with _server(place, run_id):
+        with _server(place, _in_use(run_id)):
             database = _postgres().open(url, place, run_id)
         return Journal.taken_up(database, lock)
     except BadInputError:
@@ -81,9 +81,29 @@ def read_journal(run: Path, url: str | None = None) -> Journal:
     if found is None:
         return Journal.read(run / JOURNAL_FILE)
     url, place, run_id = found
-    with _server(place, run_id):
+    with _server(place, _in_use(run_id)):
         database = _postgres().read(url, place, run_id)
     return Journal.taken_up(database, None)
+
+
+def server_url(url: str | None, run: Path | None = None) -> str | None:
+    """The server of a journal: of a run that is begun with `url`, or of the one in directory `run`; None for a file."""
+    if run is None:
+        return None if url == IN_FILE else url
+    found = _found(run, url)
+    return None if found is None else found[0]
+
+
+@contextmanager
+def held_on_server(url: str, name: str, in_use: str) -> Iterator[None]:
+    """Holds a name on the server for the block: whoever else asks for it there, from any machine, is refused.
+
+    Errors      BadInputError, saying `in_use`, where another process holds it; or the server refuses
+    """
+    with ExitStack() as held:
+        with _server(_checked(url), in_use):
+            held.enter_context(_postgres().hold_name(url, name))
+        yield
 
 
 def has_journal(run: Path) -> bool:
@@ -146,16 +166,20 @@ def _checked(url: str) -> str:
 
 
 @contextmanager
-def _server(place: str, run_id: str) -> Iterator[None]:
+def _server(place: str, in_use: str) -> Iterator[None]:
     """A server's refusals as lines for people."""
     try:
         yield
     except InUseError:
-        raise BadInputError(f"{place}: run {run_id} is in use by another process; wait for it, or stop it") from None
+        raise BadInputError(f"{place}: {in_use}") from None
     except DatabaseFailedError as error:
         raise BadInputError(
             f"{place}: {error}; see that the server runs and lets you in (--journal, FLATBOOK_JOURNAL, PGPASSWORD)"
         ) from None
+
+
+def _in_use(run_id: str) -> str:
+    return f"run {run_id} is in use by another process; wait for it, or stop it"
 
 
 def _postgres() -> "type[PostgresDatabase]":

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
@@ -63,11 +64,8 @@ class PostgresDatabase:
 
     def __init__(self, url: str, place: str, run_id: str) -> None:
         self.place, self._run_id = f"{place}, run {run_id}", run_id
-        with _spoken():
-            driver = sa.make_url(url).set(drivername="postgresql+psycopg")
-            engine = sa.create_engine(driver, poolclass=sa.NullPool, connect_args={"connect_timeout": _CONNECT_S})
-            # One moment for all that a transaction reads: a reader beside the writer sees both tables alike.
-            self._connection = engine.connect().execution_options(isolation_level="REPEATABLE READ")
+        # One moment for all that a transaction reads: a reader beside the writer sees both tables alike.
+        self._connection = _connected(url, "REPEATABLE READ")
 
     @classmethod
     def create(cls, url: str, place: str, run_id: str, header: HeaderRow) -> "PostgresDatabase | None":
@@ -106,6 +104,21 @@ class PostgresDatabase:
         with database._closing_on_failure():
             database._hold()
         return database
+
+    @staticmethod
+    @contextmanager
+    def hold_name(url: str, name: str) -> Iterator[None]:
+        """Holds a name on the server for the block, against every process of every machine: the lock ends with its
+        connection.
+
+        Errors      DatabaseFailedError; InUseError
+        """
+        connection = _connected(url, "AUTOCOMMIT")
+        try:
+            _take_lock(connection, name)
+            yield
+        finally:
+            connection.close()
 
     def header(self) -> HeaderRow | None:
         """As in `Database`."""
@@ -151,18 +164,9 @@ class PostgresDatabase:
                 yield from map(make, result)
 
     def _hold(self) -> None:
-        """Takes the run's lock; the server may need a moment to see that a killed writer's connection is gone."""
-        deadline = time.monotonic() + _WAIT_FOR_LOCK_S
         with self._transaction():
             self._connection.execute(sa.text("SET SESSION synchronous_commit = off"))
-        while True:
-            with self._transaction():
-                taken = self._connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_lock_key(self._run_id))))
-            if taken:
-                return
-            if time.monotonic() > deadline:
-                raise InUseError
-            time.sleep(0.05)
+        _take_lock(self._connection, self._run_id)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -189,6 +193,27 @@ def _spoken() -> Iterator[None]:
     except SQLAlchemyError as error:
         said = str(error.orig if isinstance(error, DBAPIError) else error)
         raise DatabaseFailedError(said.strip().split("\n")[0]) from None
+
+
+def _connected(url: str, isolation: IsolationLevel) -> sa.Connection:
+    with _spoken():
+        driver = sa.make_url(url).set(drivername="postgresql+psycopg")
+        engine = sa.create_engine(driver, poolclass=sa.NullPool, connect_args={"connect_timeout": _CONNECT_S})
+        return engine.connect().execution_options(isolation_level=isolation)
+
+
+def _take_lock(connection: sa.Connection, name: str) -> None:
+    """Takes the lock of a name; the server may need a moment to see that a killed holder's connection is gone."""
+    deadline = time.monotonic() + _WAIT_FOR_LOCK_S
+    while True:
+        with _spoken():
+            taken = connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_lock_key(name))))
+            connection.commit()
+        if taken:
+            return
+        if time.monotonic() > deadline:
+            raise InUseError
+        time.sleep(0.05)
 
 
 def _lock_key(run_id: str) -> int:

@@ -76,6 +76,25 @@ class OwnSummary(Excerpt, frozen=True, gc=False):
         return equity - sum(open_parts)
 
 
+class OwnName(Excerpt, frozen=True, gc=False):
+    """`private/get_account_summary` with `extended`: which account, or subaccount, it is, whatever key asks."""
+
+    id: int
+
+
+class Protected(Excerpt, frozen=True, gc=False):
+    """`private/set_mmp_config`: a group's protection as it is from now on; a limit that is not said is none."""
+
+    index_name: str
+    interval: int
+    frozen_time: int
+    mmp_group: str = ""
+    quantity_limit: float | None = None
+    delta_limit: float | None = None
+    vega_limit: float | None = None
+    max_quote_quantity: float | None = None
+
+
 class Logged(Excerpt, frozen=True, gc=False):
     """A row of the transaction log. `change` is of the cash balance, `total_interest_pl` a session's funding in it."""
 

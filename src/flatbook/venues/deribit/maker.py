@@ -33,7 +33,7 @@ from flatbook.venues.deribit.maker_account import Account
 from flatbook.venues.deribit.maker_orders import NS_PER_MS, OwnNews
 from flatbook.venues.deribit.maker_quotes import QuoteLine
 from flatbook.venues.deribit.maker_script import Script
-from flatbook.venues.deribit.maker_terms import Known, MakerTerms, Standing
+from flatbook.venues.deribit.maker_terms import Known, MakerTerms, Standing, require_no_rival
 from flatbook.venues.deribit.statement import Statement
 
 _FOREVER_NS = 2**63 - 1
@@ -61,7 +61,7 @@ class Maker:
         self._placing: dict[int, str] = {}
         self._script: Script | None = None
         self._connection = 0
-        self._look_ns = self._settle_ns = 0
+        self._look_ns = self._settle_ns = self._alone_from_ms = 0
         self._quote_messages = 0
         self._is_ending = False
         self._left_quoted: frozenset[str] = frozenset()
@@ -114,7 +114,7 @@ class Maker:
     def heard(self, told: Told) -> list[Action]:
         """A channel spoke. What it says of others is not looked at.
 
-        Errors      BadInputError for a trade on the account that no book can hold
+        Errors      BadInputError for a trade on the account that no book can hold, or another maker of ours
         """
         data, now_ns = told.message.data, told.received_ns
         if isinstance(data, OwnChanges):
@@ -123,6 +123,8 @@ class Maker:
                 return []
             self._events += self.news.trades(data.trades, now_ns)
             self.quotes.saw((*data.trades, *data.orders))
+            if self.standing is Standing.READY:
+                require_no_rival(data.orders, self._terms, self._alone_from_ms)
             for order in data.orders:
                 self._events += self.news.order(order, now_ns, self._has_row)
         elif isinstance(data, MmpTrigger) and data.mmp_group == self._terms.mmp_group:
@@ -226,6 +228,7 @@ class Maker:
         self._gone(now_ns)
         self.reconciliations += 1
         self._look_ns = now_ns + round(self._terms.poll_s * NS_PER_SECOND)
+        self._alone_from_ms = self.account.venue_ns // NS_PER_MS
         self.standing, self.reason = (Standing.OVER if self._is_ending else Standing.READY), ""
 
     def _due(self, now_ns: int) -> Script | None:
@@ -302,9 +305,8 @@ class Maker:
             if batch is None:
                 break
             self._quote_messages += 1
-            message = MassQuote(
-                quote_id=f"{self._quote_messages}", mmp_group=self._terms.mmp_group, quotes=batch.entries
-            )
+            quote_id, group = self._terms.quote_id(self._quote_messages), self._terms.mmp_group
+            message = MassQuote(quote_id=quote_id, mmp_group=group, quotes=batch.entries)
             # What is left out is the venue's default, and that is to answer before it knows, and with counts alone.
             params = message.sent() | {"detailed": True, "wait_for_response": True}
             asked, sent = self._protocol.ask(now_ns, "private/mass_quote", params)

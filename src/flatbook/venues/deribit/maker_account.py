@@ -19,13 +19,14 @@ from flatbook.venues.deribit.codec_account import (
     LogPage,
     OwnPosition,
     OwnSummary,
+    Protected,
     SettledPage,
     TradesPage,
 )
 from flatbook.venues.deribit.codec_own import OwnOrder
 from flatbook.venues.deribit.maker_orders import NS_PER_MS, OwnNews
 from flatbook.venues.deribit.maker_script import Question, Steps
-from flatbook.venues.deribit.maker_terms import LABEL, MakerTerms
+from flatbook.venues.deribit.maker_terms import LABEL, MakerTerms, require_granted
 from flatbook.venues.deribit.statement import Statement, statement_of
 
 T = TypeVar("T")
@@ -157,6 +158,9 @@ class Account:
                     f"the venue refuses {each.method}: {each.error.describe()}; without it no quote is sent: ask the "
                     "venue to enable mass quotes and market-maker protection for the account"
                 )
+        # Its pages show one; they once showed a list.
+        granted = self._read(asked[1], Protected | list[Protected])  # type: ignore[arg-type]
+        require_granted(self.terms.protection, granted if isinstance(granted, list) else [granted])
 
     def _clear(self) -> Steps:
         """Nothing of ours rests: neither quotes nor orders, of this run or of one before."""
