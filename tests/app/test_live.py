@@ -237,7 +237,8 @@ def test_what_ended_a_run_is_told_though_its_report_fails_too(monkeypatch: pytes
     monkeypatch.setattr(live, "_report", fails(LimitBreachedError("a cent is missing")))
     closed: list[str] = []
     venue = SimpleNamespace(stop=lambda: None, close=lambda: closed.append("venue"))
-    run = SimpleNamespace(venue=venue, engine=None, journal=nullcontext())
+    live_end = SimpleNamespace(stop=venue.stop, watch=SimpleNamespace(timed=lambda venue: venue))
+    run = SimpleNamespace(venue=venue, engine=None, journal=nullcontext(), live=live_end)
     with pytest.raises(VenueUnreachableError, match="the line is gone"):
         carry_out_live(cast(live.LiveRun, run))
     assert closed == ["venue"]

@@ -54,9 +54,10 @@ class Histogram:
 
 
 class LatencyWatch:
-    """Times a venue's messages that change quotes; `arrived_ns` is when the message of the last event had come."""
+    """Times a venue's messages that change quotes; `arrived_ns` is when the message of the last event had come, None
+    where nobody waits for the answer: an event of the past is replayed."""
 
-    def __init__(self, arrived_ns: Callable[[], int]) -> None:
+    def __init__(self, arrived_ns: Callable[[], int | None]) -> None:
         self._arrived_ns = arrived_ns
         self._feed_to_quote = Histogram()
 
@@ -66,8 +67,9 @@ class LatencyWatch:
 
     def sent(self, event: AnyEvent, effects: Effects) -> None:
         """What an event caused is handed over."""
-        if effects.quotes is not None and isinstance(event, _FED):
-            self._feed_to_quote.add(perf_counter_ns() - self._arrived_ns())
+        arrived_ns = self._arrived_ns()
+        if arrived_ns is not None and effects.quotes is not None and isinstance(event, _FED):
+            self._feed_to_quote.add(perf_counter_ns() - arrived_ns)
 
     def facts(self) -> LatencyFacts | None:
         """So far; None before the first."""

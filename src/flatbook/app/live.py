@@ -17,12 +17,14 @@ import flatbook
 from flatbook.app.conduct import conduct
 from flatbook.app.finish import Finished, finish, write
 from flatbook.app.interrupt import interruptible
+from flatbook.app.latency import LatencyWatch
 from flatbook.app.live_claim import Claim
 from flatbook.app.live_request import VENUE, LiveRequest, begun, check_policy, digest_of, setup_of, terms_of
 from flatbook.app.live_venue import LiveVenue, booked
-from flatbook.app.markets import OpenMarket
+from flatbook.app.markets import NEVER_NS, OpenMarket
 from flatbook.app.naming import stamped_name
 from flatbook.app.request import RunRequest
+from flatbook.app.run import Live
 from flatbook.domain.errors import BadInputError, FlatbookError, LimitBreachedError
 from flatbook.domain.units import DECIMALS, NS_PER_SECOND
 from flatbook.engine.loop import Engine
@@ -42,13 +44,25 @@ _ROUNDED_UNITS = 100
 
 @dataclass(frozen=True)
 class LiveRun:
-    """A live run under way or done."""
+    """A live run under way or done; `app.run.UnderWay` for those who watch it."""
 
     request: LiveRequest
     venue: LiveVenue
     engine: Engine
     journal: Journal
     directory: RunDirectory
+    market: OpenMarket
+    live: Live
+
+    @property
+    def run_id(self) -> str:
+        """Its directory's name."""
+        return self.directory.path.name
+
+    @property
+    def label(self) -> str:
+        """Where it trades."""
+        return f"live, {self.request.url}"
 
 
 def new_live_run(
@@ -83,7 +97,13 @@ def new_live_run(
         journal = on_failure.enter_context(create_journal(directory.path, header, journal_url))
         venue.keep(Spool.create(directory.path / SPOOL_FILE))
         on_failure.pop_all()
-    return LiveRun(request, venue, engine, journal, directory)
+    return _run(request, venue, engine, journal, directory)
+
+
+def _run(request: LiveRequest, venue: LiveVenue, engine: Engine, journal: Journal, directory: RunDirectory) -> LiveRun:
+    market = OpenMarket(venue, VENUE, request.from_ns, NEVER_NS)
+    live = Live(venue.stop, LatencyWatch(lambda: venue.arrived_ns))
+    return LiveRun(request, venue, engine, journal, directory, market, live)
 
 
 def request_of(path: Path, journal_url: str | None = None) -> LiveRequest:
@@ -112,7 +132,7 @@ def resumed_live_run(path: Path, credentials: Credentials, claim: Claim, journal
         spool = Spool.open(directory.path / SPOOL_FILE)
         venue.take_up(spool, lambda: _known(engine, spool, request))
         on_failure.pop_all()
-    return LiveRun(request, venue, engine, journal, directory)
+    return _run(request, venue, engine, journal, directory)
 
 
 def carry_out_live(run: LiveRun, watch: Callable[[], None] = lambda: None) -> Finished:
@@ -130,8 +150,8 @@ def carry_out_live(run: LiveRun, watch: Callable[[], None] = lambda: None) -> Fi
         return True
 
     try:
-        with closing(run.venue), interruptible(run.venue.stop), run.journal as journal:
-            conduct(run.engine, run.venue, journal, after_event)
+        with closing(run.venue), interruptible(run.live.stop), run.journal as journal:
+            conduct(run.engine, run.live.watch.timed(run.venue), journal, after_event)
     except FlatbookError:
         # However it ended a person wants to see it; what ended it is told, whatever becomes of the report.
         with suppress(FlatbookError):
@@ -173,7 +193,6 @@ def is_rounding(difference: Difference) -> bool:
 
 def _report(run: LiveRun, wall_s: float) -> Finished:
     request = run.request
-    market = OpenMarket(run.venue, VENUE, request.from_ns, run.engine.state.now_ns)
     asked = RunRequest(
         policy=request.policy,
         policy_text=request.policy_text,
@@ -181,7 +200,7 @@ def _report(run: LiveRun, wall_s: float) -> Finished:
         session=request.url,
         seed=0,
     )
-    finished = finish(run.engine, asked, market, run.directory.path.name, flatbook.__version__, wall_s)
+    finished = finish(run.engine, asked, run.market, run.run_id, flatbook.__version__, wall_s, run.live.watch.facts())
     write(finished, run.directory)
     return finished
 

@@ -80,6 +80,12 @@ class LiveVenue:
         self._to_audit: Statement | None = None
         self._last_ns = self._ending_ns = self._misheard = 0
         self._is_replaying = False
+        self._is_past = True
+
+    @property
+    def arrived_ns(self) -> int | None:
+        """As of `LiveFeed`; None while what is told was heard before the run began, or by the process before this."""
+        return None if self._is_past else self.feed.arrived_ns
 
     @property
     def statement(self) -> Statement | None:
@@ -118,6 +124,7 @@ class LiveVenue:
             yield from self._replayed(self._books)
         early, self.early = self.early, []
         yield from self._spooled(early)
+        self._is_past = False
         for event in self.feed.events():
             self._audit(event.local_ts_ns)
             yield from self._spooled([event, *self._advance()])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import flatbook
 from flatbook.app.compose import compose, compose_again
@@ -47,6 +48,43 @@ class Run:
     run_id: str
     said: tuple[str, ...] = ()
     live: Live | None = None
+
+    @property
+    def label(self) -> str:
+        """Which market it is in, for people."""
+        request = self.request
+        if request.heard_at is not None:
+            return f"paper, {request.heard_at}"
+        return Path(request.session).name if request.session else f"simulated, seed {request.seed}"
+
+
+class UnderWay(Protocol):
+    """What a person watches of a run: a `Run`, or a live one."""
+
+    @property
+    def run_id(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """As of `Run`."""
+        ...
+
+    @property
+    def market(self) -> OpenMarket:
+        """What it trades in."""
+        ...
+
+    @property
+    def engine(self) -> Engine:
+        """Where it stands."""
+        ...
+
+    @property
+    def live(self) -> Live | None:
+        """As of `Run`."""
+        ...
 
 
 Observe = Callable[[Run], AbstractContextManager[Callable[[], None]]]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from flatbook.app.finish import Finished
 from flatbook.app.request import RunRequest
-from flatbook.app.run import Observe, Run, carry_out, new_run
+from flatbook.app.run import Observe, Run, UnderWay, carry_out, new_run
 from flatbook.app.workers import end_with_parent
 from flatbook.domain.errors import FlatbookError
 from flatbook.report.contenders import Trial
@@ -74,7 +74,7 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def share_done(run: Run) -> float:
+def share_done(run: UnderWay) -> float:
     """How much of its span a run has behind it, from 0 to 1."""
     market = run.market
     return min(max((run.engine.state.now_ns - market.from_ns) / max(market.to_ns - market.from_ns, 1), 0.0), 1.0)

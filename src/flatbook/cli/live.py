@@ -1,6 +1,7 @@
 """`flatbook live`: a maker on a real account."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,8 +9,9 @@ import typer
 from rich.console import Console
 
 from flatbook.cli.outcome import AsJson, one_line_errors, print_json, say
-from flatbook.cli.progress import warm_kernels
-from flatbook.cli.run import JournalOption
+from flatbook.cli.page import DEFAULT_PORT, live_page, nothing_shown
+from flatbook.cli.progress import RunProgress, warm_kernels
+from flatbook.cli.run import HeadlessOption, JournalOption, OpenOption, PortOption
 from flatbook.domain.errors import ConfigurationError
 from flatbook.policies import read_policy
 from flatbook.report.terminal import tear_sheet
@@ -43,6 +45,9 @@ def live(
     warm_up: Annotated[
         float, typer.Option("--warm-up", help="Seconds that the market is heard before anything is quoted.")
     ] = 120.0,
+    headless: HeadlessOption = False,
+    port: PortOption = DEFAULT_PORT,
+    open_page: OpenOption = False,
     journal: JournalOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -75,11 +80,19 @@ def live(
         with claiming(address, credentials.client_id, state_directory(os.environ, Path.home()), server) as claim:
             warm_kernels()
             if resume is None:
-                run = new_live_run(request, credentials, out, claim, journal)
+                with Console(stderr=True).status(f"hearing {address}; the books begin after {warm_up:g} s"):
+                    run = new_live_run(request, credentials, out, claim, journal)
             else:
                 run = resumed_live_run(resume, credentials, claim, journal)
             say(f"trading; Ctrl-C ends it in order. {run.directory.path}")
-            finished = carry_out_live(run)
+            page = nullcontext(nothing_shown) if headless else live_page(run, "real", port, open_page)
+            with RunProgress(run) as progress, page as show:
+
+                def watch() -> None:
+                    progress.update()
+                    show()
+
+                finished = carry_out_live(run, watch)
     if as_json:
         print_json(finished.summary)
         return

@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from flatbook.app.run import Run
+from flatbook.app.run import UnderWay
 from flatbook.cli.outcome import say
 
 DEFAULT_PORT = 8765
 
 
 @contextmanager
-def live_page(prepared: Run, pace: str, port: int, open_page: bool) -> Iterator[Callable[[], None]]:
+def live_page(prepared: UnderWay, pace: str, port: int, open_page: bool) -> Iterator[Callable[[], None]]:
     """The live page while the run lasts; yields what posts a view when somebody looks."""
     # A headless run starts without a web server's libraries.
     from flatbook.app.view import Viewer
@@ -21,7 +20,7 @@ def live_page(prepared: Run, pace: str, port: int, open_page: bool) -> Iterator[
 
     state, live = prepared.engine.state, prepared.live
     latency = live.watch.facts if live is not None else lambda: None
-    viewer = Viewer(prepared.run_id, prepared.market, state.setup.policy.name, pace, _label(prepared), latency)
+    viewer = Viewer(prepared.run_id, prepared.market, state.setup.policy.name, pace, prepared.label, latency)
     board = Noticeboard(viewer.empty())
     with Dashboard(port, board) as dashboard:
         if dashboard.note:
@@ -41,10 +40,3 @@ def live_page(prepared: Run, pace: str, port: int, open_page: bool) -> Iterator[
 
 def nothing_shown() -> None:
     """For runs that nobody watches."""
-
-
-def _label(prepared: Run) -> str:
-    request = prepared.request
-    if request.heard_at is not None:
-        return f"paper, {request.heard_at}"
-    return Path(request.session).name if request.session else f"simulated, seed {request.seed}"

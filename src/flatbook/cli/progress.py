@@ -6,9 +6,18 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-from flatbook.app.run import Run
+from flatbook.app.markets import NEVER_NS
+from flatbook.app.run import UnderWay
 from flatbook.app.trials import share_done
 from flatbook.domain.units import format_utc
 from flatbook.kernels.warm import warm
@@ -34,16 +43,17 @@ def warm_kernels() -> None:
 class RunProgress:
     """How far a run is: its market's clock, its equity, its fills."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: UnderWay) -> None:
         self._run = run
+        self._has_end = run.market.to_ns != NEVER_NS
+        to_its_end = (BarColumn(), TaskProgressColumn()) if self._has_end else (SpinnerColumn(),)
         self._events = 0
         self._shown = 0.0
         self._bar = Progress(
             TextColumn("{task.fields[clock]}"),
-            BarColumn(),
-            TaskProgressColumn(),
+            *to_its_end,
             TextColumn("{task.fields[book]}"),
-            TimeRemainingColumn(),
+            TimeRemainingColumn() if self._has_end else TimeElapsedColumn(),
             console=Console(stderr=True),
             disable=not sys.stderr.isatty(),
             transient=True,
@@ -51,7 +61,7 @@ class RunProgress:
 
     def __enter__(self) -> Self:
         self._bar.start()
-        self._task = self._bar.add_task("run", total=1.0, clock="warming up", book="")
+        self._task = self._bar.add_task("run", total=1.0 if self._has_end else None, clock="warming up", book="")
         return self
 
     def __exit__(
@@ -72,8 +82,14 @@ class RunProgress:
         if not state.values.ts_ns:
             return
         fills = len(state.recorder.tables.fills)
+        done = share_done(self._run) if self._has_end else 0.0
         book = f"{state.pnl.equity_usd:+,.0f} USD, {fills:,} fills, {state.risk.stage.name.lower()}"
-        self._bar.update(self._task, completed=share_done(self._run), clock=format_utc(state.now_ns)[:16], book=book)
+        self._bar.update(
+            self._task,
+            completed=done,
+            clock=format_utc(state.now_ns)[:16],
+            book=book,
+        )
 
 
 class ManyProgress:

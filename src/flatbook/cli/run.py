@@ -69,6 +69,9 @@ QueuePowerOption = Annotated[
         help="Order books: 0, what leaves a level leaves behind us; else the power of the chance that it does.",
     ),
 ]
+HeadlessOption = Annotated[bool, typer.Option("--headless", help="No live page.")]
+PortOption = Annotated[int, typer.Option(min=0, max=65535, help="Of the live page on 127.0.0.1.")]
+OpenOption = Annotated[bool, typer.Option("--open", help="Open the live page in a browser.")]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where run directories are made.")]
 
 
@@ -86,9 +89,9 @@ def run(
     to: ToOption = None,
     hours: HoursOption = None,
     pace: Annotated[str, typer.Option(help="max, real, or a multiple of real time such as 60x.")] = "max",
-    headless: Annotated[bool, typer.Option("--headless", help="No live page.")] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the live page on 127.0.0.1.")] = DEFAULT_PORT,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the live page in a browser.")] = False,
+    headless: HeadlessOption = False,
+    port: PortOption = DEFAULT_PORT,
+    open_page: OpenOption = False,
     fills: FillsOption = FillModel.QUEUE,
     book: Annotated[Path | None, typer.Option("--book", metavar="FILE", help="Positions to begin with.")] = None,
     hedge_session: HedgeSessionOption = None,
