@@ -1,9 +1,11 @@
 """A live run over real sockets: it ends in order, goes on after a crash, agrees with the account, and keeps its key."""
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -12,13 +14,14 @@ import httpx
 import msgspec
 import pytest
 
-from flatbook.app import live
+from flatbook.app import feed, live
 from flatbook.app.exchange import ExchangeRequest
 from flatbook.app.live import carry_out_live, is_rounding, new_live_run, request_of, resumed_live_run
 from flatbook.app.live_claim import books_of, claiming
 from flatbook.app.live_key import live_key, refuse_scope
 from flatbook.app.live_request import LiveRequest, check_policy, terms_of
 from flatbook.app.request import RunRequest
+from flatbook.app.steady import SteadyClock
 from flatbook.domain.errors import (
     BadInputError,
     ConfigurationError,
@@ -26,7 +29,7 @@ from flatbook.domain.errors import (
     LimitBreachedError,
     VenueUnreachableError,
 )
-from flatbook.domain.units import NS_PER_SECOND
+from flatbook.domain.units import NS_PER_HOUR, NS_PER_SECOND
 from flatbook.service.exchange.auth import Auth
 from flatbook.service.exchange.shapes import Json
 from flatbook.venues.deribit.codec_requests import Credentials
@@ -61,9 +64,15 @@ def _by_hand(url: str, amount: float) -> None:
 
 @pytest.mark.slow
 def test_a_run_that_crashed_goes_on_where_it_was_and_agrees_with_the_account(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compile_kernels()
+    slept_ns = 0
+
+    def with_sleep_ns() -> int:
+        return time.monotonic_ns() + slept_ns
+
+    monkeypatch.setattr(feed, "SteadyClock", partial(SteadyClock, with_sleep_ns=with_sleep_ns))
     with served(MARKET, speed=5.0) as (url, api):
         _by_hand(url, 10_000.0)
         run = new_live_run(_request(url), KEY, tmp_path, _unclaimed)
@@ -72,12 +81,18 @@ def test_a_run_that_crashed_goes_on_where_it_was_and_agrees_with_the_account(
         assert run.request.from_ns - first_ns >= 2 * NS_PER_SECOND, "the market was heard before the books began"
         assert [(held.instrument, held.lots) for held in run.request.holdings] == [("BTC-PERPETUAL", 1_000)]
 
-        def die() -> None:
-            if run.engine.state.events > 80:
+        def sleep_and_die() -> None:
+            nonlocal slept_ns
+            if run.engine.state.events == 40:
+                slept_ns = 3_600 * NS_PER_SECOND
+            if run.engine.state.events > 80 and run.venue.maker.reconciliations > 1:
                 raise KilledError
 
         with suppress(KilledError):
-            carry_out_live(run, die)
+            carry_out_live(run, sleep_and_die)
+        said = [entry.text for entry in run.engine.state.recorder.log]
+        assert any("the machine slept for 3600 s" in text for text in said), said
+        assert run.engine.state.now_ns - run.request.from_ns < NS_PER_HOUR, "the exchange slept with it"
         with pytest.raises(BadInputError, match="trades with another key"):
             resumed_live_run(run.directory.path, Credentials("bob", SECRET), _unclaimed)
         assert request_of(run.directory.path) == run.request

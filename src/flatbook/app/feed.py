@@ -96,12 +96,12 @@ def open_client(
 ) -> Client:
     """A client of the venue at `url`, with a key or the environment's, on this machine's clock and chance.
 
-    What somebody does to the machine's clock while it runs is not felt.
+    Somebody who sets the machine's clock back while it runs is not felt; a machine that slept begins its line anew.
     """
     chance = secrets.SystemRandom()
     credentials = credentials or credentials_of(dict(os.environ))
     protocol = LineProtocol(Terms(), credentials, chance.random, lambda: secrets.token_hex(8))
-    return Client(protocol, url, SteadyClock().now_ns, told, settled)
+    return Client(protocol, url, SteadyClock(), told, settled)
 
 
 class LiveFeed:
@@ -125,7 +125,7 @@ class LiveFeed:
         self._market = MarketFeed(reference, round(terms.chain_every_s * NS_PER_SECOND))
         self._loop = asyncio.new_event_loop()
         self._tasks: list[asyncio.Task[None]] = []
-        self._heard: deque[tuple[Told | Asked, int]] = deque()
+        self._heard: deque[tuple[Told | Asked, int, int]] = deque()
         self._is_begun = self._is_waiting = self._is_stopped = False
         self._shift_ns = 0
         self._looked_ns = perf_counter_ns()
@@ -138,7 +138,7 @@ class LiveFeed:
     @property
     def now_ns(self) -> int:
         """The clock of the events, now."""
-        return max(self.client.now_ns() + self._shift_ns, self.last_local_ns)
+        return max(self._awake_ns() + self._shift_ns, self.last_local_ns)
 
     def open(self) -> None:
         """Connects, and listens to all that is listed.
@@ -249,7 +249,7 @@ class LiveFeed:
         """Called by the client, while the loop runs."""
         if not self._is_begun:
             return
-        self._heard.append((heard, perf_counter_ns() if self._is_waiting else self._looked_ns))
+        self._heard.append((heard, self._awake_ns(), perf_counter_ns() if self._is_waiting else self._looked_ns))
         if self._is_waiting:
             self._loop.stop()
 
@@ -280,11 +280,11 @@ class LiveFeed:
 
     def _next(self) -> list[AnyEvent]:
         """The next message's events."""
-        heard, self.arrived_ns = self._heard.popleft()
+        heard, received_ns, self.arrived_ns = self._heard.popleft()
         if isinstance(heard, Asked):
-            local_ts_ns = self._rise(self.client.now_ns(), 0)
+            local_ts_ns = self._rise(self._awake_ns(), 0)
             return [] if self.own is None else list(self.own.settled(heard, local_ts_ns))
-        local_ts_ns = self._rise(heard.received_ns, _exch_ns(heard))
+        local_ts_ns = self._rise(received_ns, _exch_ns(heard))
         if self.own is not None and is_private(heard.message.channel):
             return list(self.own.told(heard, local_ts_ns))
         self._follow_listing(heard)
@@ -300,10 +300,15 @@ class LiveFeed:
         self.last_local_ns = max(received_ns + self._shift_ns, self.last_local_ns + 1)
         return self.last_local_ns
 
+    def _awake_ns(self) -> int:
+        """Now; without what was slept where the venue has a time of its own: it lives on this machine, and slept too."""
+        now_ns = self.client.now_ns()
+        return now_ns - self.client.slept_ns if self.terms.on_venue_clock else now_ns
+
     def _quiet(self) -> list[AnyEvent]:
         """Nothing was heard: rows of chains that wait are told, else the time is."""
         self.arrived_ns = perf_counter_ns()
-        local_ts_ns = self._rise(self.client.now_ns(), 0)
+        local_ts_ns = self._rise(self._awake_ns(), 0)
         chains: list[MarketEvent] = self._market.chains(local_ts_ns)
         return [*chains] or [Clock(exch_ts_ns=local_ts_ns, local_ts_ns=local_ts_ns)]
 

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
+from typing import Protocol as Shape
 from urllib.parse import SplitResult, urlsplit
 
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
@@ -47,6 +48,18 @@ def checked_address(url: str, scheme: str, what: str, example: str) -> SplitResu
     return parts
 
 
+class Clock(Shape):
+    """Nanoseconds UTC that nobody sets, and how long the machine slept since that was last asked."""
+
+    def now_ns(self) -> int:
+        """The time, with what was slept as far as that was asked for."""
+        ...
+
+    def slept_ns(self) -> int:
+        """0 where it did not."""
+        ...
+
+
 class Client:
     """Runs a protocol.
 
@@ -58,18 +71,29 @@ class Client:
         self,
         protocol: Protocol,
         url: str,
-        now_ns: Callable[[], int],
+        clock: Clock,
         told: Callable[[Told], None],
         settled: Callable[[Asked], None] = lambda asked: None,
     ) -> None:
-        self.protocol, self.url, self.now_ns = protocol, socket_url(url), now_ns
-        self.unreadable = 0
+        self.protocol, self.url, self._clock = protocol, socket_url(url), clock
+        self.unreadable = self.slept_ns = 0
         self._told, self._settled = told, settled
         self._listener: _Listener | None = None
         self._opening: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._waiting: dict[int, asyncio.Future[Asked]] = {}
         self._stopped = self._trouble = ""
+
+    def now_ns(self) -> int:
+        """The time. Where the machine slept the line is given up before anything else is done: whatever it still holds
+        is of before, and what was on its way is not known."""
+        slept_ns = self._clock.slept_ns()
+        now_ns = self._clock.now_ns()
+        if slept_ns:
+            self.slept_ns += slept_ns
+            self.do(self.protocol.interrupted(f"the machine slept for {slept_ns / NS_PER_SECOND:.0f} s", now_ns))
+            self._changed.set()
+        return now_ns
 
     async def run(self) -> None:
         """Keeps the connection up until it is cancelled.
@@ -159,16 +183,18 @@ class Client:
 
     def connected(self, listener: "_Listener") -> None:
         """A socket is open."""
+        now_ns = self.now_ns()
         self._listener = listener
-        self.do(self.protocol.opened(self.now_ns()))
+        self.do(self.protocol.opened(now_ns))
         self._changed.set()
 
     def message(self, listener: "_Listener", raw: bytes) -> None:
         """A message came. One that cannot be read is counted: its channel's next word replaces it."""
+        now_ns = self.now_ns()
         if listener is not self._listener:
             return
         try:
-            actions = self.protocol.received(self.now_ns(), raw)
+            actions = self.protocol.received(now_ns, raw)
         except BadInputError as error:
             self.unreadable += 1
             _log.warning("%s", error)

@@ -30,7 +30,10 @@ _GONE = {Code.ORDER_NOT_FOUND.value[0], Code.NOT_OPEN_ORDER.value[0]}
 
 
 class Protocol:
-    """One connection, kept up. `chance` draws from [0, 1); `nonce` never gives the same twice."""
+    """One connection, kept up. `chance` draws from [0, 1); `nonce` never gives the same twice.
+
+    lost        why we gave up the last line; "" where it was not we who did, and while there is one
+    """
 
     def __init__(
         self,
@@ -42,7 +45,7 @@ class Protocol:
     ) -> None:
         self.codec, self.clock, self.channels = Codec(), ClockOffset(), Channels()
         self.phase = Phase.DOWN
-        self.connects = 0
+        self.connects, self.lost = 0, ""
         self._terms, self._credentials, self._chance, self._nonce = terms, credentials, chance, nonce
         self._credits = Credits((limits or load_limits()).share(terms.share))
         self._table = RequestTable(round(terms.request_timeout_s * NS_PER_SECOND))
@@ -81,6 +84,11 @@ class Protocol:
         for queue in self._queues.values():
             queue.clear()
         return self._given_up(self._table.disconnected())
+
+    def interrupted(self, reason: str, now_ns: int) -> list[Action]:
+        """We were away, and the venue may have been told nothing of it: the line is given up, and begun anew."""
+        self.clock = ClockOffset()
+        return [] if self.phase in (Phase.DOWN, Phase.STOPPED) else self._hang_up(reason, now_ns)
 
     def received(self, now_ns: int, raw: bytes) -> list[Action]:
         """A message came.
@@ -173,11 +181,12 @@ class Protocol:
         return self._table.undecided()
 
     def _connect(self, now_ns: int) -> list[Action]:
-        self.connects += 1
+        self.connects, self.lost = self.connects + 1, ""
         self._enter(Phase.CONNECTING, now_ns)
         return [Open()]
 
     def _hang_up(self, reason: str, now_ns: int) -> list[Action]:
+        self.lost = reason
         return [Close(reason), *self.closed(now_ns)]
 
     def _enter(self, phase: Phase, now_ns: int) -> None:

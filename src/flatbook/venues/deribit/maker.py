@@ -154,7 +154,7 @@ class Maker:
         account.now_ns, account.venue_ns = now_ns, now_ns + (protocol.clock.offset_ns or 0)
         if protocol.phase is not Phase.LIVE:
             if self.standing not in (Standing.DOWN, Standing.OVER):
-                self._doubt("the connection is gone")
+                self._doubt(protocol.lost or "the connection is gone")
                 self.standing = Standing.DOWN
             return []
         if self.standing in (Standing.DOWN, Standing.READY) and self._connection != protocol.connects:
