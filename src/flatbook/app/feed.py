@@ -301,7 +301,7 @@ class LiveFeed:
         return self.last_local_ns
 
     def _awake_ns(self) -> int:
-        """Now; without what was slept where the venue has a time of its own: it lives on this machine, and slept too."""
+        """Now; without what was slept where the venue has a time of its own: it is on this machine, and slept too."""
         now_ns = self.client.now_ns()
         return now_ns - self.client.slept_ns if self.terms.on_venue_clock else now_ns
 
