@@ -97,6 +97,10 @@ def test_hedges_are_held_at_their_venue_and_all_sums_to_zero(ended: Ended) -> No
     state.ledger.invariant()
     assert sum(summary["pnl"][part] for part in PARTS) == pytest.approx(summary["pnl"]["total"], abs=1e-6)
     assert summary["pnl"]["total"] == pytest.approx(state.pnl.equity_usd, abs=1e-4)
+    (there,) = [held for held in summary["ledger"]["venues"] if held["venue"] == "binance"]
+    assert there["positions"] == {AWAY: 100.0 * held["binance", AWAY]}
+    assert there["balances"]["BTC"] == state.ledger.balance("binance", "BTC") / 1e8
+    assert AWAY in ended.run.directory.report_html.read_text(encoding="utf-8")
     texts = [line["text"] for line in summary["log"]]
     assert any("10 of 100 BTC lie at binance" in text for text in texts)
     first = int(pl.read_parquet(Path(ended.request.hedge_session or "") / "books.parquet")["local_ts_ns"].max())  # type: ignore[arg-type]

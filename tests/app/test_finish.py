@@ -145,4 +145,6 @@ def test_a_market_without_options_is_run_through_and_nothing_applies(keen_policy
     assert (summary["run"]["events"], summary["run"]["trades_seen"], summary["flow"]["fills"]) == (300, 0, 0)
     assert summary["pnl"]["total"] is None
     assert summary["quotes"]["uptime"] is None
-    assert summary["ledger"] == {"balanced": True, "balances": {"BTC": 100.0}, "positions_open": 0}
+    deposit = {"BTC": 100.0}
+    there = {"venue": "recorded", "balances": deposit, "positions": {}}
+    assert summary["ledger"] == {"balanced": True, "balances": deposit, "positions_open": 0, "venues": [there]}

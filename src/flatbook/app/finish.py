@@ -26,6 +26,7 @@ from flatbook.report.facts import (
     QuoteFacts,
     Run,
     RunFacts,
+    VenueHoldings,
 )
 from flatbook.report.html import render
 from flatbook.report.summary import Summary, summarise
@@ -168,8 +169,26 @@ def _ledger_facts(state: State) -> LedgerFacts:
         balances={code: risk_amount(units, code) for code, units in ledger.balances().items()},
         positions_open=len(ledger.open_lots()),
         pnl_usd=coin * index + dollars,
+        venues=_by_venue(state),
         worth_coin=coin + (dollars / index if dollars else 0.0),
         pnl_coin={currency: coin} | ({DOLLAR: dollars} if DOLLAR in ledger.balances() else {}),
+    )
+
+
+def _by_venue(state: State) -> tuple[VenueHoldings, ...]:
+    ledger, reference = state.ledger, state.setup.reference
+    sizes: dict[str, dict[str, float]] = {venue: {} for venue in ledger.venues}
+    for key, position in ledger.positions().items():
+        if position.size_lots:
+            held, lot_size = sizes[key.venue], reference.instrument(key.instrument).lot_size
+            held[key.instrument] = held.get(key.instrument, 0.0) + position.size_lots * lot_size
+    return tuple(
+        VenueHoldings(
+            venue=venue,
+            balances={code: risk_amount(ledger.balance(venue, code), code) for code in sorted(ledger.balances())},
+            positions=dict(sorted(held.items())),
+        )
+        for venue, held in sizes.items()
     )
 
 

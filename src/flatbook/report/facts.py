@@ -23,9 +23,18 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     state_sha256: str | None
 
 
+class VenueHoldings(msgspec.Struct, frozen=True, kw_only=True):
+    """What lies at one venue: cash by currency, and by instrument what is held, in its own unit, signed."""
+
+    venue: str
+    balances: dict[str, float]
+    positions: dict[str, float]
+
+
 class LedgerFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The books: `balances` in whole currency, `pnl_usd` the ledger's own total and `pnl_coin` the same by currency.
 
+    venues          where all that lies
     worth_coin      the total as coin of the underlying, what is held in dollars at the last index
     """
 
@@ -35,6 +44,7 @@ class LedgerFacts(msgspec.Struct, frozen=True, kw_only=True):
     pnl_usd: float
     pnl_coin: dict[str, float]
     worth_coin: float
+    venues: tuple[VenueHoldings, ...] = ()
 
 
 class FillModel(msgspec.Struct, frozen=True, kw_only=True):

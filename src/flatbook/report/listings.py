@@ -131,7 +131,21 @@ def ledger_section(summary: Summary) -> Html:
         (name, *(formats.number(book.get(name), 8) for book in (ledger["balances"], summary["pnl_coin"])))
         for name in currencies
     ]
-    return section("ledger", "Ledger", "", line, table(columns, rows, css="narrow"))
+    parts = [line, table(columns, rows, css="narrow")]
+    if len(ledger["venues"]) > 1:
+        parts.append(_holdings(ledger["venues"]))
+    return section("ledger", "Ledger", "", *parts)
+
+
+def _holdings(venues: list[Summary]) -> Html:
+    """What lies where: cash first, then what is held."""
+    columns = (Column("Venue", is_number=False), Column("What", is_number=False), Column("Balance or size"))
+    rows = [
+        (held["venue"], name, formats.number(amount, 8))
+        for held in venues
+        for name, amount in (*held["balances"].items(), *held["positions"].items())
+    ]
+    return table(columns, rows, css="narrow")
 
 
 def log_section(series: Frames, summary: Summary) -> Html:

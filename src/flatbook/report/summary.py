@@ -45,6 +45,7 @@ def summarise(series: Tables | Mapping[str, pl.DataFrame], facts: RunFacts) -> S
             "balanced": facts.ledger.balanced,
             "balances": dict(facts.ledger.balances),
             "positions_open": facts.ledger.positions_open,
+            "venues": [msgspec.to_builtins(held) for held in facts.ledger.venues],
         },
         "limits": [msgspec.to_builtins(limit) for limit in facts.limits],
         "checks": _checks(pnl),

@@ -96,7 +96,7 @@ def _absent(path: Path) -> Iterator[Finding]:
     if (path / BOOKS.file_name).exists() and not (path / INDEX.file_name).exists():
         what = "order books alone, without an index or options"
         yield Finding(
-            Severity.NOTE, BOOKS.name, what, 1, "They are replayed by themselves; `flatbook run` needs an index."
+            Severity.NOTE, BOOKS.name, what, 1, "`flatbook run` hedges a --book in them, at an index read off them."
         )
         return
     meanings = {
