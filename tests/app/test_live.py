@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from flatbook.app import feed, live
+from flatbook.app.conduct import conduct
 from flatbook.app.exchange import ExchangeRequest
 from flatbook.app.live import carry_out_live, is_rounding, new_live_run, request_of, resumed_live_run
 from flatbook.app.live_claim import books_of, claiming
@@ -32,6 +33,7 @@ from flatbook.domain.errors import (
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_SECOND
 from flatbook.service.exchange.auth import Auth
 from flatbook.service.exchange.shapes import Json
+from flatbook.store.snapshots import SNAPSHOT_DIRECTORY
 from flatbook.venues.deribit.codec_requests import Credentials
 from flatbook.venues.deribit.maker_terms import Standing
 from flatbook.venues.deribit.statement import Difference
@@ -53,6 +55,20 @@ def _unclaimed(_account: int) -> None:
 
 class KilledError(Exception):
     """As if the process were."""
+
+
+def _rebuilt(path: Path, until: int, *, is_from_start: bool = False) -> tuple[str, int]:
+    """The state of a run as it was when it was cut off, made again from what it kept; and of how many events."""
+    snapshots, aside = path / SNAPSHOT_DIRECTORY, path / "aside"
+    if is_from_start:
+        snapshots.rename(aside)
+    run = resumed_live_run(path, KEY, _unclaimed)
+    replayed = until - run.engine.state.events
+    with closing(run.venue), run.journal as journal:
+        conduct(run.engine, run.venue, journal, lambda _event: run.engine.state.events < until)
+    if is_from_start:
+        aside.rename(snapshots)
+    return run.engine.state.sha256(), replayed
 
 
 def _by_hand(url: str, amount: float) -> None:
@@ -85,11 +101,12 @@ def test_a_run_that_crashed_goes_on_where_it_was_and_agrees_with_the_account(
             nonlocal slept_ns
             if run.engine.state.events == 40:
                 slept_ns = 3_600 * NS_PER_SECOND
-            if run.engine.state.events > 80 and run.venue.maker.reconciliations > 1:
+            is_kept = (run.directory.path / SNAPSHOT_DIRECTORY).is_dir()
+            if run.engine.state.events > 80 and run.venue.maker.reconciliations > 1 and is_kept:
                 raise KilledError
 
         with suppress(KilledError):
-            carry_out_live(run, sleep_and_die)
+            carry_out_live(run, sleep_and_die, snapshot_every_s=0.0)
         said = [entry.text for entry in run.engine.state.recorder.log]
         assert any("the machine slept for 3600 s" in text for text in said), said
         assert run.engine.state.now_ns - run.request.from_ns < NS_PER_HOUR, "the exchange slept with it"
@@ -98,8 +115,15 @@ def test_a_run_that_crashed_goes_on_where_it_was_and_agrees_with_the_account(
         assert request_of(run.directory.path) == run.request
         # Whoever is dead is not there to hear of it.
         _by_hand(url, 20_000.0)
+        told = run.engine.state.events
+        from_start, replayed = _rebuilt(run.directory.path, told, is_from_start=True)
+        assert replayed == told
+        rebuilt, replayed = _rebuilt(run.directory.path, told)
+        assert replayed < told
+        assert rebuilt == from_start == run.engine.state.sha256()
         resumed = resumed_live_run(run.directory.path, KEY, _unclaimed)
-        state, told = resumed.engine.state, run.engine.state.events
+        state = resumed.engine.state
+        assert told - state.events == replayed
 
         def stop() -> None:
             if state.events > told + 80:

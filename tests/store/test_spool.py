@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import AnyEvent, ChainQuotes, IndexTick, QuoteRow
-from flatbook.store.spool import BLOCK_BYTES, SPOOL_FILE, Spool
+from flatbook.store.spool import BLOCK_BYTES, SPOOL_FILE, Spool, SpoolMark
 
 _FILE_HEADER_BYTES = 8
 
@@ -54,6 +54,36 @@ def test_what_went_in_comes_out(
                     assert list(spool.events()) == told
             assert list(Spool.read(path).events()) == list(spool.events())
     assert list(Spool.read(path).events()) == told
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=6), st.data())
+def test_from_a_mark_on_is_what_came_after_it_in_this_process_and_the_next(
+    tmp_path_factory: pytest.TempPathFactory, blocks: list[int], data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("spool") / SPOOL_FILE
+    marked = data.draw(st.integers(0, len(blocks) - 1))
+    told, after = 0, []
+    with Spool.create(path) as spool:
+        for number, count in enumerate(blocks):
+            if number == marked:
+                mark = spool.mark()
+            for _ in range(count):
+                told += 1
+                spool.append(_tick(told))
+                if number >= marked:
+                    after.append(_tick(told))
+            spool.sync()
+        assert spool.holds(mark)
+        assert list(spool.events(mark)) == after
+        assert len(list(spool.events())) == told
+    with Spool.open(path) as again:
+        assert again.holds(mark)
+        again.append(_tick(99))
+        again.sync()
+        assert list(again.events(SpoolMark(*mark))) == [*after, _tick(99)]
+    with Spool.create(path.with_name("shorter")) as shorter:
+        assert shorter.holds(mark) is (sum(blocks[:marked]) == 0)
 
 
 @settings(max_examples=120, deadline=None)

@@ -196,7 +196,8 @@ class LiveFeed:
         self._turn()  # a `stop` that came last would end the next wait
         for task in self._tasks:
             task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+        if self._tasks:
+            self._loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
         self._turn()  # the socket's own farewell
         self._loop.close()
 

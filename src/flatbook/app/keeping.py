@@ -1,6 +1,7 @@
 """Snapshots of a run as it goes, and taking one up: the engine and its venue as they were after the same event.
 
-They are kept of runs over a recorded market. A drawn one is made again from its seed, by passing through it.
+They are kept of runs over a recorded market, and of those on an account, whose events the spool has. A drawn market is
+made again from its seed, by passing through it.
 """
 
 import hashlib
@@ -8,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from flatbook.app.markets import OpenMarket
 from flatbook.engine.loop import Engine
@@ -24,23 +25,40 @@ SNAPSHOT_EVERY_S = 5.0
 """Time between two snapshots: as long as it took is as long as its replay takes after a crash, at most."""
 
 
-class Keeper:
-    """Takes a run's snapshots, one every `SNAPSHOT_EVERY_S` of `clock`, where the journal has just been committed.
+def _recorded(venue: Venue) -> Any:
+    return venue if isinstance(venue, RecordedVenue) else None
 
-    When they are taken changes nothing of the run.
+
+class Keeper:
+    """Takes a run's snapshots, one every `every_s` of `clock`, where the journal has just been committed.
+
+    When they are taken changes nothing of the run. `kept` is what is kept of its venue, None for nothing: then there is
+    no snapshot.
     """
 
-    def __init__(self, run: Path, header: RunHeader, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        run: Path,
+        header: RunHeader,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        every_s: float = SNAPSHOT_EVERY_S,
+        kept: Callable[[Venue], Any] = _recorded,
+    ) -> None:
         self._snapshots = _snapshots(run, header)
-        self._clock, self._kept_s, self._kept = clock, clock(), 0
+        self._clock, self._every_s, self._venues = clock, every_s, kept
+        self._kept_s, self._kept = clock(), 0
 
     def keep(self, engine: Engine, venue: Venue, journal: Journal, *, at_end: bool = False) -> None:
         """Takes one where it is time for it, and the journal reaches to this event and no further."""
         state, last = engine.state, journal.last_checkpoint()
-        if state.events == self._kept or not (at_end or self._clock() - self._kept_s >= SNAPSHOT_EVERY_S):
+        if state.events == self._kept or not (at_end or self._clock() - self._kept_s >= self._every_s):
             return
-        if last is not None and last.event_seq == state.events and isinstance(venue, RecordedVenue):
-            self._snapshots.write(state.events, state.now_ns, (state, venue), _known(state.setup))
+        if last is None or last.event_seq != state.events:
+            return
+        kept = self._venues(venue)
+        if kept is not None:
+            self._snapshots.write(state.events, state.now_ns, (state, kept), _known(state.setup))
             self._kept, self._kept_s = state.events, self._clock()
 
 
@@ -49,11 +67,27 @@ def take_up(
 ) -> tuple[OpenMarket, tuple[str, ...]]:
     """Brings an engine at its start to the run's newest snapshot, and gives the market that goes on from there.
 
-    A snapshot is used where it is of this program and policy, and what it had sent is what the journal has for its
-    event; by `until_ns`, where that is given. The texts say which were there and were not.
+    It is one by `until_ns`, where that is given. The texts say which were there and were not used.
     """
     if not isinstance(market.venue, RecordedVenue):
         return market, ()
+    kept, said = newest(run, journal, engine, until_ns)
+    if kept is None:
+        return market, said
+    venue = cast("RecordedVenue", kept)
+    venue.take_up(market.venue)
+    return replace(market, venue=venue), said
+
+
+def newest(
+    run: Path, journal: Journal, engine: Engine, until_ns: int | None = None, is_whole: Callable[[Any], bool] = bool
+) -> tuple[Any, tuple[str, ...]]:
+    """Brings an engine at its start to the run's newest snapshot, and gives what was kept of its venue; None where
+    there is none. The texts say which were there and were not used.
+
+    A snapshot is used where it is of this program and policy, what it had sent is what the journal has for its event,
+    and what was kept of its venue `is_whole`.
+    """
     snapshots = _snapshots(run, journal.header)
     held = {checkpoint.event_seq: checkpoint for checkpoint in journal.checkpoints()}
 
@@ -62,14 +96,13 @@ def take_up(
 
     found = snapshots.latest(_known(engine.state.setup), is_usable)
     if found is None:
-        return market, tuple(snapshots.passed_over)
-    state, venue = cast("tuple[State, RecordedVenue]", found.content)
-    if not _agree(state, held[found.header.event_seq]):
+        return None, tuple(snapshots.passed_over)
+    state, kept = cast("tuple[State, Any]", found.content)
+    if not (_agree(state, held[found.header.event_seq]) and is_whole(kept)):
         text = f"{run}: its snapshot after event {state.events} is not what the journal has: not used"
-        return market, (*snapshots.passed_over, text)
-    venue.take_up(market.venue)
+        return None, (*snapshots.passed_over, text)
     engine.state = state
-    return replace(market, venue=venue), tuple(snapshots.passed_over)
+    return kept, tuple(snapshots.passed_over)
 
 
 def _agree(state: State, checkpoint: Checkpoint) -> bool:

@@ -17,10 +17,11 @@ import flatbook
 from flatbook.app.conduct import conduct
 from flatbook.app.finish import Finished, finish, write
 from flatbook.app.interrupt import interruptible
+from flatbook.app.keeping import Keeper, newest
 from flatbook.app.latency import LatencyWatch
 from flatbook.app.live_claim import Claim
 from flatbook.app.live_request import VENUE, LiveRequest, begun, check_policy, digest_of, setup_of, terms_of
-from flatbook.app.live_venue import LiveVenue, booked
+from flatbook.app.live_venue import LiveVenue
 from flatbook.app.markets import NEVER_NS, OpenMarket
 from flatbook.app.naming import stamped_name
 from flatbook.app.request import RunRequest
@@ -31,7 +32,7 @@ from flatbook.engine.loop import Engine
 from flatbook.report.facts import LogEntry
 from flatbook.store.journal import Journal, RunHeader, create_journal, open_journal, read_journal
 from flatbook.store.run_directory import RunDirectory, create_run_directory, open_run_directory
-from flatbook.store.spool import SPOOL_FILE, Spool
+from flatbook.store.spool import SPOOL_FILE, Spool, SpoolMark
 from flatbook.venues.deribit import load_reference
 from flatbook.venues.deribit.codec_requests import Credentials
 from flatbook.venues.deribit.maker_account import settlement_before
@@ -40,6 +41,9 @@ from flatbook.venues.deribit.statement import Difference, Statement, compare
 
 _ROUNDED_UNITS = 100
 """A cent or ten of a coin's smallest units: no fill is so small."""
+
+SNAPSHOT_EVERY_S = 60.0
+"""Nothing is heard while one is taken; what came since the last is replayed in a second or two."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class LiveRun:
     directory: RunDirectory
     market: OpenMarket
     live: Live
+    said: tuple[str, ...] = ()
 
     @property
     def run_id(self) -> str:
@@ -100,10 +105,17 @@ def new_live_run(
     return _run(request, venue, engine, journal, directory)
 
 
-def _run(request: LiveRequest, venue: LiveVenue, engine: Engine, journal: Journal, directory: RunDirectory) -> LiveRun:
+def _run(
+    request: LiveRequest,
+    venue: LiveVenue,
+    engine: Engine,
+    journal: Journal,
+    directory: RunDirectory,
+    said: tuple[str, ...] = (),
+) -> LiveRun:
     market = OpenMarket(venue, VENUE, request.from_ns, NEVER_NS)
     live = Live(venue.stop, LatencyWatch(lambda: venue.arrived_ns))
-    return LiveRun(request, venue, engine, journal, directory, market, live)
+    return LiveRun(request, venue, engine, journal, directory, market, live, said)
 
 
 def request_of(path: Path, journal_url: str | None = None) -> LiveRequest:
@@ -130,18 +142,27 @@ def resumed_live_run(path: Path, credentials: Credentials, claim: Claim, journal
         engine = Engine(setup_of(request, check_policy(request), reference))
         venue = LiveVenue(terms_of(request, credentials), reference, claim)
         spool = Spool.open(directory.path / SPOOL_FILE)
-        venue.take_up(spool, lambda: _known(engine, spool, request))
+        venue.take_up(spool, lambda: _known(engine, venue, request))
+        kept, said = newest(directory.path, journal, engine, is_whole=lambda kept: spool.holds(SpoolMark(*kept[0])))
+        if kept is not None:
+            state = engine.state
+            venue.take_up_from(kept, state.market.universe.instruments, state.now_ns)
         on_failure.pop_all()
-    return _run(request, venue, engine, journal, directory)
+    return _run(request, venue, engine, journal, directory, said)
 
 
-def carry_out_live(run: LiveRun, watch: Callable[[], None] = lambda: None) -> Finished:
+def carry_out_live(
+    run: LiveRun, watch: Callable[[], None] = lambda: None, snapshot_every_s: float = SNAPSHOT_EVERY_S
+) -> Finished:
     """Trades until it is interrupted, takes everything away, and writes the report.
 
     Errors      LimitBreachedError where the books and the venue differ twice by the same; VenueUnreachableError
     """
     started, audit = time.monotonic(), _Audit(run.engine)
     run.venue.audited = audit.take
+    keeper = Keeper(
+        run.directory.path, run.journal.header, every_s=snapshot_every_s, kept=lambda _venue: run.venue.kept()
+    )
 
     def after_event(_event: object) -> bool:
         watch()
@@ -151,7 +172,7 @@ def carry_out_live(run: LiveRun, watch: Callable[[], None] = lambda: None) -> Fi
 
     try:
         with closing(run.venue), interruptible(run.live.stop), run.journal as journal:
-            conduct(run.engine, run.live.watch.timed(run.venue), journal, after_event)
+            conduct(run.engine, run.live.watch.timed(run.venue), journal, after_event, keeper=keeper)
     except FlatbookError:
         # However it ended a person wants to see it; what ended it is told, whatever becomes of the report.
         with suppress(FlatbookError):
@@ -205,13 +226,12 @@ def _report(run: LiveRun, wall_s: float) -> Finished:
     return finished
 
 
-def _known(engine: Engine, spool: Spool, request: LiveRequest) -> Known:
-    state = engine.state
-    books = booked(spool.events())
+def _known(engine: Engine, venue: LiveVenue, request: LiveRequest) -> Known:
+    state, books = engine.state, venue.booked
     rows = np.flatnonzero(state.table.grid[1::2].any(axis=0) | state.table.loose.any(axis=0))
     instruments = state.market.universe.instruments
     return Known(
-        trade_ids=books.trade_ids | set(request.traded),
+        trade_ids=frozenset(books.trade_ids.union(request.traded)),
         until_ns=books.until_ns or request.from_ns,
         paid_ns=books.paid_ns or request.from_ns,
         settled_ns=settlement_before(books.settled_ns or request.from_ns),

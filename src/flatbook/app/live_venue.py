@@ -6,19 +6,21 @@ from it, to the same state, and then goes on from what the venue says happened s
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from flatbook.app.feed import FeedTerms, LiveFeed
+from flatbook.app.live_booked import Booked
 from flatbook.app.live_claim import Claim
 from flatbook.app.live_key import account_number, refuse_scope
 from flatbook.domain.errors import VenueUnreachableError
-from flatbook.domain.events import AnyEvent, Clock, DailySettlement, Delivery, Fill, FundingPaid, ProtectionTriggered
+from flatbook.domain.events import AnyEvent, Clock, ProtectionTriggered
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.engine.effects import Effects
 from flatbook.sim.fills import FillModel, FillTally
-from flatbook.store.spool import Spool
+from flatbook.store.spool import Spool, SpoolMark
 from flatbook.venues.deribit.client_actions import Action, Told
 from flatbook.venues.deribit.client_requests import Asked
 from flatbook.venues.deribit.codec_requests import Credentials
@@ -62,6 +64,7 @@ class LiveVenue:
 
     statement   the venue's last word on the account
     early       what was heard before the run began, and is told first
+    booked      what the events so far have booked
     audited     called with each new statement, when the engine has taken every event before it
     Invariant   every event was in the spool, out of this process's hands, before the engine saw it
     """
@@ -73,7 +76,10 @@ class LiveVenue:
         self.spool: Spool | None = None
         self.maker = Maker(self.feed.client.protocol, terms.maker, reference)
         self._reference = reference
+        self.booked = Booked()
         self._rows: list[Instrument] = []
+        self._since: SpoolMark | None = None
+        self._since_ns = 0
         self._books: Callable[[], Known] | None = None
         self.early: list[AnyEvent] = []
         self._noted: Statement | None = None
@@ -117,6 +123,19 @@ class LiveVenue:
     def take_up(self, spool: Spool, books: Callable[[], Known]) -> None:
         """The spool's events come first; then `books` are asked where they stand, and the venue what happened since."""
         self.spool, self._books = spool, books
+
+    def kept(self) -> Any:
+        """What a snapshot holds of this venue, between two events: plain values."""
+        assert self.spool is not None, "a run has a spool"
+        books = self.booked
+        return tuple(self.spool.mark()), (frozenset(books.trade_ids), books.until_ns, books.paid_ns, books.settled_ns)
+
+    def take_up_from(self, kept: Any, rows: Iterable[Instrument], ts_ns: int) -> None:
+        """Tells only what the spool has since a snapshot, of `ts_ns`; `rows` are the instruments listed by then."""
+        mark, (trade_ids, *times_ns) = kept
+        self._since, self._since_ns = SpoolMark(*mark), ts_ns
+        self.booked = Booked(set(trade_ids), *times_ns)
+        self._rows = list(rows)
 
     def events(self) -> Iterator[AnyEvent]:
         """As in `engine.venue.Venue`, until `stop` and all that follows from it."""
@@ -204,9 +223,10 @@ class LiveVenue:
     def _replayed(self, books: Callable[[], Known]) -> Iterator[AnyEvent]:
         assert self.spool is not None, "there is a spool to take up"
         self._is_replaying = True
-        last_ns = 0
-        for event in self.spool.events():
+        last_ns = self._since_ns
+        for event in self.spool.events(self._since):
             last_ns = event.local_ts_ns
+            self.booked.take(event)
             yield event
         self._is_replaying = False
         self.maker = Maker(self.feed.client.protocol, self.terms.maker, self._reference, books())
@@ -220,6 +240,7 @@ class LiveVenue:
             if self.spool is not None:
                 self.spool.append(event)
                 self.spool.sync()
+            self.booked.take(event)
             yield event
 
     def _audit(self, now_ns: int) -> None:
@@ -245,30 +266,3 @@ class LiveVenue:
     def _refuse_late(self, give_up_ns: int, what: str) -> None:
         if self.feed.client.now_ns() > give_up_ns:
             raise VenueUnreachableError(f"{self.feed.client.url}: {what} within {_PATIENCE_S:g} s: {self.maker.reason}")
-
-
-@dataclass(frozen=True, slots=True)
-class Booked:
-    """What a run's events booked: trade ids, the venue's time of the last payment or trade, of the last payment, and of
-    the last session that ended or delivery."""
-
-    trade_ids: frozenset[str]
-    until_ns: int
-    paid_ns: int
-    settled_ns: int
-
-
-def booked(events: Iterable[AnyEvent]) -> Booked:
-    """Of these events."""
-    trades: set[str] = set()
-    until_ns = paid_ns = settled_ns = 0
-    for event in events:
-        if isinstance(event, Fill):
-            trades.add(event.trade_id)
-        if isinstance(event, FundingPaid):
-            paid_ns = max(paid_ns, event.exch_ts_ns)
-        if isinstance(event, Fill | FundingPaid):
-            until_ns = max(until_ns, event.exch_ts_ns)
-        elif isinstance(event, DailySettlement | Delivery):
-            settled_ns = max(settled_ns, event.exch_ts_ns)
-    return Booked(frozenset(trades), until_ns, paid_ns, settled_ns)

@@ -84,6 +84,8 @@ def live(
                     run = new_live_run(request, credentials, out, claim, journal)
             else:
                 run = resumed_live_run(resume, credentials, claim, journal)
+            for said in run.said:
+                say(said)
             say(f"trading; Ctrl-C ends it in order. {run.directory.path}")
             page = nullcontext(nothing_shown) if headless else live_page(run, "real", port, open_page)
             with RunProgress(run) as progress, page as show:

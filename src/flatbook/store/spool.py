@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -57,11 +58,22 @@ class _Block:
         return self.at + _BLOCK_HEADER_BYTES + len(self.payload)
 
 
+class SpoolMark(NamedTuple):
+    """A place between two blocks: the byte, and number and checksum of the block before it."""
+
+    at: int
+    number: int
+    checksum: int
+
+
 @dataclass(frozen=True, slots=True)
 class _Torn:
     """From where on the file's last bytes are no whole block."""
 
     at: int
+
+
+_START = SpoolMark(len(_FILE_HEADER), 0, 0)
 
 
 class Spool:
@@ -151,15 +163,25 @@ class Spool:
         self._number, self._checksum, self._deflate = self._number + 1, checksum, deflate
         self._buffer.clear()
 
-    def events(self) -> Iterator[AnyEvent]:
-        """The synced events in order, up to what was there when the first was asked for.
+    def mark(self) -> SpoolMark:
+        """Where it ends now; what comes after can be read from there, for it begins a stream of its own."""
+        self.sync()
+        self._deflate = None
+        return SpoolMark(self.size_bytes, self._number, self._checksum)
 
-        Errors      BadInputError where a block has been damaged since the spool was opened
+    def holds(self, mark: SpoolMark) -> bool:
+        """Whether it is as long as when that was marked: one that lost its end with the machine's power is not."""
+        return mark.number <= self._number and mark.at <= self.size_bytes
+
+    def events(self, since: SpoolMark | None = None) -> Iterator[AnyEvent]:
+        """The synced events in order, from a mark or the start, up to what was there when the first was asked for.
+
+        Errors      BadInputError where a block has been damaged since the spool was opened, or the mark is not its own
         """
         decode = msgspec.msgpack.Decoder(AnyEvent).decode
         end, inflate = self.size_bytes, zlib.decompressobj(wbits=-zlib.MAX_WBITS)
         with FileIO(self.path) as file:
-            for block in _blocks(self.path, file, end):
+            for block in _blocks(self.path, file, end, since or _START):
                 if isinstance(block, _Torn):
                     raise _damaged(self.path, block.at, "the last block has changed since the spool was opened")
                 if block.begins_anew:
@@ -228,12 +250,12 @@ class Spool:
             raise BadInputError(f"{self.path}: cannot be written ({error.strerror}); make room, then go on") from None
 
 
-def _blocks(path: Path, file: FileIO, end: int) -> Iterator[_Block | _Torn]:
-    """The whole blocks up to byte `end`; last what is torn there.
+def _blocks(path: Path, file: FileIO, end: int, since: SpoolMark = _START) -> Iterator[_Block | _Torn]:
+    """The whole blocks from a mark up to byte `end`; last what is torn there.
 
     Errors      BadInputError for damage that is not at the end
     """
-    at, last_number, last_checksum = len(_FILE_HEADER), 0, 0
+    at, last_number, last_checksum = since
     file.seek(at)
     while at < end:
         header = file.read(min(_BLOCK_HEADER_BYTES, end - at))

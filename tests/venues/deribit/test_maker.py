@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from flatbook.app.live_venue import booked
+from flatbook.app.live_booked import booked
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import Fill, FundingPaid, ProtectionTriggered
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND, parse_utc
