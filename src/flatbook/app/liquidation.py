@@ -29,12 +29,21 @@ WATERFALLS: Final = {
 """What follows the insurance fund: auto-deleveraging by rank or by least leverage, or nothing; or Derive's auctions."""
 
 
+_OPTIONS: Final = {
+    "jumps_per_hour": "jumps",
+    "fund_share": "fund",
+    "depth_per_minute": "depth",
+    "option_share": "options",
+}
+
+
 @dataclass(frozen=True)
 class LiquidationQuestion:
     """A venue, a crash, and the engines to compare.
 
     late_s, misvalued  seconds, and shares that collateral is taken for too much: every one with every other
     fund_share, depth_per_minute  shares of open interest; `vol` per √year and `jumps_per_hour` of the crash
+    option_share  of accounts that hold options; 0 for a venue of a perpetual alone
     """
 
     model: str = "deribit_sm"
@@ -49,16 +58,18 @@ class LiquidationQuestion:
     jumps_per_hour: float = 6.0
     fund_share: float = 0.005
     depth_per_minute: float = 0.05
+    option_share: float = 0.4
     workers: Workers = field(default_factory=Workers)
 
     def __post_init__(self) -> None:
         if self.waterfall not in WATERFALLS:
             raise BadInputError(f"--waterfall {self.waterfall}: is not known; use one of {', '.join(WATERFALLS)}")
         for name, least, most in (("hours", 0.01, 240.0), ("vol", 0.0, 50.0), ("jumps_per_hour", 0.0, 1e4),
-                                  ("fund_share", 0.0, 1.0), ("depth_per_minute", 0.0, 1e4)):  # fmt: skip
+                                  ("fund_share", 0.0, 1.0), ("depth_per_minute", 0.0, 1e4),
+                                  ("option_share", 0.0, 1.0)):  # fmt: skip
             value = getattr(self, name)
             if not least <= value <= most:
-                option = {"jumps_per_hour": "jumps", "fund_share": "fund", "depth_per_minute": "depth"}.get(name, name)
+                option = _OPTIONS.get(name, name)
                 raise BadInputError(f"--{option} {value:g}: is out of range; give from {least:g} to {most:g}")
         for option, values in (("late", self.late_s), ("misvalue", self.misvalued)):
             if not values or not all(0.0 <= value < math.inf for value in values):
@@ -92,7 +103,7 @@ def _study(question: LiquidationQuestion, edition: MarginEdition) -> Study:
     study = Study(edition.model, question.late_s, question.misvalued)
     return replace(
         study,
-        population=replace(study.population, accounts=question.accounts),
+        population=replace(study.population, accounts=question.accounts, option_share=question.option_share),
         crash=replace(
             study.crash,
             hours=question.hours,
@@ -116,6 +127,7 @@ def _document(question: LiquidationQuestion, edition: MarginEdition, study: Stud
         "seed": question.seed,
         "paths": curve.paths,
         "population": asdict(study.population),
+        "menu": asdict(study.menu),
         "crash": asdict(study.crash),
         "design": {name: value for name, value in asdict(study.design).items() if name != "rules"},
         "rules": {**asdict(rules.incremental), "takeover_usage": rules.takeover_usage},

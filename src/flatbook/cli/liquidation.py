@@ -18,7 +18,8 @@ from flatbook.store.atomic import write_text
 _HELP = """A venue through a crash: debts beyond all margin, and who pays them, against how late its margin engine is \
 and how much too high it values collateral.
 
-Accounts, their leverage and the path of prices are drawn from the seed; the same ones meet every engine. Who is short \
+Accounts, futures and books of options, and the path of prices and vols are drawn from the seed; the same ones meet \
+every engine. Who is short \
 of margin is reduced by steps in a market of finite depth, the bankrupt go to the insurance fund, and what that cannot \
 bear to winners by auto-deleveraging, or to everybody. Shares are of open interest.
 """
@@ -46,6 +47,7 @@ def liquidation(
     jumps: Annotated[float, typer.Option("--jumps", help="Its jumps an hour, of −2 ± 1.5 %.")] = 6.0,
     fund: Annotated[float, typer.Option("--fund", help="Insurance fund, share of open interest.")] = 0.005,
     depth: Annotated[float, typer.Option("--depth", help="What the market takes a minute, likewise.")] = 0.05,
+    options: Annotated[float, typer.Option("--options", help="Share of accounts that hold options; 0 for none.")] = 0.4,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes; all processors if not given.")] = None,
     ray: Annotated[str | None, typer.Option("--ray", metavar="ADDRESS", help="A Ray cluster, or local.")] = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the picture.")] = None,
@@ -66,6 +68,7 @@ def liquidation(
             jumps_per_hour=jumps,
             fund_share=fund,
             depth_per_minute=depth,
+            option_share=options,
             workers=Workers(min(jobs or processors(), paths), ray),
         )
         document = _watched(question)

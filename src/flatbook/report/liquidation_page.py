@@ -8,10 +8,12 @@ from flatbook.report import formats
 from flatbook.report.book_value import Document
 from flatbook.report.html import page
 from flatbook.report.liquidation_text import (
+    OWERS,
     axes,
     crashes_words,
     debts_words,
     engine,
+    holds_options,
     late_words,
     misvalued_words,
     more_words,
@@ -32,6 +34,11 @@ _PAID_NOTE = (
     "What the fund lost, what winners bore by auto-deleveraging, and what was socialised, in the mean. The fund's loss "
     "has its costs of selling and its fees in it: below nothing it earned more than it paid."
 )
+_OWED_NOTE = (
+    "The same debts by who owed them: futures; strangles sold and not hedged; makers of every option, short on "
+    "balance, whose delta was hedged in the perpetual at the start; one option bought; one sold bare. Options are "
+    "marked along the crash with index and vols, which rise as it falls, and margined and closed by the same rules."
+)
 _MADE_NOTE = "What the venue, its people and the crash were; every number is an argument."
 
 
@@ -45,9 +52,10 @@ def render_liquidation(document: Document) -> str:
                 figure("by-value", "Debts", "basis points of open interest")),
         section("fund", "Beyond the fund", _FUND_NOTE, figure("uncovered", "Fund did not suffice", "share of crashes")),
         section("paid", "Who paid", _PAID_NOTE, figure("payers", "Paid by", "USD a crash"), _engines(document)),
+        *_owed(document),
         section("made", "What it was made from", _MADE_NOTE, _parameters(document)),
-        tag("footer", tag("p", "The perpetual is settled in dollars at an index of jumps and diffusion; no account "
-                               "adds margin, and the makers take the other side of what is left.")),
+        tag("footer", tag("p", "All is settled in dollars, the perpetual at an index of jumps and diffusion, options "
+                               "on flat smiles; no account adds margin; makers take the other side of what is left.")),
     )  # fmt: skip
     late, misvalued = axes(document)
     data = {
@@ -55,6 +63,7 @@ def render_liquidation(document: Document) -> str:
         "late_names": [late_words(seconds).removesuffix(" late") for seconds in late],
         "misvalued": misvalued,
         "misvalued_names": [misvalued_words(share) for share in misvalued],
+        "owers": [[f"{field}_usd", name] for field, name in OWERS.items()] if holds_options(document) else [],
         "engines": [[engine(document, seconds, share) for share in misvalued] for seconds in late],
     }
     return page(title="flatbook · liquidation", body=Html("".join(body)), script="liquidation.js", data=data)
@@ -62,7 +71,9 @@ def render_liquidation(document: Document) -> str:
 
 def _header(document: Document) -> Html:
     model = document["model"]
-    names = {"late": "Late", "wrong": "Mis-valued", "fund": "Beyond the fund", "paid": "Who paid", "made": "Made from"}
+    owed = {"owed": "Who owed"} if holds_options(document) else {}
+    names = {"late": "Late", "wrong": "Mis-valued", "fund": "Beyond the fund", "paid": "Who paid", **owed}
+    names["made"] = "Made from"
     lead = (
         f"{crashes_words(document)} · {document['population']['accounts']:,} accounts · "
         f"seed {document['seed']} · parameters of {model['since']}"
@@ -123,10 +134,30 @@ def _engines(document: Document) -> Html:
     return table(columns, rows)
 
 
+def _owed(document: Document) -> list[Html]:
+    if not holds_options(document):
+        return []
+    columns = (
+        Column("Engine", is_number=False),
+        Column("Collateral", is_number=False),
+        *(Column(name, "USD") for name in OWERS.values()),
+    )
+    rows = [
+        (
+            late_words(row["late_s"]),
+            misvalued_words(row["misvalued"]),
+            *(formats.usd(row[f"{field}_usd"]) for field in OWERS),
+        )
+        for row in document["engines"]
+    ]
+    return [section("owed", "Who owed", _OWED_NOTE, figure("owers", "Owed by", "USD a crash"), table(columns, rows))]
+
+
 def _parameters(document: Document) -> Html:
     columns = (Column("Of", is_number=False), Column("Parameter", is_number=False), Column("Value"))
     parts: dict[str, Mapping[str, object]] = {
         "people": document["population"],
+        **({"options": document["menu"]} if holds_options(document) else {}),
         "crash": document["crash"],
         "venue": {**document["design"], **document["rules"]},
     }

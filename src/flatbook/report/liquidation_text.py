@@ -17,7 +17,23 @@ def liquidation_text(document: Document) -> RenderableType:
     debts = _grid(document, "Debts, bp of open interest", debts_words)
     more = _grid(document, "More than the first, bp", more_words)
     uncovered = _grid(document, "Fund did not suffice", lambda row: formats.share(row["uncovered"], 0))
-    return Group(_headline(document), Text(), debts, Text(), more, Text(), uncovered, Text(), _payers(document))
+    tables = (debts, more, uncovered, _payers(document), *([_owers(document)] if holds_options(document) else []))
+    return Group(_headline(document), *(part for table in tables for part in (Text(), table)))
+
+
+OWERS = {
+    "owed_futures": "Futures",
+    "owed_short_vol": "Short vol",
+    "owed_hedged_makers": "Hedged makers",
+    "owed_long_options": "Long options",
+    "owed_short_options": "Short options",
+}
+"""Kinds of accounts whose debts are told, by field."""
+
+
+def holds_options(document: Document) -> bool:
+    """Whether any account does."""
+    return bool(document["population"]["option_share"] > 0.0)
 
 
 def crashes_words(document: Document) -> str:
@@ -67,6 +83,7 @@ def _headline(document: Document) -> Text:
     return Text.assemble(
         (f"{document['model']['title']}, {formats.words(document['waterfall']).lower()}: ", "bold"),
         f"{crashes_words(document)}, {people['accounts']:,} accounts, ",
+        f"{formats.share(people['option_share'], 0)} of them in options, " if holds_options(document) else "",
         f"seed {document['seed']}\n",
         f"Vol {formats.share(crash['vol_per_root_year'], 0)}, {crash['jumps_per_hour']:g} jumps an hour; ",
         f"fund {formats.share(design['fund_share'])} and depth {formats.share(design['depth_per_minute'])} a minute ",
@@ -89,6 +106,15 @@ def _payers(document: Document) -> Table:
         row = engine(document, seconds, misvalued[0])
         amounts = (row[f"{name}_usd"] for name in ("debts", "fund_loss", "deleveraged", "socialised"))
         table.add_row(late_words(seconds), *(formats.usd(amount) for amount in amounts))
+    return table
+
+
+def _owers(document: Document) -> Table:
+    late, misvalued = axes(document)
+    table = _table(f"Who owed, collateral {misvalued_words(misvalued[-1])}", *OWERS.values())
+    for seconds in late:
+        row = engine(document, seconds, misvalued[-1])
+        table.add_row(late_words(seconds), *(formats.usd(row[f"{name}_usd"]) for name in OWERS))
     return table
 
 

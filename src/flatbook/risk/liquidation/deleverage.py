@@ -72,8 +72,9 @@ def water_filling(lots: Ints, equity: Floats, needed: int) -> Ints:
 def deleveraged(state: VenueState, row: int, market: VenueMarket, ranking: Ranking) -> tuple[VenueState, int]:
     """Account `row`'s derivatives closed at its bankruptcy price against other accounts; and how many lots were.
 
-    Where the other side is with the makers or the fund alone, what is left stays for the fund to take over. Prices are
-    whole units a lot, rounded in the account's favour: it ends with nothing or a unit a lot more.
+    Where the other side is with the makers or the fund alone, what is left stays for the fund to take over, and so does
+    what would take an option below no price: its holder can lose all of it and no more. Prices are whole units a lot,
+    rounded in the account's favour: it ends with nothing or a unit a lot more.
     """
     held, debt = state.lots[row].copy(), -int(state.equity(market)[row])
     derivatives = np.flatnonzero((held != 0) & ~market.is_asset)
@@ -83,6 +84,8 @@ def deleveraged(state: VenueState, row: int, market: VenueMarket, ranking: Ranki
         per_lot = -(-debt * int(market.notional[column]) // gross)
         price = market.mark.copy()
         price[column] += int(np.sign(held[column])) * per_lot
+        if market.is_option[column]:
+            price[column] = max(int(price[column]), 0)
         rows = _others(state, row, column)
         closed = _closed(state, rows, column, int(abs(held[column])), market, ranking)
         touched = np.flatnonzero(closed)

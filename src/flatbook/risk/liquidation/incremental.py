@@ -143,7 +143,11 @@ def executed(
             continue
         lots = np.zeros((at.size, count), dtype=np.int64)
         lots[np.arange(at.size), done.contract[at]] = done.lots[at]
-        state = state.exchanged(done.rows[at], lots, actual.mark + sign * off[side], MAKERS)
+        # Nobody pays to be rid of an option.
+        price = np.where(
+            actual.is_option, np.maximum(actual.mark + sign * off[side], 0), actual.mark + sign * off[side]
+        )
+        state = state.exchanged(done.rows[at], lots, price, MAKERS)
     rows = done.rows
     fee = np.ceil(clearance_share * np.abs(done.lots) * actual.notional[done.contract]).astype(np.int64)
     # A fee that made an account bankrupt would only be paid out of the fund again.

@@ -1,11 +1,11 @@
 """A venue through a crash: what its accounts come to owe, against how late and how wrong its margin engine is.
 
-A path is a jump diffusion of the index, with a population of accounts drawn beside it: leverage, size, side, and which
-of them post a token for collateral. The same path and people meet every engine, so engines differ by nothing else. One
-perpetual, settled in dollars, at the index; what a venue of options comes to is the same waterfall in other columns.
+A path is a jump diffusion of the index with a vol that rises as it falls, and a population of accounts drawn beside it
+(`population`): futures and books of options, in contracts of `listing`. The same path and people meet every engine, so
+engines differ by nothing else.
 
-A late engine sees the index of a while ago, and trades at the present one. One that mis-values takes the token for
-1 + x times what it is worth, and accounts have chosen their size by what they were credited with.
+A late engine sees index and vols of a while ago, and trades at the present ones. One that mis-values takes the token
+for 1 + x times what it is worth, and accounts have chosen their size by what they were credited with.
 
 Source of the path: Merton (1976).
 """
@@ -21,7 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.risk.liquidation.incremental import Depth
+from flatbook.risk.liquidation.listing import Listing, OptionMenu
 from flatbook.risk.liquidation.market import Asset, VenueMarket, market_of
+from flatbook.risk.liquidation.population import KINDS, People, Population, drawn
 from flatbook.risk.liquidation.state import FUND, VenueState
 from flatbook.risk.liquidation.waterfall import Venue, WaterfallRules, advanced, closed
 from flatbook.risk.margin.contracts import MarginContracts
@@ -31,39 +33,26 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 UNITS_PER_USD: Final = 1_000_000.0
-LOT_COIN: Final = 0.001
 SECONDS_PER_YEAR: Final = 365.0 * 86_400.0
-_PERPETUAL, _TOKEN = 0, 1
-
-
-@dataclass(frozen=True)
-class Population:
-    """Who trades there: lognormal equity and leverage, by median and deviation of the log.
-
-    long_share      of accounts that are long; the makers have the other side of the rest
-    token_share     of accounts that post a token for all their collateral, the others dollars
-    margin_use      share of the balance that initial margin takes at most
-    """
-
-    accounts: int = 500
-    equity_usd: float = 20_000.0
-    equity_log_deviation: float = 1.5
-    leverage: float = 6.0
-    leverage_log_deviation: float = 0.8
-    long_share: float = 0.6
-    token_share: float = 0.4
-    margin_use: float = 0.9
 
 
 @dataclass(frozen=True)
 class Crash:
-    """The index: a diffusion and Poisson jumps of normal log size, without drift but theirs."""
+    """The index: a diffusion and Poisson jumps of normal log size, without drift but theirs; and what vols do.
+
+    implied_per_log_fall  log rise of a month's implied vol per log that the index is below its start
+    implied_own_vol     its own, of the log per √year
+    term_per_log        term twist per log rise: nearer expiries rise more
+    """
 
     index_usd: float = 80_000.0
     vol_per_root_year: float = 1.5
     jumps_per_hour: float = 6.0
     jump_mean: float = -0.02
     jump_deviation: float = 0.015
+    implied_per_log_fall: float = 1.35
+    implied_own_vol: float = 1.0
+    term_per_log: float = 0.3
     hours: float = 1.0
     step_s: float = 5.0
 
@@ -76,6 +65,12 @@ class Crash:
         jumped = jumps * self.jump_mean + np.sqrt(jumps) * self.jump_deviation * rng.standard_normal(count)
         return np.asarray(self.index_usd * np.exp(np.concatenate([[0.0], np.cumsum(diffusion + jumped)])))
 
+    def implied(self, index: Floats, rng: np.random.Generator) -> Floats:
+        """Log rise of a month's implied vol since the start beside a path of the index, (t + 1,)."""
+        own = self.implied_own_vol * math.sqrt(self.step_s / SECONDS_PER_YEAR) * rng.standard_normal(len(index) - 1)
+        fallen = np.maximum(-np.log(index / self.index_usd), 0.0)
+        return np.asarray(self.implied_per_log_fall * fallen + np.concatenate([[0.0], np.cumsum(own)]))
+
 
 @dataclass(frozen=True)
 class VenueDesign:
@@ -84,6 +79,7 @@ class VenueDesign:
     fund_share      that the insurance fund has
     depth_per_minute  that the market takes from liquidations on each side
     half_spread, impact  shares of notional: of any liquidation, and at the margin of one that takes all there is
+    option_half_spread, option_impact  the same of options, of what they are on
     haircut         of the token
     """
 
@@ -92,6 +88,8 @@ class VenueDesign:
     depth_per_minute: float = 0.05
     half_spread: float = 0.0005
     impact: float = 0.02
+    option_half_spread: float = 0.002
+    option_impact: float = 0.02
     haircut: float = 0.05
 
 
@@ -103,6 +101,7 @@ class Study:
     late_s: tuple[float, ...] = (0.0, 5.0, 15.0, 60.0, 300.0)
     misvalued: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2)
     population: Population = field(default_factory=Population)
+    menu: OptionMenu = field(default_factory=OptionMenu)
     crash: Crash = field(default_factory=Crash)
     design: VenueDesign = field(default_factory=VenueDesign)
 
@@ -114,6 +113,7 @@ class Outcome(NamedTuple):
     fund_loss       what the insurance fund is poorer by, below zero where fees earned it more
     deleveraged     of debts, what the other side of auto-deleveraging bore; `socialised` what everybody did
     uncovered       1 where the fund did not suffice, else 0
+    owed_futures ... owed_short_options     of debts, those of each of `KINDS`
     """
 
     debts: float
@@ -122,6 +122,11 @@ class Outcome(NamedTuple):
     deleveraged: float
     socialised: float
     uncovered: float
+    owed_futures: float
+    owed_short_vol: float
+    owed_hedged_makers: float
+    owed_long_options: float
+    owed_short_options: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,10 +148,21 @@ class Curve:
 def endured(study: Study, rng: np.random.Generator) -> Floats:
     """One path behind every engine: `Outcome` of each, (l, x, fields)."""
     index = study.crash.path(rng)
-    tape = [_market(study, usd) for usd in index.tolist()]
-    people = _drawn(study, tape[0], rng)
+    has_options = study.population.option_share > 0.0
+    listing = Listing.of(study.menu, study.crash.index_usd) if has_options else Listing.perpetual_alone()
+    people = drawn(
+        study.population, listing, _contracts(study, listing, index, np.zeros(1), 0), study.model, study.design.haircut,
+        rng,
+    )  # fmt: skip
+    rise = study.crash.implied(index, rng)
+    asset = Asset(1.0, study.design.haircut)
+    tape = [
+        market_of(_contracts(study, listing, index, rise, step), listing.lot_coin, asset, study.model, UNITS_PER_USD)
+        for step in range(len(index))
+    ]
+    opening = _opened(people, listing, tape[0])
     return np.array(
-        [[_outcome(study, people, tape, late, share) for share in study.misvalued] for late in study.late_s]
+        [[_outcome(study, opening, tape, late, share) for share in study.misvalued] for late in study.late_s]
     )
 
 
@@ -177,85 +193,65 @@ def _mean_and_error(paths: Floats) -> tuple[Floats, Floats]:
 
 
 @dataclass(frozen=True, eq=False)
-class _People:
-    """Accounts (a,): cash and lots of perpetual and token, as their engine credited them."""
+class _Opening:
+    """Accounts (a,) in units and lots, as their engine credited them; open interest (c,) lots of each contract."""
 
+    kind: Ints
     cash: Ints
     lots: Ints
-    open_interest_lots: int
+    open_lots: Ints
 
 
-def _drawn(study: Study, market: VenueMarket, rng: np.random.Generator) -> _People:
-    people = study.population
-    count = people.accounts
-    equity = people.equity_usd * np.exp(people.equity_log_deviation * rng.standard_normal(count))
-    leverage = people.leverage * np.exp(people.leverage_log_deviation * rng.standard_normal(count))
-    side = np.where(rng.uniform(size=count) < people.long_share, 1, -1)
-    has_token = rng.uniform(size=count) < people.token_share
-    coins = side * equity * leverage / study.crash.index_usd
-    credited = equity * np.where(has_token, 1.0 - study.design.haircut, 1.0)
-    initial = study.model.requirement(_perpetual(study.crash.index_usd)).margins(coins[:, None]).initial
-    # A requirement grows at least as fast as a position: scaled by this much, it is within what they may use.
-    coins *= np.minimum(1.0, people.margin_use * credited / initial)
-    perpetual = np.trunc(coins / LOT_COIN).astype(np.int64)
-    token = np.where(has_token, equity, 0.0).astype(np.int64)
-    dollars = np.where(has_token, 0.0, equity * UNITS_PER_USD).astype(np.int64)
-    lots = np.stack([perpetual, token], axis=1)
-    long, short = int(np.maximum(perpetual, 0).sum()), int(np.maximum(-perpetual, 0).sum())
-    return _People(dollars - perpetual * market.mark[_PERPETUAL], lots, max(long, short, 1))
+def _opened(people: People, listing: Listing, market: VenueMarket) -> _Opening:
+    contracts = np.trunc(people.coins / listing.lot_coin).astype(np.int64)
+    token = np.where(people.has_token, people.equity_usd, 0.0).astype(np.int64)
+    dollars = np.where(people.has_token, 0.0, people.equity_usd * UNITS_PER_USD).astype(np.int64)
+    long, short = np.maximum(contracts, 0).sum(axis=0), np.maximum(-contracts, 0).sum(axis=0)
+    cash = dollars - contracts @ market.mark[:-1]
+    return _Opening(people.kind, cash, np.column_stack([contracts, token]), np.maximum(np.maximum(long, short), 1))
 
 
-def _outcome(study: Study, people: _People, tape: list[VenueMarket], late_s: float, misvalued: float) -> Outcome:
+def _outcome(study: Study, opening: _Opening, tape: list[VenueMarket], late_s: float, misvalued: float) -> Outcome:
     # The engine credits a token with a dollar; it is worth less by how much it is taken for too much.
     actual = [market.valuing_assets_at(1.0 / (1.0 + misvalued) - 1.0) for market in tape]
-    open_interest = people.open_interest_lots * int(tape[0].notional[_PERPETUAL])
+    open_interest = int(opening.open_lots @ tape[0].notional[:-1])
     fund = int(study.design.fund_share * open_interest)
-    entry = np.broadcast_to(tape[0].mark.astype(np.float64), people.lots.shape)
-    books = VenueState.opened(people.cash, people.lots, entry, actual[0], fund, makers=10 * open_interest)
-    venue, rules, depth = Venue.opening(books), study.design.rules, _depth(study, people.open_interest_lots)
+    entry = np.broadcast_to(tape[0].mark.astype(np.float64), opening.lots.shape)
+    books = VenueState.opened(opening.cash, opening.lots, entry, actual[0], fund, makers=10 * open_interest)
+    venue, rules, depth = Venue.opening(books), study.design.rules, _depth(study, opening.open_lots)
     behind = round(late_s / study.crash.step_s)
     for step in range(1, len(tape)):
         believed = tape[max(0, step - behind)]
         venue = advanced(venue, step * study.crash.step_s, believed, actual[step], rules, depth)
     venue = closed(venue, actual[-1], rules)
     tally, usd = venue.tally, 1.0 / UNITS_PER_USD
+    owed = np.bincount(opening.kind, weights=venue.owed, minlength=len(KINDS)) * usd
     return Outcome(
-        debts=tally.debts * usd,
-        debts_share=tally.debts / open_interest,
-        fund_loss=(fund - int(venue.state.equity(actual[-1])[FUND])) * usd,
-        deleveraged=tally.deleveraged * usd,
-        socialised=tally.socialised * usd,
-        uncovered=float(tally.deleveraged + tally.socialised > 0),
+        tally.debts * usd,
+        tally.debts / open_interest,
+        (fund - int(venue.state.equity(actual[-1])[FUND])) * usd,
+        tally.deleveraged * usd,
+        tally.socialised * usd,
+        float(tally.deleveraged + tally.socialised > 0),
+        *owed.tolist(),
     )
 
 
-def _depth(study: Study, open_interest_lots: int) -> Depth:
+def _depth(study: Study, open_lots: Ints) -> Depth:
     design = study.design
-    perpetual = max(1, round(design.depth_per_minute * open_interest_lots * study.crash.step_s / 60.0))
+    share = design.depth_per_minute * study.crash.step_s / 60.0
     # A token is sold by whoever ends with one, in a market that is not this venue's: it is deep, and pays the spread.
-    lots = np.array([perpetual, np.iinfo(np.int64).max // 2], dtype=np.int64)
-    return Depth(np.stack([lots, lots]), np.full(2, design.half_spread), np.array([design.impact, 0.0]))
+    lots = np.append(np.maximum(1, np.rint(share * open_lots)), np.iinfo(np.int64).max // 2).astype(np.int64)
+    options = np.arange(len(lots)) > 0
+    options[-1] = False
+    half_spread = np.where(options, design.option_half_spread, design.half_spread)
+    impact = np.where(options, design.option_impact, design.impact)
+    impact[-1] = 0.0
+    return Depth(np.stack([lots, lots]), half_spread, impact)
 
 
-def _market(study: Study, index_usd: float) -> VenueMarket:
-    asset = Asset(1.0, study.design.haircut)
-    return market_of(_perpetual(index_usd), np.array([LOT_COIN]), asset, study.model, UNITS_PER_USD)
-
-
-def _perpetual(index_usd: float) -> MarginContracts:
-    nothing, one = np.zeros(1), np.ones(1)
-    return MarginContracts(
-        underlying="BTC",
-        index_usd=index_usd,
-        names=("BTC_USDC-PERPETUAL",),
-        is_option=np.zeros(1, dtype=np.bool_),
-        in_coin=np.zeros(1, dtype=np.bool_),
-        strike_usd=np.full(1, math.nan),
-        sign=nothing,
-        years=nothing,
-        forward_usd=index_usd * one,
-        vol=nothing,
-        mark_usd=index_usd * one,
-        delta=one,
-        rate=nothing,
-    )
+def _contracts(study: Study, listing: Listing, index: Floats, rise: Floats, step: int) -> MarginContracts:
+    crash = study.crash
+    log_rise = float(rise[step])
+    days = step * crash.step_s / 86_400.0
+    return listing.contracts(float(index[step]), log_rise, crash.term_per_log * log_rise, days)

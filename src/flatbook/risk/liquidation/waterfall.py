@@ -60,16 +60,20 @@ class Tally:
 
 @dataclass(frozen=True, eq=False)
 class Venue:
-    """Books, auctions under way, and the tally: all that a step changes."""
+    """Books, auctions under way, and the tally: all that a step changes.
+
+    owed    (a,) of the tally's debts, each account's
+    """
 
     state: VenueState
     auctions: Auctions
+    owed: Ints
     tally: Tally = field(default_factory=Tally)
 
     @classmethod
     def opening(cls, state: VenueState) -> Venue:
         """Nothing has happened."""
-        return cls(state, Auctions.none(state.accounts))
+        return cls(state, Auctions.none(state.accounts), np.zeros(state.accounts, dtype=np.int64))
 
 
 def advanced(
@@ -111,8 +115,15 @@ def _bankruptcies(venue: Venue, rows: Ints, actual: VenueMarket, rules: Waterfal
             debts=tally.debts + max(debt, 0),
             deleveraged=tally.deleveraged + (debt - left if lots else 0),
         )
-        venue = replace(venue, state=taken_over(state, at, actual), tally=tally)
+        venue = replace(venue, state=taken_over(state, at, actual), tally=tally, owed=_more(venue.owed, at, debt))
     return venue
+
+
+def _more(owed: Ints, rows: Ints, debts: Ints | int) -> Ints:
+    """With what some accounts came to owe; nothing where they have something left."""
+    after = owed.copy()
+    after[rows] += np.maximum(debts, 0)
+    return after
 
 
 def _auctions(
@@ -122,6 +133,7 @@ def _auctions(
     state, auctions = auctioned(before, venue.auctions, now_s, believed, actual, auction, rules.bidder_edge_share)
     sold = (before.lots != 0).any(axis=1) & ~(state.lots != 0).any(axis=1) & (state.cash == 0)
     rows = np.flatnonzero(sold[: state.accounts])
-    debts = int(np.maximum(-actual.equity(before.cash[rows], before.lots[rows]), 0).sum())
-    tally = replace(venue.tally, taken_over=venue.tally.taken_over + rows.size, debts=venue.tally.debts + debts)
-    return Venue(state, auctions, tally)
+    debts = np.maximum(-actual.equity(before.cash[rows], before.lots[rows]), 0)
+    tally = venue.tally
+    tally = replace(tally, taken_over=tally.taken_over + rows.size, debts=tally.debts + int(debts.sum()))
+    return Venue(state, auctions, _more(venue.owed, rows, debts), tally)
