@@ -138,6 +138,8 @@ def test_what_cannot_be_a_market_is_refused_in_one_line(
         new_run(hedged_in(books, hedger, to_ns=START_NS + STEP_NS), tmp_path)
     with pytest.raises(BadInputError, match=r"size 150\.0 is not a multiple of the lot 100"):
         new_run(hedged_in(books, hedger, book_text="instrument,size\nBTC-PERPETUAL,150\n"), tmp_path)
+    with pytest.raises(BadInputError, match="--order-ms, --answer-ms and --queue-power are of order books"):
+        new_run(hedged_in(morning, hedger, book_terms=BookTerms(queue_power=2.0)), tmp_path)
     with pytest.raises(BadInputError, match="--vol 60: a vol is a decimal between"):
         hedged_in(books, hedger, flat_vol=60.0)
 

@@ -16,11 +16,15 @@ from flatbook.domain.units import NS_PER_HOUR, exact_units, format_utc, risk_amo
 from flatbook.engine.setup import AwayVenue
 from flatbook.market.analytics.funding import BINANCE
 from flatbook.market.perpetual import PerpetualModel
-from flatbook.sim.books.venue import BookVenue
+from flatbook.sim.books.desk import BookDesk
 from flatbook.store.session import open_session
 
 CAPITAL_SHARE = 10
 """One part in so many of a run's collateral lies at the venue of its books."""
+
+
+OpensMarket = Callable[[RunRequest, BookDesk], OpenMarket]
+"""Opens the market of a request, from which orders for another venue's book go into that."""
 
 
 class Span(NamedTuple):
@@ -33,14 +37,16 @@ class Span(NamedTuple):
         return f"{format_utc(self.from_ns)} to {format_utc(self.to_ns)}"
 
 
-def hedged_away(request: RunRequest, books: RecordedBooks, open_one: Callable[[RunRequest], OpenMarket]) -> OpenMarket:
+def hedged_away(request: RunRequest, books: RecordedBooks, open_one: OpensMarket) -> OpenMarket:
     """The market that `open_one` opens, for as long as the books are known beside it; orders for them go into them.
 
     Errors      BadInputError where they were not recorded at one time, or --from and --to ask for more than both hold
     """
     both = _both(request, books)
-    is_recorded = request.session is not None
-    market = open_one(msgspec.structs.replace(request, **both._asdict()) if is_recorded else request)
+    hours = (both.to_ns - SIMULATION_START_NS) / NS_PER_HOUR
+    asked = {"hours": hours} if request.session is None else both._asdict()
+    desk = BookDesk(books.feed(request.book_terms), both.to_ns - 1)
+    market = open_one(msgspec.structs.replace(request, **asked), desk)
     capital_units = exact_units(Decimal(str(request.capital_coin)), request.underlying) // CAPITAL_SHARE
     away = AwayVenue(books.venue, books.instrument, PerpetualModel(rule=BINANCE), capital_units)
     capital_coin = risk_amount(capital_units, request.underlying)
@@ -54,7 +60,6 @@ def hedged_away(request: RunRequest, books: RecordedBooks, open_one: Callable[[R
     digests = f"{market.session_digest}:{books.session.digest}"
     return replace(
         market,
-        venue=BookVenue(market.venue, books.feed(request.book_terms), both.to_ns - 1),
         from_ns=both.from_ns,
         to_ns=both.to_ns,
         session_digest=hashlib.sha256(digests.encode()).hexdigest(),

@@ -24,6 +24,8 @@ from flatbook.market.settling import next_settlement_ns
 from flatbook.policies import parse_policy
 from flatbook.risk.margin.model import MarginModel
 from flatbook.risk.protection_policy import ProtectionPolicy
+from flatbook.sim.books.desk import BookDesk
+from flatbook.sim.books.tape import BookTerms
 from flatbook.sim.venue.mmp import MmpConfig
 from flatbook.store.book_file import parse_book
 from flatbook.store.journal import Journal
@@ -46,7 +48,7 @@ def compose(
     books = _books_alone(request, reference)
     book = _book(request, reference)
 
-    def open_one(asked: RunRequest) -> OpenMarket:
+    def open_one(asked: RunRequest, book: BookDesk | None = None) -> OpenMarket:
         return open_market(
             asked,
             reference,
@@ -54,6 +56,7 @@ def compose(
             answers_requests=policy.rfq.answers,
             heard=heard,
             clocks=clocks,
+            book=book,
         )
 
     if books is not None:
@@ -113,6 +116,10 @@ def _books_alone(request: RunRequest, reference: ReferenceData) -> RecordedBooks
         None if request.session_path is None or request.heard_at is not None else open_session(request.session_path)
     )
     if session is None or not session.has_books_alone:
+        if request.book_terms != BookTerms(is_partial=True) and request.hedge_session is None:
+            raise BadInputError(
+                "--order-ms, --answer-ms and --queue-power are of order books, and none are replayed here"
+            )
         if request.flat_vol != DEFAULT_VOL:
             raise BadInputError(
                 f"--vol {request.flat_vol:g}: for a session of order books alone; options tell vols here"

@@ -1,7 +1,7 @@
 """Snapshots of a run as it goes, and taking one up: the engine and its venue as they were after the same event.
 
 They are kept of runs over a recorded market, and of those on an account, whose events the spool has. A drawn market is
-made again from its seed, by passing through it.
+made again from its seed, and one with order books from its start, by passing through it.
 """
 
 import hashlib
@@ -25,8 +25,9 @@ SNAPSHOT_EVERY_S = 5.0
 """Time between two snapshots: as long as it took is as long as its replay takes after a crash, at most."""
 
 
-def _recorded(venue: Venue) -> Any:
-    return venue if isinstance(venue, RecordedVenue) else None
+def _recorded(venue: Venue) -> RecordedVenue | None:
+    # A replayed book is as large as its recording, and is passed through again in seconds.
+    return venue if isinstance(venue, RecordedVenue) and not venue.has_book else None
 
 
 class Keeper:
@@ -69,13 +70,14 @@ def take_up(
 
     It is one by `until_ns`, where that is given. The texts say which were there and were not used.
     """
-    if not isinstance(market.venue, RecordedVenue):
+    fresh = _recorded(market.venue)
+    if fresh is None:
         return market, ()
     kept, said = newest(run, journal, engine, until_ns)
     if kept is None:
         return market, said
     venue = cast("RecordedVenue", kept)
-    venue.take_up(market.venue)
+    venue.take_up(fresh)
     return replace(market, venue=venue), said
 
 

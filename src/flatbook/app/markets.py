@@ -16,7 +16,7 @@ from flatbook.engine.venue import Venue
 from flatbook.market.analytics.funding import BINANCE
 from flatbook.market.market import MarketModel
 from flatbook.market.perpetual import PerpetualModel
-from flatbook.sim.books.venue import BookVenue
+from flatbook.sim.books.desk import BookDesk
 from flatbook.sim.exchange import RecordedVenue
 from flatbook.sim.fills import FillModel, FillRules, FillTally
 from flatbook.sim.gateway import VenueTerms
@@ -73,11 +73,13 @@ def open_market(
     answers_requests: bool = False,
     heard: Iterable[MarketEvent | Clock] | None = None,
     clocks: Iterable[Clock] = (),
+    book: BookDesk | None = None,
 ) -> OpenMarket:
     """Opens the session, or draws the world; `protection` is what the venue is asked for.
 
     `answers_requests` says to the venue that we answer requests for quotes, and then they come. `heard` is a market
     that happens now; `clocks` are the clock's events of one that was heard, to be taken among those of its recording.
+    `book` is another venue's, which our orders for it meet.
 
     Errors      BadInputError where the session cannot be used, or holds nothing of the span asked for
     """
@@ -91,7 +93,9 @@ def open_market(
             cheaper_side_discount=cheaper_side_discount(),
         )
         start_ns = SIMULATION_START_NS
-        simulated = SimulatedVenue(reference, seed=request.seed, hours=request.hours, start_ns=start_ns, terms=terms)
+        simulated = SimulatedVenue(
+            reference, seed=request.seed, hours=request.hours, start_ns=start_ns, terms=terms, book=book
+        )
         return OpenMarket(simulated, terms.name, start_ns, start_ns + round(request.hours * NS_PER_HOUR))
     is_heard_live = request.heard_at is not None
     terms = VenueTerms(name="paper" if is_heard_live else "recorded", fills=fills, protection=protection)
@@ -104,7 +108,7 @@ def open_market(
     events: Iterable[MarketEvent | Clock] = session.market_events(begins_ns, to_ns, reference)
     if clocks:
         events = heapq.merge(events, clocks, key=lambda event: event.local_ts_ns)
-    venue = RecordedVenue(events, reference, terms, request.seed, is_heard_live=is_heard_live)
+    venue = RecordedVenue(events, reference, terms, request.seed, is_heard_live=is_heard_live, book=book)
     return OpenMarket(venue, terms.name, from_ns, to_ns, session.digest, dict(sorted(session.set_aside.items())))
 
 
@@ -123,8 +127,8 @@ def open_books(
         span = f"{format_utc(books.from_ns)} to {format_utc(books.to_ns)}"
         raise BadInputError(f"{request.session}: the book of {name} is known from {span}, not in what is asked for")
     events = books.priced_events(request.flat_vol, expiries_ns, to_ns - 1)
-    beside = RecordedVenue(events, reference, VenueTerms(name=books.venue), request.seed)
-    feed = books.feed(request.book_terms)
+    desk = BookDesk(books.feed(request.book_terms), to_ns - 1)
+    venue = RecordedVenue(events, reference, VenueTerms(name=books.venue), request.seed, book=desk)
     notes = (
         f"options: none are quoted in {request.session}; none is made, and the book is valued at a flat vol of "
         f"{request.flat_vol:.0%} (--vol)",
@@ -136,7 +140,7 @@ def open_books(
     )
     model = MarketModel(perpetual=PerpetualModel(rule=BINANCE))
     return OpenMarket(
-        BookVenue(beside, feed, to_ns - 1), books.venue, from_ns, to_ns, session.digest, is_making=False, notes=notes,
+        venue, books.venue, from_ns, to_ns, session.digest, is_making=False, notes=notes,
         model=model,
     )  # fmt: skip
 

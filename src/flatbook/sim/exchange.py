@@ -26,6 +26,7 @@ from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.ticks import ceil_tick, floor_tick
 from flatbook.domain.units import NS_PER_SECOND, format_utc
 from flatbook.engine.effects import Effects
+from flatbook.sim.books.desk import BookDesk
 from flatbook.sim.calendar import SettlementClock
 from flatbook.sim.clocks import Clocks
 from flatbook.sim.fills import FillModel, FillTally, through_ticks
@@ -42,7 +43,8 @@ class RecordedVenue:
     on both clocks at their moment, so that none is missing and none comes twice.
 
     With `is_heard_live` each event reaches us as it is taken, and does not wait until the next shows that nothing else
-    came before it: the events are of a market that is happening, or of one as it was heard then.
+    came before it: the events are of a market that is happening, or of one as it was heard then. Orders for what `book`
+    replays meet that, and what it tells is among the events.
     """
 
     def __init__(
@@ -53,14 +55,16 @@ class RecordedVenue:
         seed: int = 0,
         *,
         is_heard_live: bool = False,
+        book: BookDesk | None = None,
     ) -> None:
+        self.has_book = book is not None
         self._is_heard_live = is_heard_live
         self._market = iter(market_events)
         self._heard = 0
         self._last_ns = 0
         self._under_way: MarketEvent | Clock | None = None
         self._is_taken = False
-        self._gateway = Gateway(reference, terms or VenueTerms(name="recorded"), seed)
+        self._gateway = Gateway(reference, terms or VenueTerms(name="recorded"), seed, book)
         self._clock = SettlementClock()
         self._seen: set[str] = set()
         self._perpetuals: set[str] = set()

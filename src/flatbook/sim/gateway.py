@@ -28,6 +28,7 @@ from flatbook.domain.events import (
 from flatbook.domain.instruments import Kind
 from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.engine.effects import Effects, Order
+from flatbook.sim.books.desk import BookDesk
 from flatbook.sim.clocks import Clocks
 from flatbook.sim.fills import FillModel, FillModels, FillRules, FillTally
 from flatbook.sim.latency import DelayStream, Latency
@@ -95,7 +96,9 @@ class Gateway:
                 first, whatever the jitter
     """
 
-    def __init__(self, reference: ReferenceData, terms: VenueTerms, seed: int) -> None:
+    def __init__(self, reference: ReferenceData, terms: VenueTerms, seed: int, book: BookDesk | None = None) -> None:
+        """Orders for what `book` replays go into it, by its own latency."""
+        self._book = book
         self.quotes = LiveQuotes()
         self.perpetual = PerpetualMarket(terms.perpetual)
         self.options = OptionMarket(terms.options, no_touch)
@@ -132,6 +135,9 @@ class Gateway:
                 self._unanswered.append((self.quotes.last_effective_ns, effects.quotes.number))
         sendings: tuple[Order | str, ...] = (*effects.orders, *effects.cancels)
         for sent in sendings:
+            if self._book is not None and self._book.takes(sent):
+                self._book.send(effects.ts_ns, sent)
+                continue
             arrival_ns = effects.ts_ns + self._order_delays.next_ns()
             self._last_arrival_ns = max(self._last_arrival_ns, arrival_ns)
             self._inbox.append((self._last_arrival_ns, sent))
@@ -156,7 +162,11 @@ class Gateway:
             arrival_ns = self._inbox[0][0] if self._inbox else NEVER_NS
             taken_ns = self._unanswered[0][0] if self._unanswered else NEVER_NS
             learnt_ns = self._mailbox.next_ns
-            if taken_ns < exch_ns and taken_ns <= min(arrival_ns, learnt_ns):
+            if self._book is not None and (
+                heard := self._book.heard_before(min(arrival_ns, taken_ns, learnt_ns, exch_ns))
+            ):
+                yield from heard
+            elif taken_ns < exch_ns and taken_ns <= min(arrival_ns, learnt_ns):
                 self._acknowledge(*self._unanswered.popleft())
             elif arrival_ns < exch_ns and arrival_ns <= learnt_ns:
                 self._take_order(*self._inbox.popleft())
@@ -168,8 +178,13 @@ class Gateway:
 
     def close(self) -> Iterator[AnyEvent]:
         """Everything still under way to us when the market ends; what we send from then on is not answered."""
-        while self._mailbox.next_ns < NEVER_NS:
-            yield self._mailbox.pop()
+        while True:
+            if self._book is not None and (heard := self._book.heard_before(self._mailbox.next_ns)):
+                yield from heard
+            elif self._mailbox.next_ns < NEVER_NS:
+                yield self._mailbox.pop()
+            else:
+                return
 
     def deliver_published(self, local_ns: int) -> Iterator[AnyEvent]:
         """What reaches us by `local_ns`, at once: whoever hears a market happen does not wait for its next word.

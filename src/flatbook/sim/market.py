@@ -17,6 +17,7 @@ from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND
 from flatbook.engine.effects import Effects
 from flatbook.sim.board import show_chain, touch_ticks
+from flatbook.sim.books.desk import BookDesk
 from flatbook.sim.calendar import SettlementClock
 from flatbook.sim.clocks import Clocks
 from flatbook.sim.drawn import UNDERLYING, DrawnMarket, MarketParameters
@@ -43,7 +44,8 @@ class SimulatedVenue:
     """`engine.venue.Venue` over a market drawn from `seed`, from `start_ns` on for `hours`.
 
     Our quotes meet every taker: where we are better than the other makers we trade first, at the same price we share as
-    the fill model in `terms` says. The perpetual's premium is the simulation's; that of `terms` is not used.
+    the fill model in `terms` says. The perpetual's premium is the simulation's; that of `terms` is not used. Orders for
+    what `book` replays meet that.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class SimulatedVenue:
         start_ns: int,
         terms: VenueTerms | None = None,
         parameters: MarketParameters | None = None,
+        book: BookDesk | None = None,
     ) -> None:
         if not 0 < hours < 1e5:
             raise BadInputError(f"a simulation of {hours} hours cannot be run; use more than 0")
@@ -65,7 +68,7 @@ class SimulatedVenue:
             raise BadInputError(f"start {start_ns} ns is not a multiple of the index step of {p.index_every_s} s")
         self._steps = max(math.ceil(hours * NS_PER_HOUR / self._step_ns), 1)
         self._start_ns = start_ns
-        self._gateway = Gateway(reference, terms, seed)
+        self._gateway = Gateway(reference, terms, seed, book)
         drawn = DrawnMarket(reference, p, seed=seed, start_ns=start_ns, steps=self._steps)
         self._drawn, self._chain, self._stage = drawn, drawn.chain, drawn.stage
         span_ns = self._steps * self._step_ns

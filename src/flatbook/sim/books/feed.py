@@ -116,19 +116,28 @@ class BookFeed:
 
         Errors      BadInputError where the replay has no room for another message
         """
+        is_more = True
+        while is_more and self.now_ns < until_ns:
+            heard, is_more = self._step(until_ns)
+            yield from heard
+
+    def moment(self, until_ns: int) -> list[BookEvent]:
+        """The same of the next moment at which we hear anything; nothing where there is none up to `until_ns`."""
+        heard, is_more = list[BookEvent](), True
+        while is_more and not heard and self.now_ns < until_ns:
+            heard, is_more = self._step(until_ns)
+        return heard
+
+    def _step(self, until_ns: int) -> tuple[list[BookEvent], bool]:
+        """What we hear at the next row or answer, and whether anything is left to happen."""
         cursor, heard = self.replay.cursor, self.replay.heard
-        while self.now_ns < until_ns:
-            first, answered = int(cursor[at.HEARD_ROW]), int(cursor[at.ANSWERS_HEARD])
-            due_ns = int(self.replay.local_ts_ns[heard[first]]) if first < heard.size else until_ns
-            is_more = advance(self.replay, max(self.now_ns, min(until_ns, due_ns)), True)
-            self._check()
-            rows = [int(row) for row in heard[first : cursor[at.HEARD_ROW]]]
-            yield from self._top(rows)
-            for number in range(answered, int(cursor[at.ANSWERS_HEARD])):
-                yield from self._answer(number)
-            yield from self._prints(rows)
-            if not is_more:
-                return
+        first, answered = int(cursor[at.HEARD_ROW]), int(cursor[at.ANSWERS_HEARD])
+        due_ns = int(self.replay.local_ts_ns[heard[first]]) if first < heard.size else until_ns
+        is_more = advance(self.replay, max(self.now_ns, min(until_ns, due_ns)), True)
+        self._check()
+        rows = [int(row) for row in heard[first : cursor[at.HEARD_ROW]]]
+        answers = (event for n in range(answered, int(cursor[at.ANSWERS_HEARD])) for event in self._answer(n))
+        return [*self._top(rows), *answers, *self._prints(rows)], is_more
 
     def _check(self) -> None:
         if self.replay.cursor[at.FAULT]:
