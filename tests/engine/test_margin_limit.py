@@ -122,7 +122,7 @@ def test_beyond_its_bound_only_what_reduces_and_asks_for_no_more_goes_out_and_it
     maker.step(our_fill(state, 1, name, -1, lots=400, price=0.01))
     maker.step(index(2, world.index_usd * 1.001))
     assert state.gate.breaches(state.risk) == ["margin_use"]
-    assert state.recorder.breaches == 1
+    assert sum(state.recorder.breached.values()) == 1
     assert np.flatnonzero(state.table.grid[1]).tolist() == [row]
     assert not state.table.grid[3].any()
 

@@ -11,11 +11,11 @@ from flatbook.valuation.risk_price import RiskPrice
 Floats = NDArray[np.float64]
 
 PRICE = LimitPrice(
-    ("delta", "vega", "stress_loss"),
     np.array([80.0, 60_000.0, 2e6]),
     np.array([150.0, 0.7, 0.02]),
     np.array([False, False, True]),
     share=0.6,
+    names=("delta", "vega", "stress_loss"),
 )
 SOFT = PRICE.share * PRICE.bound
 

@@ -86,7 +86,7 @@ def finish(
         quotes=_quote_facts(state),
         hedging=_hedging_facts(state),
         latency=latency,
-        limit_breaches=state.recorder.breaches,
+        limit_breaches=sum(state.recorder.breached.values()),
         monitors=monitoring.facts(state),
         false_alarms_per_week=state.setup.policy.monitors.false_alarms_per_week,
         limits=_limit_facts(state),
@@ -116,9 +116,10 @@ def _session_log(market: OpenMarket) -> list[LogEntry]:
 
 def _limit_facts(state: State) -> tuple[LimitFacts, ...]:
     gate = state.gate
-    left, gave_way = gate.reservation.least_left(), gate.reservation.dropped()
+    left, gave_way = state.held.least_left | gate.reservation.least_left(), gate.reservation.dropped()
+    breached = state.recorder.breached
     quotes = dict(zip(REFUSALS, gate.refused.tolist(), strict=True))
-    names = dict.fromkeys((*gate.reservation.names, *REFUSALS, *gate.refused_orders))
+    names = dict.fromkeys((*gate.reservation.names, *REFUSALS, *left, *breached, *gate.refused_orders))
     return tuple(
         LimitFacts(
             name=name,
@@ -126,6 +127,7 @@ def _limit_facts(state: State) -> tuple[LimitFacts, ...]:
             gave_way=gave_way.get(name, 0),
             refused_quotes=quotes.get(name, 0),
             refused_orders=gate.refused_orders.get(name, 0),
+            breaches=breached.get(name, 0),
         )
         for name in names
     )

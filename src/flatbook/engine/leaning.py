@@ -67,11 +67,11 @@ def refresh(state: State, flow: Liquidity) -> None:
     bound = np.array([*_bounds(limits), *[limits.stress_loss_usd] * scenarios])
     at_once = 2 * protection.mmp_quantity_coin + policy.quoting.size_coin if protection.mmp_at_venue else 0.0
     state.leaning.price = LimitPrice(
-        (*LINEAR[:_GREEKS], *["stress_loss"] * scenarios),
         np.maximum(bound - at_once * typical, 0.5 * bound),
         np.divide(limits.soft_edges * edge_usd, typical, out=np.zeros(len(typical)), where=typical > 0.0),
         np.arange(_GREEKS + scenarios) >= _GREEKS,
         limits.soft_share,
+        (*LINEAR[:_GREEKS], *["stress_loss"] * scenarios),
     )
     soft = (limits.soft_share * state.leaning.price.bound).tolist()
     state.leaning.soft = [*soft[:_GREEKS], min(soft[_GREEKS:], default=np.inf)]

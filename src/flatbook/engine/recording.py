@@ -59,11 +59,11 @@ class Recorder:
         self.half_spread_vol: list[float] = []
         self.volume_usd = 0.0
         self.tape_usd = 0.0
-        self.breaches = 0
+        self.breached: dict[str, int] = {}
         self._sample_ns = sample_ns
         self._sampled_ns = 0
         self._smiles_ns = 0
-        self._breached: set[str] = set()
+        self._beyond: set[str] = set()
         self._alarms_noted = 0
         self._stages_noted = 0
         self._ended: _Ended | None = None
@@ -262,10 +262,10 @@ class Recorder:
 
     def _note_breaches(self, state: "State") -> None:
         standing = set(state.gate.breaches(state.risk))
-        for name in sorted(standing - self._breached):
-            self.breaches += 1
+        for name in sorted(standing - self._beyond):
+            self.breached[name] = self.breached.get(name, 0) + 1
             self.log.append(LogEntry(ts_ns=state.now_ns, kind="limit", text=f"{name} is beyond its limit"))
-        self._breached = standing
+        self._beyond = standing
 
 
 def smile_row(state: "State", slot: int) -> SmileRow:

@@ -14,6 +14,7 @@ from flatbook.engine.attributing import CellBooks
 from flatbook.engine.capital import Capital
 from flatbook.engine.flow_watch import FlowWatch
 from flatbook.engine.hedge_desk import HedgeDesk
+from flatbook.engine.holding import LiveHoldings
 from flatbook.engine.leaning import Leaning
 from flatbook.engine.margin_limit import MarginLimit
 from flatbook.engine.monitoring import Monitoring
@@ -65,6 +66,7 @@ class State:
     quoting_model   the published model that quotes, where the policy names one
     refreshed_ns    when the price of risk or that model was last made, of `priced_rows` options with a smile
     stress          the last stress of the book as it is; `NO_STRESS` when something was booked since
+    held            what is held by option and expiry, as of that stress, beside its bounds
     leaning         what coming near a hard bound costs
     desk            what the hedger remembers and has learnt
     largest_quote_coin      the largest quote that ever wanted to go out
@@ -111,6 +113,7 @@ class State:
     refreshed_ns: int = 0
     priced_rows: int = 0
     stress: LiveStress = NO_STRESS
+    held: LiveHoldings = field(default_factory=LiveHoldings)
     leaning: Leaning = field(default_factory=Leaning)
     largest_quote_coin: float = 0.0
     otc: "OtcBook | None" = None

@@ -6,7 +6,7 @@ from flatbook.decide.baselines.chain import Dealer, fit_model
 from flatbook.decide.policy import BASELINES
 from flatbook.decide.quoting import flow_liquidity, model_rows
 from flatbook.domain.units import NS_PER_SECOND
-from flatbook.engine import leaning, stressing
+from flatbook.engine import holding, leaning, stressing
 from flatbook.engine.state import State
 from flatbook.kernels.chain import LEVELS
 from flatbook.risk.gate import BookRisk
@@ -76,6 +76,7 @@ def measure_risk(state: State) -> None:
         index_age_s,
         tuple((state.book.exposure[LEVELS] / 100).tolist()),
         () if state.margin_limit is None else state.margin_limit.look(state),
+        holding.look(state).beyond,
     )
     policy = state.setup.policy
     if state.flow is not None:

@@ -136,6 +136,7 @@ class LimitFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     gave_way        quote sides that were lowered or dropped for what everything could fill at once
     refused_quotes, refused_orders      single sides, and orders, that broke it by themselves
+    breaches        how often the book came to stand beyond it
     """
 
     name: str
@@ -143,6 +144,7 @@ class LimitFacts(msgspec.Struct, frozen=True, kw_only=True):
     gave_way: int
     refused_quotes: int
     refused_orders: int
+    breaches: int = 0
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -65,12 +65,14 @@ def limits_section(summary: Summary) -> Html:
     """What each bound left at the worst, and what it kept back."""
     note = (
         "What was left of each bound, in its own unit, had everything filled that could at the worst moment; and what "
-        "was kept back for it: sides of quotes lowered for what all could fill at once, sides and orders by themselves."
+        "was kept back for it: sides of quotes lowered for what all could fill at once, sides and orders by themselves; "
+        "how often the book came to stand beyond it."
     )
+    counts = ("gave_way", "refused_quotes", "refused_orders", "breaches")
     rows = [
         limit
         for limit in summary.get("limits", [])
-        if limit["least_left"] is not None or limit["gave_way"] or limit["refused_quotes"] or limit["refused_orders"]
+        if limit["least_left"] is not None or any(limit.get(key) for key in counts)
     ]
     if not rows:
         return section("limits", "Limits", note, nothing("Nothing was quoted, and nothing refused."))
@@ -80,12 +82,13 @@ def limits_section(summary: Summary) -> Html:
         Column("Gave way", "quote sides"),
         Column("Refused", "quote sides"),
         Column("Refused", "orders"),
+        Column("Breached", "times"),
     )
     body = [
         (
             limit["name"].replace("_", " "),
             formats.number(limit["least_left"], 1),
-            *(formats.number(limit[key]) for key in ("gave_way", "refused_quotes", "refused_orders")),
+            *(formats.number(limit.get(key, 0)) for key in counts),
         )
         for limit in rows
     ]

@@ -46,7 +46,8 @@ class Purse(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BookRisk:
-    """The book's risk as the gate bounds it; `stage` is the loss stop's, `purses` are what capital bounds."""
+    """The book's risk as the gate bounds it; `stage` is the loss stop's, `purses` are what capital bounds, `beyond` names
+    bounds on what is held that the book stands beyond."""
 
     delta_coin: float
     gamma_1pct_usd: float
@@ -56,6 +57,7 @@ class BookRisk:
     index_age_s: float = 0.0
     vega_tenor_usd: tuple[float, ...] = (0.0, 0.0, 0.0)
     purses: tuple[Purse, ...] = ()
+    beyond: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Gate:
             "stress_loss": (risk.stress_loss_usd, limits.stress_loss_usd),
         }
         standing |= {purse.name: (purse.used_usd, purse.bound_usd) for purse in risk.purses}
-        return [name for name, (value, bound) in standing.items() if not value <= bound]
+        return [*(name for name, (value, bound) in standing.items() if not value <= bound), *risk.beyond]
 
     def pass_quotes(
         self, grid: NDArray[np.int64], universe: Universe, values: ChainValues, held: Floats, risk: BookRisk

@@ -78,6 +78,7 @@ class Reservation:
     worst, room     (2, axes) what may be added up and down at most, and what may be
     position        (rows,) bounds on what is held of each option, as of the last message
     worth           (rows,) what a contract's quote is worth to the maker, to rank those that give way
+    sure_vega_usd   gross vega that is sure to remain, whatever closes; as of the last message, shares are of it
     """
 
     def __init__(self, limits: LimitPolicy) -> None:
@@ -87,6 +88,7 @@ class Reservation:
         self.worst = self.room = np.zeros((2, len(LINEAR) + 1))
         self.worth: Floats = np.zeros(0)
         self.position: Floats = np.zeros(0)
+        self.sure_vega_usd = limits.concentration_free_usd
         self._unit: Floats = np.zeros((len(LINEAR), 0))
         self._reach: Floats = np.zeros(len(LINEAR))
         self._orders_room_usd = math.inf
@@ -242,10 +244,12 @@ class Reservation:
         position, slots = np.full(rows, limits.position_coin), self._slots(universe.slots)
         if min(limits.concentration_option, limits.concentration_expiry) >= 1.0:
             return position, slots
-        may_fill = resting.told[1::2, :rows] + resting.loose[:, :rows] + grid[1::2]
-        closing = np.where(book.held_coin > 0, may_fill[1], may_fill[0]) * universe.lot_coin[:rows]
-        vega = np.abs(self._unit[2, :rows])
-        gross = max(float(vega @ np.maximum(np.abs(book.held_coin) - closing, 0.0)), limits.concentration_free_usd)
+        at = np.flatnonzero(book.held_coin)
+        held, vega = book.held_coin[at], np.abs(self._unit[2, :rows])
+        may_fill = resting.told[1::2, at] + resting.loose[:, at] + grid[1::2, at]
+        closing = np.where(held > 0, may_fill[1], may_fill[0]) * universe.lot_coin[at]
+        sure_usd = float(vega[at] @ np.maximum(np.abs(held) - closing, 0.0))
+        gross = self.sure_vega_usd = max(sure_usd, limits.concentration_free_usd)
         if limits.concentration_option < 1.0:
             share = np.divide(limits.concentration_option * gross, vega, out=np.full(rows, math.inf), where=vega > 0.0)
             position = np.minimum(position, share)

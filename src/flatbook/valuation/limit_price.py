@@ -22,17 +22,15 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LimitPrice:
-    """B's parameters.
+class Barrier:
+    """B's parameters, of any number of axes that do not know each other.
 
-    names           of the axes
     bound           (axes,) hard bounds, in the unit of each; positive
     marginal_usd    (axes,) USD that a unit more costs at the bound
     is_loss         (axes,) bounded above alone, as a loss is; else on either side
     share           s, below 1
     """
 
-    names: tuple[str, ...]
     bound: Floats
     marginal_usd: Floats
     is_loss: NDArray[np.bool_]
@@ -59,11 +57,21 @@ class LimitPrice:
         """b: by how much that rises with a unit, (..., axes), never negative."""
         return np.asarray(2.0 * self.marginal_usd * self._beyond(value) / self._width)
 
+    def of(self, axes: slice | NDArray[np.int64]) -> "Barrier":
+        """B of some of the axes, of each as often as it is asked for."""
+        return Barrier(self.bound[axes], self.marginal_usd[axes], self.is_loss[axes], self.share)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LimitPrice(Barrier):
+    """B of axes that have names."""
+
+    names: tuple[str, ...]
+
     def axes(self, chosen: slice) -> "LimitPrice":
         """B of some of the axes alone."""
-        return LimitPrice(
-            self.names[chosen], self.bound[chosen], self.marginal_usd[chosen], self.is_loss[chosen], self.share
-        )
+        part = self.of(chosen)
+        return LimitPrice(part.bound, part.marginal_usd, part.is_loss, part.share, self.names[chosen])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
