@@ -174,9 +174,8 @@ def _priced(state: State, desk: RfqDesk, request: Request) -> Told | Refusal:
     if life_s <= 0.0:
         return Refusal(("it came when its time was over",))
     market = packages.market_for(state, legs, around)
-    priced = quote_package(
-        market, Ask(legs.package, asked.size, life_s, asked.competitors, desk.view(asked.counterparty))
-    )
+    view, beside = desk.view(asked.counterparty), packages.limit_charges_usd(state, legs)
+    priced = quote_package(market, Ask(legs.package, asked.size, life_s, asked.competitors, view, beside))
     if isinstance(priced, Refusal):
         return priced
     risk = packages.package_risk(state, legs)

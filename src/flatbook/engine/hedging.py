@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from flatbook.decide.hedge.best import HedgePlan, best_hedge
 from flatbook.decide.hedge.execution import Route, TouchTerms, choose_route, running_risk_rate
 from flatbook.decide.hedge.gamma_aware import GapMotion, gamma_aware
-from flatbook.decide.hedge.instruments import HedgeSet
 from flatbook.decide.hedge.listed import MARKETABLE, listed_hedges
 from flatbook.decide.hedge.obizhaeva_wang import cheapest_shares, exponential_decay
 from flatbook.decide.hedge.rules import ClipTerms, band_clip_usd
@@ -25,7 +24,7 @@ from flatbook.domain.intents import OrderIntent, Purpose, TimeInForce
 from flatbook.domain.reference import Instrument
 from flatbook.domain.ticks import ceil_tick, floor_tick
 from flatbook.domain.units import NS_PER_SECOND, NS_PER_YEAR, risk_amount
-from flatbook.engine import stressing
+from flatbook.engine import hedge_limits, stressing
 from flatbook.engine.hedge_desk import Decision
 from flatbook.engine.state import State
 from flatbook.kernels.chain import SPOT, SQUARED
@@ -89,7 +88,8 @@ def _by_price_of_risk(state: State) -> tuple[Wanted, ...]:
     core, charge = _risk_price(state), state.leaning.charge
     price = core if charge is None else charge.in_factors(core)
     gradient = price.gradient(state.book.exposure)
-    if not _zone(state, price, gradient).pays(gradient):
+    zone = hedge_limits.space_of(state, _zone(state, price, gradient), core)
+    if not zone.listed.pays(zone.price.gradient(zone.exposure)):
         return ()
     pace = _pace(state)
     if state.now_ns - state.desk.sent_ns < pace.wait_s * 1e9:
@@ -97,27 +97,28 @@ def _by_price_of_risk(state: State) -> tuple[Wanted, ...]:
     size_usd = _size_usd(state, price, gradient)
     listed = listed_hedges(scene_of(state), price, gradient, size_usd)
     offered = listed.hedge_set
-    plan = _plan(state, core, offered, min(pace.fraction, _worked_share(state, size_usd)))
+    plan = _plan(state, core, listed, min(pace.fraction, _worked_share(state, size_usd)))
     state.desk.rest = dict(zip(offered.name, (plan.warm - plan.size).tolist(), strict=True))
     reason = str(plan.reason) if pace.stage is Stability.NORMAL else f"{plan.reason}; slowed by its own impact"
     return tuple(_wanted(state, listed, plan, at, reason, pace) for at in np.flatnonzero(plan.lots).tolist())
 
 
-def _plan(state: State, core: RiskPrice, offered: HedgeSet, fraction: float) -> HedgePlan:
+def _plan(state: State, core: RiskPrice, listed: Listed, fraction: float) -> HedgePlan:
     """The best trades where R is `core` and what bounds add to it.
 
     That is no parabola, so it is taken at where the trades lead and they are sought again, which is Newton's method: a
     parabola taken at the book would charge a hedge back from a bound for going farther than half-way.
     """
-    exposure, charge = state.book.exposure, state.leaning.charge
+    space = hedge_limits.space_of(state, listed, core)
+    exposure, charge, offered = space.exposure, space.charge, space.listed.hedge_set
     warm = np.array([state.desk.rest.get(name, 0.0) for name in offered.name])
-    plan = best_hedge(exposure, core, offered, warm, fraction=fraction)
+    plan = best_hedge(exposure, space.core, offered, warm, fraction=fraction)
     for _ in range(_LIMIT_ROUNDS if charge is not None else 0):
         assert charge is not None
         after, last = charge.at(exposure + plan.warm @ offered.loading), plan.warm
         if not after.is_felt:
             break
-        plan = best_hedge(exposure, after.in_factors(core), offered, last, fraction=fraction)
+        plan = best_hedge(exposure, after.in_factors(space.core), offered, last, fraction=fraction)
         if np.all(np.abs(plan.warm - last) < 0.5 * offered.lot):
             break
     return plan

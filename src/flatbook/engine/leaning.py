@@ -3,7 +3,8 @@
 Looked at with every valuation: some comparisons, and nothing else while every axis is below its soft bound. Delta,
 gamma and vegas are of the factors, so they enter the gradient and curvature that charge quotes, hedges and packages
 alike. Vanna, volga and the scenarios are not quite: quotes are charged for them row by row, by what a contract of each
-adds; hedges and packages along the factors, as for stress.
+adds; hedges and packages along the factors, as for stress. Bounds on what is held and on margin are no factors at all:
+`leaning_holdings`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.engine import stressing
+from flatbook.engine import leaning_holdings, stressing
+from flatbook.engine.leaning_holdings import LeaningHoldings
 from flatbook.kernels.chain import CONVEXITIES, FACTORS, LEVELS, SKEWS, SPOT, SQUARED, TENORS
 from flatbook.kernels.fill_units import LINEAR
 from flatbook.risk.limits import LimitPolicy
@@ -39,11 +41,13 @@ class Leaning:
     """B's parameters as of the last refresh of R, and B at the book where it is felt; None where not.
 
     soft            where each axis begins to be charged, the loss where its first scenario does
+    holdings        the same of bounds that are not of the factors
     """
 
     price: LimitPrice | None = None
     charge: LimitCharge | None = None
     soft: list[float] = field(default_factory=list)
+    holdings: LeaningHoldings = field(default_factory=LeaningHoldings)
 
 
 def refresh(state: State, flow: Liquidity) -> None:
@@ -73,6 +77,7 @@ def refresh(state: State, flow: Liquidity) -> None:
         limits.soft_share,
         (*LINEAR[:_GREEKS], *["stress_loss"] * scenarios),
     )
+    state.leaning.holdings.refresh(state, flow, at_once)
     soft = (limits.soft_share * state.leaning.price.bound).tolist()
     state.leaning.soft = [*soft[:_GREEKS], min(soft[_GREEKS:], default=np.inf)]
 
@@ -89,6 +94,7 @@ def look(state: State) -> None:
     if leaning.price is None:
         return
     leaning.charge = _charge(state, leaning.price) if _is_near(state) else None
+    leaning.holdings.look(state)
 
 
 def _is_near(state: State) -> bool:
@@ -158,10 +164,9 @@ def of_factors(state: State) -> LimitCharge | None:
 
 def of_rows_coin(state: State) -> dict[str, Floats]:
     """What buying and selling a contract of each row adds to B's other axes, coin a contract, (2, rows) by axis."""
-    charge = state.leaning.charge
+    charge, costs = state.leaning.charge, leaning_holdings.of_rows_coin(state)
     if charge is None:
-        return {}
-    costs: dict[str, Floats] = {}
+        return costs
     values, size = state.values, state.setup.policy.quoting.size_coin
     unit = state.gate.reservation.units(values)
     felt = np.flatnonzero(charge.price.costs_usd(charge.value))

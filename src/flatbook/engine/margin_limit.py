@@ -143,7 +143,7 @@ class MarginLimit:
 
     def order_usd(self, state: State, intent: OrderIntent, coin: float, *, is_alone: bool) -> float:
         """What an order may add; where it `is_alone` by what it does to the book, which a hedge may relieve."""
-        at = self._place(state, intent)
+        at = self.place(state, intent.instrument)
         if at is None:
             return 0.0
         assert self.book is not None
@@ -153,20 +153,20 @@ class MarginLimit:
 
     def hedge_refusal(self, state: State, intent: OrderIntent, coin: float) -> str | None:
         """Why hedging's own capital does not suffice for an order; None where it does, or none is set aside."""
-        name, at = f"capital_{HEDGING}", self._place(state, intent)
+        name, at = f"capital_{HEDGING}", self.place(state, intent.instrument)
         purse = next((one for one in self.purses if one.name == name), None)
         if purse is None or at is None or self.hedges is None:
             return None
         adds = float(self.hedges.marginal(at, coin).initial)
         return None if adds <= 0.0 or adds <= purse.left_usd else name
 
-    def _place(self, state: State, intent: OrderIntent) -> int | None:
+    def place(self, state: State, name: str) -> int | None:
         """Of an instrument in `held_coin`; None of spot, which is paid for."""
         universe, rows = state.market.universe, state.values.rows
-        row = universe.row_of.get(intent.instrument, -1)
+        row = universe.row_of.get(name, -1)
         if row >= 0:
             return row
-        contract = state.setup.reference.instrument(intent.instrument).contract
+        contract = state.setup.reference.instrument(name).contract
         if contract.kind is Kind.FUTURE:
             return rows + 2 + universe.slot_of[contract.expiry_ns or 0]
         return None if contract.kind is Kind.SPOT else rows + (not contract.is_inverse)

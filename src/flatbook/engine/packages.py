@@ -190,6 +190,14 @@ def market_for(state: State, legs: Legs, around: Surroundings) -> RfqMarket:
     )
 
 
+def limit_charges_usd(state: State, legs: Legs) -> tuple[float, float]:
+    """What buying and what selling all packages costs for bounds that are not of the factors, USD; options alone, for
+    a delta leg frees margin."""
+    if state.setup.policy.quoting.skew != "price_of_risk":
+        return 0.0, 0.0
+    return state.leaning.holdings.package_usd(legs.rows, legs.packages * legs.ratios)
+
+
 def package_risk(state: State, legs: Legs) -> PackageRisk:
     """What buying all packages adds on the gate's axes, and what is held and rests in the legs."""
     rows, size = legs.rows, legs.packages * legs.ratios

@@ -64,9 +64,9 @@ def _fill_row(fill: dict[str, Any]) -> tuple[str | Html, ...]:
 def limits_section(summary: Summary) -> Html:
     """What each bound left at the worst, and what it kept back."""
     note = (
-        "What was left of each bound, in its own unit, had everything filled that could at the worst moment; and what "
-        "was kept back for it: sides of quotes lowered for what all could fill at once, sides and orders by themselves; "
-        "how often the book came to stand beyond it."
+        "What was left of each bound, in its own unit, had everything filled that could at the worst moment; what was "
+        "kept back for it: sides of quotes lowered for what all could fill at once, sides and orders by themselves; "
+        "and how often the book came to stand beyond."
     )
     counts = ("gave_way", "refused_quotes", "refused_orders", "breaches")
     rows = [

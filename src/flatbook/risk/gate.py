@@ -46,7 +46,7 @@ class Purse(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BookRisk:
-    """The book's risk as the gate bounds it; `stage` is the loss stop's, `purses` are what capital bounds, `beyond` names
+    """The book's risk as the gate bounds it; `stage` is the loss stop's, `purses` are what capital bounds, `beyond` the
     bounds on what is held that the book stands beyond."""
 
     delta_coin: float

@@ -50,7 +50,7 @@ class Holdings:
         """Sums over the rows that are held, by expiry and in all."""
         at = np.flatnonzero(held_coin)
         held, adds, here = held_coin[at], unit[:BY_EXPIRY, at], slot[at]
-        nets = np.stack([np.bincount(here, adds[axis] * held, minlength=slots) for axis in range(BY_EXPIRY)])
+        nets = np.stack([sums_by(here, adds[axis] * held, slots) for axis in range(BY_EXPIRY)])
         gross_vega = float(np.abs(unit[VEGA, at] * held).sum())
         return cls(held_coin, slot, unit, nets, float(np.abs(held).sum()), gross_vega)
 
@@ -75,3 +75,8 @@ class Holdings:
         if limits.concentration_expiry < 1.0:
             found.append(Standing("concentration_expiry", expiries[2], limits.concentration_expiry * shared))
         return tuple(found)
+
+
+def sums_by(group: Ints, added: Floats, groups: int) -> Floats:
+    """Sums of `added` (n,) by `group` (n,), (groups,)."""
+    return np.bincount(group, added, minlength=groups).astype(np.float64)

@@ -84,13 +84,17 @@ class RfqMarket:
 
 
 class Ask(NamedTuple):
-    """What is asked for: N packages, a quote that stands for so long, from whom, beside how many others."""
+    """What is asked for: N packages, a quote that stands for so long, from whom, beside how many others.
+
+    beside_usd      what buying and what selling all of them adds to R beside what their loadings say
+    """
 
     package: Package
     size: float
     ttl_s: float
     competitors: float
     taker: TakerView | None = None
+    beside_usd: tuple[float, float] = (0.0, 0.0)
 
 
 class SideQuote(NamedTuple):
@@ -183,9 +187,10 @@ def quote_package(market: RfqMarket, ask: Ask) -> PackageQuote | Refusal:
     option = free_option(deviation, edge)
 
     sides = []
-    for side, toxic in zip((1.0, -1.0), toxicity, strict=True):
+    for side, toxic, beside in zip((1.0, -1.0), toxicity, ask.beside_usd, strict=True):
         charge = _charge(market, value, side * ask.size, slope, charged, along)
-        parts = _Parts(charge.inventory / usd, curse / usd, fees / usd, charge.hedge / usd, toxic / usd, option / usd)
+        inventory = charge.inventory + beside / ask.size
+        parts = _Parts(inventory / usd, curse / usd, fees / usd, charge.hedge / usd, toxic / usd, option / usd)
         sides.append(_side(parts, side, value.fair, WinCurve(curve.a, curve.b * usd), market))
     bid, offer = sides
     is_bid = bid.price > 0.0 or not ask.package.is_long_only
