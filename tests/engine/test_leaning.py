@@ -96,8 +96,9 @@ def test_a_hedge_back_from_a_bound_is_the_best_of_all_sizes() -> None:
     charge, core = state.leaning.charge, hedging._risk_price(state)
     assert charge is not None
     assert hedge_maker.state.leaning.charge is None
-    offered = hedging._zone(state, core, core.gradient(state.book.exposure)).hedge_set
-    plan = hedging._plan(state, core, offered, 1.0)
+    listed = hedging._zone(state, core, core.gradient(state.book.exposure))
+    plan = hedging._plan(state, core, listed, 1.0)
+    offered = listed.hedge_set
 
     def objective(usd: float) -> float:
         trade = usd * offered.loading[0]

@@ -124,19 +124,23 @@ def _purses(price: HoldingPrice, limit: MarginLimit, holdings: Holdings) -> Iter
     assert limit.making is not None
     rows = len(holdings.held_coin)
     steepest = np.where(np.isfinite(limit.steepest_usd), limit.steepest_usd, 0.0).max(axis=0)[:rows]
-    typical, reach = price.mean_of(steepest), price.quote_coin * float(steepest.max(initial=0.0))
+    typical, heaviest = price.mean_of(steepest), float(steepest.max(initial=0.0))
     whose = {f"capital_{MAKING}": (limit.making, True, False), f"capital_{HEDGING}": (limit.hedges, False, True)}
     for purse in limit.purses:
         if not (purse.bound_usd > 0.0 and typical > 0.0 and np.isfinite(purse.used_usd)):
             continue
+        # What a quote asks for spreads farther about its mean than Greeks do: the gate counts the heaviest.
         barrier = price.barrier(
             np.array([purse.bound_usd]),
-            price.at_once_coin * typical,
+            price.at_once_coin * heaviest,
             np.array([price.mean_edge_usd / typical]),
             is_loss=True,
         )
         value, axis = np.array([purse.used_usd]), np.zeros(rows, np.int64)
-        yield PurseAxis(purse.name, barrier, value, axis, rows, *whose.get(purse.name, (limit.book, True, True))), reach
+        yield (
+            PurseAxis(purse.name, barrier, value, axis, rows, *whose.get(purse.name, (limit.book, True, True))),
+            price.quote_coin * heaviest,
+        )
 
 
 def of_rows_coin(state: State) -> dict[str, Floats]:
