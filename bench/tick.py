@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from bench.measure import Bar, Contender, Turn, Work, local
+from flatbook.app.compose import margin_rules
 from flatbook.domain.events import ChainQuotes, IndexTick, QuoteRow
 from flatbook.domain.units import NS_PER_SECOND, parse_utc
 from flatbook.engine import deciding, hedging, stressing
@@ -140,13 +141,15 @@ def bare_pricing(engine: Engine) -> Callable[[], None]:
 
 def quoting_engine() -> Engine:
     """The shipped maker `advanced`, quoting a whole chain that it has seen."""
+    policy = read_policy("advanced")[0]
     setup = Setup(
         underlying="BTC",
         venue="bench",
         reference=load_reference(),
-        policy=read_policy("advanced")[0],
+        policy=policy,
         trade_from_ns=START_NS,
         capital_units=100 * 10**8,
+        margin=margin_rules(policy, "bench", START_NS),
     )
     engine = Engine(setup)
     engine.step(IndexTick(exch_ts_ns=START_NS, local_ts_ns=START_NS, underlying="BTC", price_usd=INDEX_USD))

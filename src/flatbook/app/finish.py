@@ -89,7 +89,7 @@ def finish(
         limit_breaches=sum(state.recorder.breached.values()),
         monitors=monitoring.facts(state),
         false_alarms_per_week=state.setup.policy.monitors.false_alarms_per_week,
-        limits=_limit_facts(state),
+        limits=limit_facts(state),
         log=(*_session_log(market), *_shown_log(state.recorder.log), *_refusals(state)),
     )
     frames = state.recorder.tables.frames()
@@ -114,7 +114,8 @@ def _session_log(market: OpenMarket) -> list[LogEntry]:
     return [LogEntry(ts_ns=market.from_ns, kind="session", text=text) for text in (*market.notes, *set_aside)]
 
 
-def _limit_facts(state: State) -> tuple[LimitFacts, ...]:
+def limit_facts(state: State) -> tuple[LimitFacts, ...]:
+    """Every bound: what was left of it, what it kept back, and how often the book came to stand beyond it."""
     gate = state.gate
     left, gave_way = state.held.least_left | gate.reservation.least_left(), gate.reservation.dropped()
     breached = state.recorder.breached

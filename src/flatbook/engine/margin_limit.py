@@ -5,7 +5,8 @@ of it can add whatever is held; under a model of which that is not known, the mo
 the reservation counts quotes. Beyond a bound it would keep back what brings the book home as well; there a side that
 closes counts by what it adds to the book as it stands.
 
-Scenarios are made anew every minute and when the index has moved by 0.3 %, sizes with the stress.
+Scenarios are made anew every minute and when the index has moved by 0.3 %; sizes, and what each strategy has gained,
+with the stress.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class MarginLimit:
         self._requirement: Requirement | None = None
         self._stress: LiveStress | None = None
         self._beside_usd = self._making_beside_usd = 0.0
+        self._gained_usd: list[float] = []
         self.book: MarginState | None = None
         self.hedges: MarginState | None = None
         self.making: MarginState | None = None
@@ -90,6 +92,8 @@ class MarginLimit:
         values, requirement, is_new = state.values, self._requirement, self.book is None
         assert requirement is not None
         held, self._stress = held_coin(values, state.inventory), state.stress
+        if self._set_aside:
+            self._gained_usd = state.pnl.usd_by_strategy().tolist()
         if self.book is not None and np.array_equal(held, self.book.size):
             return
         hedges = held.copy()
@@ -111,9 +115,8 @@ class MarginLimit:
             capital_usd = self._collateral_coin * state.values.index_usd + equity_usd
             purses.append(Purse(MARGIN_USE, whole_usd, self._share * capital_usd))
         if self._set_aside:
-            gained = state.pnl.usd_by_strategy().tolist()
             margins = (float(self.making.margins.initial), float(self.hedges.margins.initial))
-            asked = dict(zip(STRATEGY_NAMES, zip(margins, gained, strict=True), strict=True))
+            asked = dict(zip(STRATEGY_NAMES, zip(margins, self._gained_usd, strict=True), strict=True))
             asked[self._setup.venue] = (whole_usd, equity_usd)
             for name, bound_usd in self._set_aside.items():
                 margin_usd, gained_usd = asked[name]

@@ -30,6 +30,9 @@ MARGIN = -1
 
 _BESIDE = ("margin", "position", "expiry")
 
+_UNBOUNDED_COIN = 1e9
+"""As many contracts as nobody holds."""
+
 _SHARES = [2 * FACTORS + 2 + 3 * tenor for tenor in range(TENORS)]
 """Where a slot's factor map has the tenors' shares of its vega."""
 
@@ -244,15 +247,18 @@ class Reservation:
         position, slots = np.full(rows, limits.position_coin), self._slots(universe.slots)
         if min(limits.concentration_option, limits.concentration_expiry) >= 1.0:
             return position, slots
-        at = np.flatnonzero(book.held_coin)
-        held, vega = book.held_coin[at], np.abs(self._unit[2, :rows])
-        may_fill = resting.told[1::2, at] + resting.loose[:, at] + grid[1::2, at]
-        closing = np.where(held > 0, may_fill[1], may_fill[0]) * universe.lot_coin[at]
-        sure_usd = float(vega[at] @ np.maximum(np.abs(held) - closing, 0.0))
-        gross = self.sure_vega_usd = max(sure_usd, limits.concentration_free_usd)
+        vega, free_usd = np.abs(self._unit[2, :rows]), limits.concentration_free_usd
+        gross = self.sure_vega_usd = free_usd
+        if not vega @ np.abs(book.held_coin) <= free_usd:
+            at = np.flatnonzero(book.held_coin)
+            held = book.held_coin[at]
+            may_fill = resting.told[1::2, at] + resting.loose[:, at] + grid[1::2, at]
+            closing = np.where(held > 0, may_fill[1], may_fill[0]) * universe.lot_coin[at]
+            gross = self.sure_vega_usd = max(float(vega[at] @ np.maximum(np.abs(held) - closing, 0.0)), free_usd)
         if limits.concentration_option < 1.0:
-            share = np.divide(limits.concentration_option * gross, vega, out=np.full(rows, math.inf), where=vega > 0.0)
-            position = np.minimum(position, share)
+            # What has next to no vega has no share to exceed.
+            vega = np.maximum(vega, limits.concentration_option * gross / _UNBOUNDED_COIN)
+            position = np.minimum(position, limits.concentration_option * gross / vega)
         slots = slots.copy()
         if limits.concentration_expiry < 1.0:
             slots[2] = np.minimum(slots[2], limits.concentration_expiry * gross)
