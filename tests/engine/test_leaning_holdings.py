@@ -156,9 +156,9 @@ def test_a_charge_is_what_the_trade_adds_to_the_barrier_exactly_for_rows_and_for
     assert {one.name for one in holdings.axes} == {one.name for one in AXES}
     rows = np.flatnonzero(np.isfinite(state.values.fair_coin))
     for row in rows[::5].tolist():
-        charged = sum(one.charges_usd(size)[:, row] for one in holdings.axes) * size
+        charged = size * np.sum([one.charges_usd(size)[:, row] for one in holdings.axes], axis=0)
         alone = holdings.package_usd(np.array([row]), np.array([size]))
-        assert alone == pytest.approx(tuple(charged), rel=1e-9, abs=1e-9)
+        assert alone == pytest.approx(tuple(charged.tolist()), rel=1e-9, abs=1e-9)
     call, other = row_of(state, CALL), row_of(state, OTHER)
     spread, outright = (
         holdings.package_usd(np.array(legs), np.array(coin))[0]

@@ -1,5 +1,6 @@
 """No order leaves that could take the book beyond a hard bound, whatever fills, whenever we hear of it."""
 
+import itertools
 import math
 from collections import deque
 from dataclasses import replace
@@ -12,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from numpy.typing import NDArray
 
 from flatbook.domain.events import AnyEvent, Fill, OrderCancelled, ProtectionTriggered, QuotesAcknowledged
+from flatbook.engine.capital import held_coin
 from flatbook.engine.effects import Effects
 from flatbook.engine.loop import Engine
 from flatbook.engine.policy import Policy
@@ -250,7 +252,109 @@ class CapitalDesk(Desk):
         return np.array([state.risk.purses[0].bound_usd]), np.full(rows, 0.3 * gross)
 
 
+class HoldingDesk(Desk):
+    """Every bound on what is held at once, capital and Derive's margin, and hedges with anything; by its own sums."""
+
+    def maker_and_world(self) -> tuple[Engine, World]:
+        limits: dict[str, object] = {
+            "margin_use": 0.02, "capital_usd": {"making": 150_000.0, "hedging": 120_000.0},
+            "expiry_gamma_1pct_usd": 30_000.0, "vanna_usd": 12.0, "volga_usd": 6.0, "concentration_option": 0.5,
+            "concentration_expiry": 0.5, "concentration_free_usd": 600.0, "soft_share": 0.5,
+        }  # fmt: skip
+        made = policy(
+            "advanced",
+            limits={**LIMITS, **limits},
+            hedging={"every_s": 0.0, "least_usd": 100.0},
+            protection={"mmp_at_venue": False, "mmp_quantity_coin": 1e6},
+            quoting={"size_coin": 0.5},
+            risk_price={"margin_model": "derive_sm"},
+        )
+        return opened(made, margin=editions("derive_sm")[-1].model)
+
+    def check(self, before: Floats) -> None:
+        super().check(before)
+        last = self.venue.inbox.pop() if self.venue.inbox else None
+        standing = self.farthest()
+        if last is not None:
+            self.venue.inbox.append(last)
+        for name, worst in self.farthest().items():
+            most = np.maximum(self.bounds()[name], standing[name])
+            assert np.all(worst <= most * (1 + 1e-9) + 1e-6), (name, worst, most)
+
+    def farthest(self) -> dict[str, Floats]:
+        """The farthest that each may be taken, up and down."""
+        state = self.maker.state
+        rows, slot, slots = state.values.rows, state.values.slot, state.market.universe.slots
+        lots, held = (
+            0.1 * self.venue.may_fill()[:, :rows].astype(np.float64),
+            state.inventory.size_coin[:rows] + self.unheard[:rows],
+        )
+        unit = state.gate.reservation.units(state.values)
+        found: dict[str, Floats] = {}
+
+        def ends(adds: Floats, here: NDArray[np.bool_]) -> list[float]:
+            now = float(adds[here] @ held[here])
+            up = np.maximum(adds, 0.0)[here] @ lots[0, here] + np.maximum(-adds, 0.0)[here] @ lots[1, here]
+            down = np.maximum(-adds, 0.0)[here] @ lots[0, here] + np.maximum(adds, 0.0)[here] @ lots[1, here]
+            return [now + float(up), float(down) - now]
+
+        everywhere = np.ones(rows, np.bool_)
+        for name, axis in (("vanna", 6), ("volga", 7)):
+            found[name] = np.array(ends(unit[axis], everywhere))
+        for axis, name in enumerate(("expiry_delta", "expiry_gamma", "expiry_vega")):
+            found[name] = np.array([ends(unit[axis], slot == number) for number in range(slots)])
+        pushed = np.array([ends(adds, everywhere)[1] + float(adds @ held) for adds in unit[9:]])
+        found["stress_loss"] = pushed - unit[9:] @ self.unheard[:rows] - state.stress.pnl_usd
+        found["margin"], found["making"] = self.margins(lots)
+        found["contracts"] = np.array([np.maximum(np.abs(held + lots[0]), np.abs(held - lots[1])).sum()])
+        return found
+
+    def bounds(self) -> dict[str, Floats]:
+        state = self.maker.state
+        limits = state.setup.policy.limits
+        return {
+            "vanna": np.array(limits.vanna_usd),
+            "volga": np.array(limits.volga_usd),
+            "expiry_delta": np.array(limits.expiry_delta_coin),
+            "expiry_gamma": np.array(limits.expiry_gamma_1pct_usd),
+            "expiry_vega": np.array(min(limits.expiry_vega_usd, 0.5 * max(self.sure_vega(), 600.0))),
+            "stress_loss": np.array(limits.stress_loss_usd),
+            "contracts": np.array(limits.gross_coin),
+            "margin": np.array(state.risk.purses[0].bound_usd),
+            "making": np.array(limits.capital_usd["making"]),
+        }
+
+    def margins(self, lots: Floats) -> tuple[Floats, Floats]:
+        """What the model itself asks for once some of what may fill has, of the book and of making alone."""
+        state, rows = self.maker.state, self.maker.state.values.rows
+        limit, inventory = state.margin_limit, state.inventory
+        assert limit is not None
+        assert limit.book is not None
+        held, making = held_coin(state.values, inventory), np.zeros(len(limit.book.size))
+        held[:rows] += self.unheard[:rows]
+        making[:rows] = held[:rows] - inventory.hedged_coin[:rows]
+        is_call, fills = state.market.universe.sign[:rows] > 0, []
+        for calls, puts in itertools.product((lots[0], -lots[1], 0.0 * lots[0]), repeat=2):
+            fills.append(np.zeros(len(held)))
+            fills[-1][:rows] = np.where(is_call, calls, puts)
+        requirement = limit.book.requirement
+        lost_usd = max(-float(state.pnl.usd_by_strategy()[0]), 0.0)
+        whole = requirement.margins(held + np.array(fills)).initial
+        return whole, requirement.margins(making + np.array(fills)).initial + lost_usd
+
+    def sure_vega(self) -> float:
+        state = self.maker.state
+        rows = state.values.rows
+        lots, held = self.venue.may_fill()[:, :rows] * 0.1, state.inventory.size_coin[:rows] + self.unheard[:rows]
+        vega = np.abs(state.gate.reservation.units(state.values)[2])
+        return float(vega @ np.maximum(np.abs(held) - np.where(held > 0, lots[1], lots[0]), 0.0))
+
+
 TestDesk = Desk.TestCase
+TestHoldingDesk = HoldingDesk.TestCase
+TestHoldingDesk.settings = settings(
+    max_examples=8, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
 TestCapitalDesk = CapitalDesk.TestCase
 TestCapitalDesk.settings = settings(
     max_examples=8, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)

@@ -46,8 +46,8 @@ class LimitPolicy(Section):
     )
     soft_share: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.5,
-        description="share of the bounds on delta, gamma, vegas, vanna, volga and stress loss from which R charges for "
-        "coming nearer; 1 charges nothing",
+        description="share of every bound on the book, margin and capital among them, from which R charges for coming "
+        "nearer; 1 charges nothing",
     )
     soft_edges: Positive = Field(
         default=3.0,
