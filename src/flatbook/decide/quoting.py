@@ -75,11 +75,12 @@ class QuoteInputs(NamedTuple):
         return self.risk_price if self.limits is None else self.limits.in_factors(self.risk_price)
 
     @property
-    def beside_coin(self) -> list[Floats]:
-        """What R charges row by row, beside its parabola: (2, rows) each."""
-        return (
-            [*self.limits_coin.values()] if self.stress_coin is None else [self.stress_coin, *self.limits_coin.values()]
-        )
+    def beside_coin(self) -> Floats | None:
+        """What R charges row by row, beside its parabola, (2, rows); None where that is nothing."""
+        total = self.stress_coin
+        for cost in self.limits_coin.values():
+            total = cost if total is None else total + cost
+        return total
 
 
 class Quotes(NamedTuple):
@@ -189,10 +190,10 @@ def make_quotes(
         values.forward_usd, values.moneyness, values.greeks, inputs.vol_error, inputs.held_coin,
         _takers(inputs, values.rows), parts, grid,
     )  # fmt: skip
-    for cost in inputs.beside_coin:
-        # They went in with the sides' costs; they are the inventory's.
-        parts[2:4] += cost
-        parts[4:6] -= cost
+    if (beside := inputs.beside_coin) is not None:
+        # It went in with the sides' costs; it is the inventory's.
+        parts[2:4] += beside
+        parts[4:6] -= beside
     return Quotes(inputs, quoted, grid, parts)
 
 
@@ -286,7 +287,7 @@ def _frozen(column: Floats) -> Floats:
 def _takers(inputs: QuoteInputs, rows: int) -> Floats:
     """What is learnt of takers, and what capital, tails and bounds their side costs; else they come as believed."""
     takers = _believed(rows) if inputs.takers is None else inputs.takers
-    costs = inputs.beside_coin if inputs.capital_coin is None else [inputs.capital_coin, *inputs.beside_coin]
+    costs = [cost for cost in (inputs.capital_coin, inputs.beside_coin) if cost is not None]
     if not costs:
         return takers
     takers = takers.copy()
