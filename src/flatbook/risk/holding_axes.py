@@ -11,14 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.risk.holdings import BY_EXPIRY, VEGA, Holdings, sums_by
-from flatbook.risk.limits import LimitPolicy
+from flatbook.risk.limits import UNBOUNDED_COIN, LimitPolicy
 from flatbook.valuation.limit_price import Barrier
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-_UNBOUNDED_COIN = 1e9
-"""Of what has no vega, as many contracts as nobody holds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,9 +143,8 @@ class HoldingPrice:
         limits, rows = self.limits, len(holdings.held_coin)
         found: list[HoldingAxes] = [self._position("position", np.full(rows, limits.position_coin), holdings)]
         if limits.concentration_option < 1.0:
-            vega = np.abs(holdings.unit[VEGA])
             most_usd = limits.concentration_option * sure_vega_usd
-            most = np.divide(most_usd, vega, out=np.full(rows, _UNBOUNDED_COIN), where=vega > 0.0)
+            most = most_usd / np.maximum(np.abs(holdings.unit[VEGA]), most_usd / UNBOUNDED_COIN)
             found.append(self._position("concentration_option", most, holdings))
         bounds = (limits.expiry_delta_coin, limits.expiry_gamma_1pct_usd, limits.expiry_vega_usd)
         for axis, (name, bound) in enumerate(zip(("delta", "gamma", "vega"), bounds, strict=True)):
@@ -181,6 +177,6 @@ class HoldingPrice:
         typical, edge = np.zeros((2, slots))
         known = self.typical.shape[1]
         typical[:known], edge[:known] = self.typical[axis], self.expiry_edge_usd
-        marginal = np.divide(edge, typical, out=np.zeros(slots), where=typical > 0.0)
+        marginal = edge / np.maximum(typical, bound / UNBOUNDED_COIN)
         barrier = self.barrier(np.full(slots, bound), self.at_once_coin * typical, marginal, is_loss=False)
         return SumAxes(name, barrier, holdings.nets[axis], holdings.slot, holdings.unit[axis])

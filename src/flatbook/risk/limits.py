@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 
 from flatbook.domain.config import NonNegative, Positive, Section, Share
 
+UNBOUNDED_COIN = 1e9
+"""As many contracts as nobody holds: the most of what adds next to nothing to an axis."""
+
 
 class LimitPolicy(Section):
     """Hard bounds on the book together with the worst that all resting quotes and working orders could fill.

@@ -15,7 +15,7 @@ from flatbook.kernels.chain import FACTORS, TENORS
 from flatbook.kernels.fill_units import LINEAR, fill_units
 from flatbook.kernels.reserve import reserve
 from flatbook.market.universe import Universe
-from flatbook.risk.limits import LimitPolicy
+from flatbook.risk.limits import UNBOUNDED_COIN, LimitPolicy
 from flatbook.valuation.chain import ChainValues
 from flatbook.valuation.scenarios import ShockGrid
 
@@ -29,9 +29,6 @@ MARGIN = -1
 """Where margin is among the axes: up and down alike, for bids and asks ask for it both."""
 
 _BESIDE = ("margin", "position", "expiry")
-
-_UNBOUNDED_COIN = 1e9
-"""As many contracts as nobody holds."""
 
 _SHARES = [2 * FACTORS + 2 + 3 * tenor for tenor in range(TENORS)]
 """Where a slot's factor map has the tenors' shares of its vega."""
@@ -257,7 +254,7 @@ class Reservation:
             gross = self.sure_vega_usd = max(float(vega[at] @ np.maximum(np.abs(held) - closing, 0.0)), free_usd)
         if limits.concentration_option < 1.0:
             # What has next to no vega has no share to exceed.
-            vega = np.maximum(vega, limits.concentration_option * gross / _UNBOUNDED_COIN)
+            vega = np.maximum(vega, limits.concentration_option * gross / UNBOUNDED_COIN)
             position = np.minimum(position, limits.concentration_option * gross / vega)
         slots = slots.copy()
         if limits.concentration_expiry < 1.0:
