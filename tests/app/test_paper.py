@@ -106,6 +106,7 @@ def test_its_own_recording_replays_to_the_same_bytes(papered: Papered) -> None:
     assert numbers({**again, "latency": None}) == numbers({**told, "latency": None})
     resumed = carry_out(resumed_run(path)).summary
     assert resumed["run"]["state_sha256"] == told["run"]["state_sha256"]
+    assert resumed["latency"] == told["latency"]
 
 
 KILLED = """

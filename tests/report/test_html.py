@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable
 from html.parser import HTMLParser
+from importlib import resources
 
 import msgspec
 import pytest
@@ -135,3 +136,13 @@ def test_four_days_render_in_time(tables: Tables, facts: RunFacts) -> None:
     page = render(frames, summary)
     assert time.perf_counter() - started < 3.0
     assert len(page) - len(plotly_js()) < 1_500_000
+
+
+@pytest.mark.parametrize("package", ["report", "service"])
+def test_no_axis_writes_cents_as_millions(package: str) -> None:
+    # d3's prefixes are the metre's: m is a thousandth, so that "$,.3~s" has fifty cents as $500m.
+    for script in resources.files(f"flatbook.{package}").joinpath("static").iterdir():
+        if script.name.endswith(".js"):
+            assert not re.findall(r"[.\d]~?s[\"'`}]", script.read_text(encoding="utf-8")), script.name
+    common = resources.files("flatbook.report").joinpath("static", "common.js").read_text(encoding="utf-8")
+    assert 'tickformatstops: [{ dtickrange: [null, 0.999], value: "$,.2f" }]' in common

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 import flatbook
 from flatbook.app.compose import compose, compose_again
 from flatbook.app.conduct import conduct
@@ -24,6 +26,7 @@ from flatbook.app.told import OPERATOR, drill, rearmed
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import AnyEvent, OperatorEvent, Rearm
 from flatbook.engine.loop import Engine
+from flatbook.report.facts import LatencyFacts
 from flatbook.store.journal import Journal, RunHeader, create_journal, open_journal
 from flatbook.store.run_directory import RunDirectory, create_run_directory, open_run_directory
 
@@ -176,10 +179,21 @@ def carry_out(
             f"--rearm: {run.directory.path} has come to its market's end; there is nothing to go on with"
         )
     wall_s = time.monotonic() - started
-    latency = None if live is None else live.watch.facts()
+    latency = _measured(run) if live is None else live.watch.facts()
     finished = finish(run.engine, run.request, run.market, run.run_id, flatbook.__version__, wall_s, latency)
     write(finished, run.directory)
     return replace(finished, is_cut_short=was_interrupted)
+
+
+def _measured(run: Run) -> LatencyFacts | None:
+    """What was measured while the market of a run that is made again happened, as its report has it; None without."""
+    if run.request.heard_at is None or not run.directory.report_json.is_file():
+        return None
+    try:
+        said = json.loads(run.directory.report_json.read_text(encoding="utf-8"))["latency"]
+        return msgspec.convert(said, LatencyFacts | None)
+    except (ValueError, KeyError):
+        return None  # a report that is damaged is written anew, and this cannot be measured again
 
 
 def _told(run: Run, rearm: str | None) -> tuple[OperatorEvent, ...]:

@@ -41,6 +41,10 @@ const flatbook = (() => {
       tickfont: { size: 11, color: colour("muted") }, automargin: true, ...extra,
     };
   }
+  /* An axis of dollars, as $1.5k and $2M. Below a dollar d3's prefix would be milli: $500m for fifty cents. */
+  const dollars = (digits = 3) => ({
+    tickformat: `$,.${digits}~s`, tickformatstops: [{ dtickrange: [null, 0.999], value: "$,.2f" }], hoverformat: "$,.2f",
+  });
   const timeAxis = (extra = {}) => axis({
     type: "date", showgrid: false, showline: true, ticks: "outside", ticklen: 4, tickcolor: colour("line"),
     hoverformat: "%d %b %H:%M:%S", tickformatstops: [
@@ -78,5 +82,5 @@ const flatbook = (() => {
     if (names.length) press(Math.min(first, names.length - 1));
   }
   const element = (id) => document.getElementById(id);
-  return { DASH, PARTS, age, axis, colour, config, dates, element, fade, isKnown, layout, legendAbove, number, picks, time, timeAxis, usd, words };
+  return { DASH, PARTS, age, axis, colour, config, dates, dollars, element, fade, isKnown, layout, legendAbove, number, picks, time, timeAxis, usd, words };
 })();

@@ -1,6 +1,6 @@
 /* Draws profit against risk, one dot a maker, with bars where the hours say how sure it is. */
 (() => {
-  const { axis, colour, config, element, layout, picks, usd } = flatbook;
+  const { axis, colour, config, dollars, element, layout, picks, usd } = flatbook;
   const data = JSON.parse(element("data").textContent);
   const hues = ["#2457a6", "#c98a1b", "#1f8a68", "#8465b8", "#b8473f", "#2f8f9d", "#6f7b8b"];
   const hue = (k) => hues[k % hues.length];
@@ -24,8 +24,8 @@
       hovertemplate: "<b>%{text}</b><br>%{customdata}<extra></extra>",
     })), layout({
       height: 440, hovermode: "closest", margin: { l: 8, r: 24, t: 28, b: 8 },
-      xaxis: axis({ rangemode: "tozero", tickformat: "$,.3~s", title: { text: `${risk.name}, ${risk.unit}`, font: { size: 12 }, standoff: 10 } }),
-      yaxis: { tickformat: "$,.3~s", zeroline: true, title: { text: profit.name, font: { size: 12 } } },
+      xaxis: axis({ rangemode: "tozero", ...dollars(), title: { text: `${risk.name}, ${risk.unit}`, font: { size: 12 }, standoff: 10 } }),
+      yaxis: { ...dollars(), zeroline: true, title: { text: profit.name, font: { size: 12 } } },
     }), config);
   });
 })();

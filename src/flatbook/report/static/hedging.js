@@ -35,7 +35,7 @@
       height: 520, hovermode: "closest", showlegend: true, margin: { l: 8, r: 16, t: 8, b: 8 },
       legend: { orientation: "h", y: 1.06, x: 0, font: { size: 12 } },
       xaxis: axis({
-        type: "log", showline: true, ticks: "outside", tickformat: "$,.3~s", dtick: "D2",
+        type: "log", showline: true, ticks: "outside", tickformat: "$,.3~r", dtick: "D2",
         title: { text: "cost, USD a day", font: { size: 12 }, standoff: 10 },
       }),
       yaxis: {

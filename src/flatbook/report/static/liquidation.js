@@ -1,6 +1,6 @@
 /* Draws what accounts come to owe against an engine's lateness and mis-valuation, and who pays. */
 (() => {
-  const { axis, colour, config, element, layout, legendAbove } = flatbook;
+  const { axis, colour, config, dollars, element, layout, legendAbove } = flatbook;
   const { late, late_names, misvalued, misvalued_names, owers, engines } = JSON.parse(element("data").textContent);
   const hues = ["#2457a6", "#1f8a68", "#c98a1b", "#b8473f", "#8465b8", "#2f8f9d"];
   /* Lateness spans from nothing to minutes: even steps of its logarithm from five seconds on. */
@@ -44,7 +44,7 @@
     type: "bar", name, x: [names, within], y: all.map((row) => row[field]), marker: { color },
     hovertemplate: `${name}: %{y:$,.0f}<extra></extra>`,
   })), layout({
-    height: 420, barmode: "relative", bargap: 0.3, ...shown, xaxis: axis({ type: "multicategory", showgrid: false, tickangle: 90, dividerwidth: 0 }), yaxis: { tickformat: "$,.3~s" },
+    height: 420, barmode: "relative", bargap: 0.3, ...shown, xaxis: axis({ type: "multicategory", showgrid: false, tickangle: 90, dividerwidth: 0 }), yaxis: dollars(),
   }), config);
   stacked("payers", [["fund_loss_usd", "insurance fund", colour("accent")], ["deleveraged_usd", "winners", colour("warn")], ["socialised_usd", "everybody", colour("loss")]]);
   if (owers.length) stacked("owers", owers.map(([field, name], i) => [field, name, hues[i % hues.length]]));

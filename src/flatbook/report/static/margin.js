@@ -1,6 +1,6 @@
 /* Draws margin against spot with its liquidation points, and the scenario matrix of each underlying. */
 (() => {
-  const { axis, colour, config, element, layout, legendAbove, usd, number } = flatbook;
+  const { axis, colour, config, dollars, element, layout, legendAbove, usd, number } = flatbook;
   const data = JSON.parse(element("data").textContent);
   const { curve, points, matrices } = data;
   const percent = (x) => 100 * x;
@@ -23,7 +23,7 @@
   ], layout({
     height: 400, showlegend: true, legend: { ...legendAbove, y: 1.08 }, margin: { l: 8, r: 16, t: 46, b: 8 },
     xaxis: axis({ ticksuffix: " %", showline: true, ticks: "outside", hoverformat: "+.1f", nticks: 11 }),
-    yaxis: { tickformat: "$,.3~s" },
+    yaxis: dollars(),
     shapes: [upright(0, colour("faint"), "dot"), ...shown.map((point) => upright(percent(point.move), colour("loss"), "dash"))],
     annotations: shown.map((point) => ({
       x: percent(point.move), y: 1, yref: "paper", yanchor: "bottom", text: point.label, showarrow: false,

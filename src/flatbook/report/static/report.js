@@ -1,6 +1,6 @@
 /* Draws the tear sheet's charts from the data in the page. */
 (() => {
-  const { PARTS, age, axis, colour, config, dates, element, fade, layout, legendAbove, number, picks, time, timeAxis, usd, words } = flatbook;
+  const { PARTS, age, axis, colour, config, dates, dollars, element, fade, layout, legendAbove, number, picks, time, timeAxis, usd, words } = flatbook;
   const data = JSON.parse(element("data").textContent);
   const SHOWN_PARTS = 6;
 
@@ -31,7 +31,7 @@
       line: { width: 1.3 }, visible: largest.has(name) ? true : "legendonly", hovertemplate: "%{y:$,.0f}",
     }));
     lines.push(line(x, equity, "Equity", colour("ink"), { line: { width: 2.4 }, legendrank: 1, hovertemplate: "<b>%{y:$,.0f}</b>" }));
-    draw("equity", lines, { height: 470, showlegend: true, shapes: stageShapes(), yaxis: { tickformat: "$,.3~s", zeroline: true } });
+    draw("equity", lines, { height: 470, showlegend: true, shapes: stageShapes(), yaxis: { ...dollars(), zeroline: true } });
     draw("index", [line(x, index, "Index", colour("muted"), { hovertemplate: "%{y:$,.2f}" })],
       { height: 170, shapes: stageShapes(), yaxis: { tickformat: "$,.0f" } });
   }
@@ -39,7 +39,7 @@
   function drawExposures() {
     const e = data.exposures, x = dates(e.t);
     const one = (id, name, column, color, extra = {}) =>
-      draw(id, [line(x, e[column], name, color, { hovertemplate: "%{y:$,.0f}", ...extra })], { height: 220, yaxis: { tickformat: "$,.3~s" } });
+      draw(id, [line(x, e[column], name, color, { hovertemplate: "%{y:$,.0f}", ...extra })], { height: 220, yaxis: dollars() });
     one("delta", "Delta", "delta_usd", colour("accent"), {
       customdata: e.delta_coin, hovertemplate: "%{y:$,.0f}<br>%{customdata:.4f} coin",
     });
@@ -50,7 +50,7 @@
     draw("vega", [
       ...tenors.map(([column, name, color]) => line(x, e[column], name, color, { line: { width: 1.2 }, hovertemplate: "%{y:$,.0f}" })),
       line(x, e.vega_usd, "total", PARTS.vega, { line: { width: 2.2 }, hovertemplate: "<b>%{y:$,.0f}</b>" }),
-    ], { height: 220, showlegend: true, yaxis: { tickformat: "$,.3~s" }, legend: legendAbove });
+    ], { height: 220, showlegend: true, yaxis: dollars(), legend: legendAbove });
     draw("positions", [line(x, e.open_positions, "Open positions", colour("muted"), { line: { shape: "hv" } })],
       { height: 220, yaxis: { rangemode: "tozero", tickformat: ",d" } });
   }
@@ -115,7 +115,7 @@
       { ...dots(h.delta_after_coin, "after", colour("accent"), {}), customdata: notes, hovertemplate: "%{y:.4f}<br>%{customdata}" },
     ], { height: 270, showlegend: true, yaxis: { tickformat: "~g" }, legend: legendAbove });
     draw("hedge-cost", [line(x, h.paid_usd, "Paid", colour("loss"), { line: { shape: "hv" }, hovertemplate: "%{y:$,.2f}" })],
-      { height: 270, yaxis: { tickformat: "$,.3~s" } });
+      { height: 270, yaxis: dollars() });
   }
 
   function drawSlice(slice, range) {

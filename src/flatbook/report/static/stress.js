@@ -1,6 +1,6 @@
 /* Draws a stressed book: the grid as a heat map, the ladder, scenarios and positions from the worst, crises as paths. */
 (() => {
-  const { axis, colour, config, element, layout, legendAbove, picks, usd } = flatbook;
+  const { axis, colour, config, dollars, element, layout, legendAbove, picks, usd } = flatbook;
   const data = JSON.parse(element("data").textContent);
   const percent = (share) => `${share > 0 ? "+" : share < 0 ? "−" : ""}${+Math.abs(100 * share).toFixed(1)} %`;
 
@@ -45,7 +45,7 @@
     }];
     Plotly.react(element("ladder-chart"), traces, layout({
       height: 400, showlegend: true, legend: legendAbove, shapes,
-      xaxis: axis({ tickformat: "+.0%", showgrid: false, zeroline: true, hoverformat: "+.1%" }), yaxis: { tickformat: "$,.3~s", zeroline: true },
+      xaxis: axis({ tickformat: "+.0%", showgrid: false, zeroline: true, hoverformat: "+.1%" }), yaxis: { ...dollars(), zeroline: true },
     }), config);
   }
 
@@ -55,7 +55,7 @@
       hovertemplate: "%{y}: %{x:$,.0f}<extra></extra>", text: values.map((x) => usd(x)), textposition: "auto", cliponaxis: false, textfont: { size: 11 },
     }], layout({
       height: 70 + 24 * names.length, hovermode: "closest", bargap: 0.3,
-      xaxis: axis({ tickformat: "$,.3~s", zeroline: true, zerolinewidth: 1.5 }), yaxis: { autorange: "reversed", showgrid: false, type: "category" },
+      xaxis: axis({ ...dollars(), zeroline: true, zerolinewidth: 1.5 }), yaxis: { autorange: "reversed", showgrid: false, type: "category" },
     }), config);
   }
 
@@ -71,15 +71,15 @@
     });
     Plotly.react(element(id), traces, layout({
       height: 320, showlegend: true, legend: legendAbove,
-      xaxis: axis({ showgrid: false, ticksuffix: " h", hoverformat: ".1f" }), yaxis: { tickformat: format, zeroline: true },
+      xaxis: axis({ showgrid: false, ticksuffix: " h", hoverformat: ".1f" }), yaxis: { ...format, zeroline: true },
     }), config);
   }
   function drawCrises() {
     const moments = [["call", "circle"], ["closed", "x"]];
-    drawPaths("crisis-pnl-chart", "pnl", "$,.3~s", "$,.0f", moments);
-    if (element("crisis-use-chart")) drawPaths("crisis-use-chart", "use", ".0%", ".1%", moments);
-    drawPaths("crisis-spot-chart", "spot", ".0%", ".1%");
-    drawPaths("crisis-delta-chart", "delta", "$,.3~s", "$,.0f");
+    drawPaths("crisis-pnl-chart", "pnl", dollars(), "$,.0f", moments);
+    if (element("crisis-use-chart")) drawPaths("crisis-use-chart", "use", { tickformat: ".0%" }, ".1%", moments);
+    drawPaths("crisis-spot-chart", "spot", { tickformat: ".0%" }, ".1%");
+    drawPaths("crisis-delta-chart", "delta", dollars(), "$,.0f");
   }
 
   picks(element("grid-days"), days.map((d) => (d === 0 ? "at once" : `after ${+d.toFixed(2)} d`)), drawGrid);

@@ -1,6 +1,6 @@
 /* Draws what a book may gain or lose by method, who it comes from, and forecasts against what came. */
 (() => {
-  const { axis, colour, config, dates, element, layout, legendAbove, timeAxis, usd } = flatbook;
+  const { axis, colour, config, dates, dollars, element, layout, legendAbove, timeAxis, usd } = flatbook;
   const data = JSON.parse(element("data").textContent);
   const methods = {
     historical: ["Historical", "#c98a1b"], filtered: ["Filtered historical", "#2457a6"],
@@ -25,7 +25,7 @@
     })));
     Plotly.react(element("distribution-chart"), traces, layout({
       height: 420, hovermode: "x", showlegend: true, legend: { orientation: "v", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom", font: { size: 12 } },
-      shapes: lines, xaxis: axis({ tickformat: "$,.3~s", showgrid: false, zeroline: true }), yaxis: { tickformat: "~%", range: [0, 1.05 * top] },
+      shapes: lines, xaxis: axis({ ...dollars(), showgrid: false, zeroline: true }), yaxis: { tickformat: "~%", range: [0, 1.05 * top] },
     }), config);
   }
 
@@ -37,7 +37,7 @@
     }));
     Plotly.react(element("components-chart"), traces, layout({
       height: 90 + names.length * (14 + 11 * traces.length), hovermode: "closest", barmode: "group", bargap: 0.25, ...legend,
-      xaxis: axis({ tickformat: "$,.3~s", zeroline: true, zerolinewidth: 1.5 }), yaxis: { autorange: "reversed", showgrid: false },
+      xaxis: axis({ ...dollars(), zeroline: true, zerolinewidth: 1.5 }), yaxis: { autorange: "reversed", showgrid: false },
     }), config);
   }
 
@@ -63,7 +63,7 @@
       });
     });
     Plotly.react(element("backtest-chart"), traces, layout({
-      height: 380, hovermode: "closest", ...legend, xaxis: timeAxis(), yaxis: { tickformat: "$,.3~s" },
+      height: 380, hovermode: "closest", ...legend, xaxis: timeAxis(), yaxis: dollars(),
     }), config);
   }
 

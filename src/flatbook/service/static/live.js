@@ -1,6 +1,6 @@
 /* The live page: takes a view about four times a second and moves what changed. */
 (() => {
-  const { age, axis, colour, config, dates, element, fade, isKnown, layout, legendAbove, number, picks, time, timeAxis, usd, words } = flatbook;
+  const { age, axis, colour, config, dates, dollars, element, fade, isKnown, layout, legendAbove, number, picks, time, timeAxis, usd, words } = flatbook;
   const root = document.documentElement;
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   let view = null, chosenExpiry = null, shownExpiries = "", cells = new Map(), lastMove = { clock: null, at: 0 };
@@ -94,8 +94,8 @@
       line(x, h.index_usd, "index", colour("faint"), 1, { yaxis: "y2", hovertemplate: "%{y:$,.2f}" }),
       line(x, h.equity_usd, "equity", colour("accent"), 2, { hovertemplate: "%{y:$,.0f}" }),
     ], {
-      height: 266, margin: { l: 4, r: 4, t: 6, b: 4 }, yaxis: { tickformat: "$,.3~s", nticks: 6 },
-      yaxis2: axis({ overlaying: "y", side: "right", tickmode: "auto", showgrid: false, zeroline: false, tickformat: "$,.4~s", nticks: 6 }),
+      height: 266, margin: { l: 4, r: 4, t: 6, b: 4 }, yaxis: { ...dollars(), nticks: 6 },
+      yaxis2: axis({ overlaying: "y", side: "right", tickmode: "auto", showgrid: false, zeroline: false, ...dollars(4), nticks: 6 }),
     });
   }
   function drawRisk({ history: h }) {
@@ -106,8 +106,8 @@
     ], {
       height: 150, margin: { l: 2, r: 2, t: 4, b: 2 }, showlegend: true, legend: { ...legendAbove, font: { size: 10 } },
       xaxis: timeAxis({ nticks: 3, tickfont: { size: 10, color: colour("muted") } }),
-      yaxis: { tickformat: "$,.2~s", nticks: 4, tickfont: { size: 10, color: colour("accent") } },
-      yaxis2: axis({ overlaying: "y", side: "right", tickmode: "auto", showgrid: false, zeroline: false, tickformat: "$,.2~s", nticks: 4, tickfont: { size: 10, color: "#c98a1b" } }),
+      yaxis: { ...dollars(2), nticks: 4, tickfont: { size: 10, color: colour("accent") } },
+      yaxis2: axis({ overlaying: "y", side: "right", tickmode: "auto", showgrid: false, zeroline: false, ...dollars(2), nticks: 4, tickfont: { size: 10, color: "#c98a1b" } }),
     });
   }
 
