@@ -250,3 +250,6 @@ def test_order_books_are_a_market_and_what_it_lacks_is_said(flatbook: Flatbook, 
     resumed = flatbook("run", "--resume", tmp_path / "runs" / ended.document["run"]["id"], "--vol", "0.5")
     assert (resumed.code, resumed.err.count("\n")) == (2, 1)
     assert "--vol beside --resume" in resumed.err
+    apart = flatbook("run", "--hours", "0.02", "--hedge-session", session)
+    assert (apart.code, apart.err.count("\n")) == (2, 1)
+    assert "nothing of both; choose sessions of the same time" in apart.err
