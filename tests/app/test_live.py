@@ -18,9 +18,11 @@ from flatbook.app import feed, live
 from flatbook.app.conduct import conduct
 from flatbook.app.exchange import ExchangeRequest
 from flatbook.app.live import carry_out_live, is_rounding, new_live_run, request_of, resumed_live_run
+from flatbook.app.live_booked import Booked
 from flatbook.app.live_claim import books_of, claiming
 from flatbook.app.live_key import live_key, refuse_scope
 from flatbook.app.live_request import LiveRequest, check_policy, terms_of
+from flatbook.app.live_venue import LiveVenue
 from flatbook.app.request import RunRequest
 from flatbook.app.steady import SteadyClock
 from flatbook.domain.errors import (
@@ -34,6 +36,8 @@ from flatbook.domain.units import NS_PER_HOUR, NS_PER_SECOND
 from flatbook.service.exchange.auth import Auth
 from flatbook.service.exchange.shapes import Json
 from flatbook.store.snapshots import SNAPSHOT_DIRECTORY
+from flatbook.store.spool import SPOOL_FILE, Spool
+from flatbook.venues.deribit import load_reference
 from flatbook.venues.deribit.codec_requests import Credentials
 from flatbook.venues.deribit.maker_terms import Standing
 from flatbook.venues.deribit.statement import Difference
@@ -198,6 +202,23 @@ def test_the_venue_is_asked_for_all_of_the_policys_protection() -> None:
     assert (asked["quantity_limit"], asked["delta_limit"], asked["vega_limit"], asked["interval"]) == (8, 4.5, 2000, 3)
     with pytest.raises(BadInputError, match=r"a delta limit of 1e-05: the venue counts in 0\.0001; raise it"):
         terms_of(_request("ws://127.0.0.1:1", f"{KEEN}\n[protection]\nmmp_delta_coin = 0.00001\n"), KEY)
+
+
+def test_what_is_listed_after_a_snapshot_has_the_next_row(tmp_path: Path) -> None:
+    reference = load_reference()
+    listed = [reference.instrument(f"BTC-5JAN26-{strike}-C") for strike in (80_000, 81_000, 82_000)]
+    venue = LiveVenue(terms_of(_request("ws://127.0.0.1:1"), KEY), reference, _unclaimed)
+    with closing(venue):
+        with Spool.create(tmp_path / SPOOL_FILE) as spool:
+            venue.keep(spool)
+            venue.booked.trade_ids.add("7")
+            kept = venue.kept()
+        again = LiveVenue(venue.terms, reference, _unclaimed)
+        with closing(again):
+            again.take_up_from(kept, listed[:2], 5)
+            again.list_instrument(2, listed[2])
+            assert again.maker.quotes.instruments == listed
+            assert again.booked == Booked({"7"})
 
 
 def test_scopes_that_are_too_much_or_too_little() -> None:

@@ -135,7 +135,8 @@ class LiveVenue:
         mark, (trade_ids, *times_ns) = kept
         self._since, self._since_ns = SpoolMark(*mark), ts_ns
         self.booked = Booked(set(trade_ids), *times_ns)
-        self._rows = list(rows)
+        for row, instrument in enumerate(rows):
+            self.list_instrument(row, instrument)
 
     def events(self) -> Iterator[AnyEvent]:
         """As in `engine.venue.Venue`, until `stop` and all that follows from it."""
