@@ -224,3 +224,19 @@ def test_exposures_are_those_of_the_time_they_are_asked_for(market: Market) -> N
     only_dead.size_coin[: late.rows] = np.where(expired, 1.0, 0.0)
     assert not only_dead.measure(late).exposure[1:].any()
     assert math.isfinite(book.equity_coin(late, INDEX))
+
+
+def test_another_venues_perpetual_at_the_same_price_is_the_same_risk_and_worth(
+    market: Market, values: ChainValues
+) -> None:
+    here, there = Book(market, values, 5).inventory, Book(market, values, 5).inventory
+    there.perp_usd, there.away_usd = 0.0, here.perp_usd
+    before, after = ChainValues(), ChainValues()
+    for one, move in ((before, 1.0), (after, 1.003)):
+        one.copy_from(values)
+        one.perp_usd = one.away_usd = values.perp_usd * move
+    for one in (before, after):
+        np.testing.assert_allclose(there.measure(one).exposure, here.measure(one).exposure, rtol=1e-12)
+        assert there.equity_coin(one, one.perp_usd) == pytest.approx(here.equity_coin(one, one.perp_usd), rel=1e-12)
+        np.testing.assert_allclose(there.beside_coin(one, 0.0), here.beside_coin(one, 0.0), rtol=1e-12)
+    np.testing.assert_allclose(there.basis_gained_usd(before, after), here.basis_gained_usd(before, after), rtol=1e-12)
