@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from flatbook.kernels.gate import BOUNDS, REFUSALS, gate_quotes, gate_quotes_plain
+from flatbook.kernels.gate import (
+    BOUNDS,
+    REFUSALS,
+    gate_quotes,
+    gate_quotes_plain,
+    largest_quote,
+    largest_quote_plain,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -178,3 +185,12 @@ def test_what_cannot_be_measured_does_not_pass(twin: Twin, what: str) -> None:
     bid, ask, refused = side.pass_(twin)
     assert bid.tolist() == ask.tolist() == [0]
     assert sum(refused.values()) == 2
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 40))
+def test_the_largest_quote_is_the_larger_side_of_the_largest_row(seed: int, rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    lot, grid = rng.uniform(0.1, 1.0, rows), rng.integers(0, 50, (4, rows))
+    sides = [lots * one for column in (grid[1], grid[3]) for lots, one in zip(column, lot, strict=True)]
+    assert largest_quote(lot, grid) == largest_quote_plain(lot, grid) == max(sides, default=0.0)

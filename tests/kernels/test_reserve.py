@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flatbook.kernels.black import price_full
-from flatbook.kernels.fill_units import LINEAR, fill_units, fill_units_plain
+from flatbook.kernels.chain import FACTORS
+from flatbook.kernels.factors import PRIMITIVES
+from flatbook.kernels.fill_units import LINEAR, SHARES, fill_units, fill_units_plain
 from flatbook.kernels.reserve import reserve
 from flatbook.kernels.reserve_plain import SLOT_AXES, reserve_plain
 
@@ -44,6 +46,7 @@ class Desk:
         self.told, self.loose = np.zeros((4, self.rows + 3), np.int64), np.zeros((2, self.rows + 3), np.int64)
         self.unsure = np.zeros(self.rows + 3, np.int8)
         self.wanted = np.full((4, self.rows), 10)
+        self.least = np.full(self.axes + 1, np.inf)
 
     def pass_(self, twin: Twin = reserve) -> tuple[Ints, Floats, Ints]:
         """(2, rows) lots that pass, the worst by axis, and how many sides gave way."""
@@ -55,7 +58,7 @@ class Desk:
         twin(
             self.unit, reach, room, self.cost.ravel(), self.slot, self.slot_limit, np.full(self.rows, LOT), self.held,
             position, self.reduce_only, self.through, self.worth, self.told, self.loose, self.unsure, grid, worst,
-            refused,
+            self.least, refused,
         )  # fmt: skip
         assert not grid[::2][grid[1::2] == 0].any(), "no price without lots"
         assert (grid[1::2] <= self.wanted[1::2]).all(), "nothing grows"
@@ -98,11 +101,15 @@ def random_desk(seed: int, rows: int) -> Desk:
 @settings(deadline=None, max_examples=150)
 @given(st.integers(0, 100_000), st.integers(0, 14))
 def test_kernel_and_plain_twin_agree(seed: int, rows: int) -> None:
-    desk = random_desk(seed, rows)
-    fast, plain = desk.pass_(reserve), desk.pass_(reserve_plain)
+    one, other = random_desk(seed, rows), random_desk(seed, rows)
+    fast, plain = one.pass_(reserve), other.pass_(reserve_plain)
     np.testing.assert_array_equal(fast[0], plain[0])
     np.testing.assert_allclose(fast[1], plain[1], rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(fast[2], plain[2])
+    np.testing.assert_allclose(one.least, other.least, rtol=1e-9, atol=1e-9)
+    left = np.full((2, one.axes), np.inf)
+    np.subtract(one.room, fast[1][:, :-1], out=left, where=one.room < np.inf)
+    np.testing.assert_array_equal(one.least[:-1], left.min(axis=0))
 
 
 def heaviest(push: Floats, coin: Floats, through: float) -> float:
@@ -256,10 +263,11 @@ def test_units_are_the_books_own_greeks_and_survive_what_is_not_known() -> None:
     strike, vol, years = rng.uniform(60e3, 100e3, n), rng.uniform(0.3, 0.9, n), rng.uniform(0.01, 1.0, n)
     price_full(forward, strike, vol, years, rng.choice([-1.0, 1.0], n), greeks)
     greeks[:, 7] = math.nan
-    shares = rng.dirichlet([1, 1, 1], 4).T.copy()
+    shares, factor_map = rng.dirichlet([1, 1, 1], 4).T, rng.normal(0.0, 1.0, (4, PRIMITIVES * FACTORS))
+    factor_map[:, SHARES] = shares.T
     made = [(np.full((10, n), 0.25), np.zeros(10)) for _ in range(2)]
     for twin, (unit, reach) in zip((fill_units, fill_units_plain), made, strict=True):
-        twin(80e3, slot, shares, forward, greeks, unit, reach)
+        twin(80e3, slot, factor_map, forward, greeks, unit, reach)
     (unit, reach), (plain, plain_reach) = made
     np.testing.assert_allclose(unit, plain, rtol=1e-12)
     np.testing.assert_allclose(reach, plain_reach, rtol=1e-12)

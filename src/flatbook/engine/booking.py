@@ -7,6 +7,7 @@ import numpy as np
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import (
     AnyEvent,
+    ChainQuotes,
     DailySettlement,
     Delivery,
     Fill,
@@ -21,6 +22,8 @@ from flatbook.domain.events import (
     ProtectionTriggered,
     QuotesAcknowledged,
     Rearm,
+    TopOfBook,
+    TradePrint,
 )
 from flatbook.domain.instruments import DOLLAR, format_expiry
 from flatbook.domain.reference import Instrument
@@ -52,6 +55,8 @@ MANUAL_PREFIX = "manual:"
 def take_own(state: State, event: AnyEvent) -> bool:
     """Books what concerns us; says whether the book changed."""
     match event:
+        case IndexTick() | TopOfBook() | TradePrint() | ChainQuotes():
+            return state.otc is not None and state.tick is not None and _take_tick(state, state.otc, state.tick)
         case Fill():
             return _take_fill(state, event)
         case OrderAccepted() | OrderRejected() | OrderCancelled():
@@ -82,7 +87,7 @@ def take_own(state: State, event: AnyEvent) -> bool:
         case Delivery():
             return _take_delivery(state, event)
         case _:
-            return state.otc is not None and state.tick is not None and _take_tick(state, state.otc, state.tick)
+            return False
 
 
 def _rearm(state: State, event: Rearm) -> bool:

@@ -202,6 +202,8 @@ def _worked_share(state: State, size_usd: float) -> float:
 def outwaited(state: State) -> tuple[str, ...]:
     """Orders to be pulled, once each: that rest longer than the policy waits, against a loss stop that says flat, or
     on an index in doubt."""
+    if not state.orders.working:
+        return ()
     desk, patience_ns = state.desk, state.setup.policy.hedging.patience_s * 1e9
     is_off = state.risk.stage >= Stage.FLAT or state.index_check.is_doubted
     late = tuple(

@@ -73,6 +73,8 @@ def _take(state: State, tick: IndexTick) -> None:
 
 def _tell_protection(state: State) -> bool:
     check, protection, now_ns = state.index_check, state.protection, state.now_ns
+    if check.held is None and not check.is_apart and protection.is_calm:
+        return False
     rest_ns, is_news = round(state.setup.policy.index_check.rest_s * NS_PER_SECOND), False
     for reason, is_doubted, why in (
         (Reason.INDEX_HELD, check.held is not None, check.why_held),

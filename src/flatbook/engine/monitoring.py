@@ -79,19 +79,20 @@ class Monitoring:
         """Takes every number as of now; the alarms that begin or end."""
         now_ns, before_ns = state.now_ns, self.looked_ns
         self.looked_ns = now_ns
-        alarms = []
+        alarms: list[MonitorAlarm] = []
         if now_ns // NS_PER_MINUTE != before_ns // NS_PER_MINUTE:
             for monitor in self.monitors.values():
                 alarms += monitor.tick(now_ns)
         for name, value in self._numbers(state):
-            alarms += self.monitors[name].take(now_ns, value)
+            alarms += self.monitors[name].note(now_ns, value)
         for name, values in self._happened.items():
             of_most = self.monitors[name].watched.of is Of.MOST
-            alarms += self.monitors[name].take(
+            alarms += self.monitors[name].note(
                 now_ns, max(values) if of_most else sum(values) / len(values), len(values)
             )
         self._happened.clear()
-        self.alarms += sum(alarm.begins for alarm in alarms)
+        if alarms:
+            self.alarms += sum(alarm.begins for alarm in alarms)
         return alarms
 
     def _numbers(self, state: State) -> Iterator[tuple[str, float]]:
@@ -109,19 +110,17 @@ class Monitoring:
             self._quotes_ns = now_ns
             yield from _quotes(state)
 
-    def _ages(self, state: State) -> Iterator[tuple[str, float]]:
+    def _ages(self, state: State) -> list[tuple[str, float]]:
         """Of what was ever heard of."""
         market = state.market
-        seen_ns = {
-            "index": market.forwards.index_ns,
-            "perpetual": market.perpetual.seen_ns,
-            "surface": int(market.surface.seen_ns[: market.universe.slots].max(initial=0)),
-            "trades": self.heard_ns.get(TradePrint, 0),
-            "chain": self.heard_ns.get(ChainQuotes, 0),
-        }
-        for name, ns in seen_ns.items():
-            if ns:
-                yield name, (state.now_ns - ns) / NS_PER_SECOND
+        seen_ns = (
+            ("index", market.forwards.index_ns),
+            ("perpetual", market.perpetual.seen_ns),
+            ("surface", int(market.surface.seen_ns[: market.universe.slots].max(initial=0))),
+            ("trades", self.heard_ns.get(TradePrint, 0)),
+            ("chain", self.heard_ns.get(ChainQuotes, 0)),
+        )
+        return [(name, (state.now_ns - ns) / NS_PER_SECOND) for name, ns in seen_ns if ns]
 
 
 def watch(state: State, event: AnyEvent) -> None:

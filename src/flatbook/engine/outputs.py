@@ -20,9 +20,10 @@ class OutputDigest:
     def update(self, content: bytes | memoryview) -> None:
         """Feeds more."""
         self._hash.update(content)
-        self._since += content
-        if len(self._since) >= _FOLD_BYTES:
+        if len(self._since) + memoryview(content).nbytes >= _FOLD_BYTES:
             self.__setstate__((self._hash.digest(), b""))
+        else:
+            self._since += content
 
     def digest(self) -> bytes:
         """Of everything so far."""

@@ -10,6 +10,7 @@ from flatbook.domain.events import Fill
 from flatbook.domain.instruments import format_expiry
 from flatbook.domain.units import NS_PER_MINUTE
 from flatbook.kernels.chain import BASIS, LEVELS, PREMIUM, SPOT
+from flatbook.kernels.telling import keep_told
 from flatbook.market.surface_model import REASONS, SliceStatus
 from flatbook.report.facts import LogEntry
 from flatbook.report.tables import (
@@ -82,9 +83,7 @@ class Recorder:
         if self._quoted.shape[1] < n:
             more = np.full((3, n - self._quoted.shape[1]), np.nan)
             self._quoted = np.concatenate([self._quoted, more], axis=1)
-        self._quoted[0, rows] = quotes.fair_coin[rows]
-        self._quoted[1, rows] = -quotes.bid_inventory_coin[rows]
-        self._quoted[2, rows] = quotes.ask_inventory_coin[rows]
+        keep_told(rows, quotes.fair_coin, quotes.bid_inventory_coin, quotes.ask_inventory_coin, self._quoted)
 
     def filled(self, state: "State", fill: Fill, row: int, edge_usd: float, fee_usd: float) -> None:
         """One of our quotes traded, for an edge over the fair value of the moment."""
@@ -249,19 +248,23 @@ class Recorder:
                     state.monitoring.happened("lost in a minute", -1e4 * gained / (abs(size) * state.values.index_usd))
 
     def _note_alarms(self, state: "State") -> None:
-        alarms = state.protection.alarms
+        alarms, changes = state.protection.alarms, state.loss_stop.changes
+        if len(alarms) == self._alarms_noted and len(changes) == self._stages_noted:
+            return
         for alarm in alarms[self._alarms_noted :]:
             text = f"{alarm.reason}: {alarm.text}"
             self.log.append(LogEntry(ts_ns=alarm.ts_ns, kind="protection", text=text))
         self._alarms_noted = len(alarms)
-        changes = state.loss_stop.changes
         for change in changes[self._stages_noted :]:
             text = f"{change.before.name.lower()} to {change.after.name.lower()}: {change.text}"
             self.log.append(LogEntry(ts_ns=change.ts_ns, kind="loss_stop", text=text))
         self._stages_noted = len(changes)
 
     def _note_breaches(self, state: "State") -> None:
-        standing = set(state.gate.breaches(state.risk))
+        names = state.gate.breaches(state.risk)
+        if not names and not self._beyond:
+            return
+        standing = set(names)
         for name in sorted(standing - self._beyond):
             self.breached[name] = self.breached.get(name, 0) + 1
             self.log.append(LogEntry(ts_ns=state.now_ns, kind="limit", text=f"{name} is beyond its limit"))

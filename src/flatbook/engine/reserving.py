@@ -12,6 +12,7 @@ from flatbook.domain.units import NS_PER_SECOND
 from flatbook.engine import packages
 from flatbook.engine.hedging import Wanted
 from flatbook.engine.state import State
+from flatbook.kernels.gate import largest_quote
 from flatbook.risk.reservation import MARGIN, Exposed, Resting
 
 Ints = NDArray[np.int64]
@@ -29,14 +30,7 @@ def fit(state: State, grid: Ints, wanted: Sequence[Wanted]) -> list[Wanted]:
     # One order alone counts for margin by what it does to the book; beside others by what it asks for alone.
     alone = len(working) + len(wanted) == 1
     added = [_added(state, one.intent, one.intent.size_lots, alone) for one in wanted]
-    orders = np.zeros((2, gate.reservation.axes))
-    for axes in (*added, *(_added(state, *order, alone) for order in working)):
-        orders += _both_ways(axes)
-    orders[1, MARGIN] = orders[0, MARGIN]
-    if state.rfqs is not None:
-        state.rfqs.reserved = packages.kept_axes(state, state.rfqs)
-        orders += state.rfqs.reserved
-    orders[:, MARGIN] = orders[:, MARGIN].max()
+    orders = _ordered(state, (*added, *[_added(state, *order, alone) for order in working]))
     book = Exposed(
         (risk.delta_coin, risk.gamma_1pct_usd, risk.vega_usd, *risk.vega_tenor_usd),
         state.stress.pnl_usd,
@@ -50,8 +44,23 @@ def fit(state: State, grid: Ints, wanted: Sequence[Wanted]) -> list[Wanted]:
     )
     resting = Resting(table.grid, table.loose, table.unsure)
     gate.reservation.fit(grid, state.market.universe, state.values, resting, book)
+    if not wanted:
+        return []
     excess = gate.reservation.excess()
     return [cut for one, axes in zip(wanted, added, strict=True) if (cut := _cut(state, one, axes, excess))]
+
+
+def _ordered(state: State, orders: Sequence[Floats]) -> Floats:
+    """What orders, and answers to requests that stand, may add up and down, (2, axes)."""
+    total = np.zeros((2, state.gate.reservation.axes))
+    for axes in orders:
+        total += _both_ways(axes)
+    total[1, MARGIN] = total[0, MARGIN]
+    if state.rfqs is not None:
+        state.rfqs.reserved = packages.kept_axes(state, state.rfqs)
+        total += state.rfqs.reserved
+        total[:, MARGIN] = total[:, MARGIN].max()
+    return total
 
 
 def _both_ways(axes: Floats) -> Floats:
@@ -114,9 +123,8 @@ def _through_coin(state: State, grid: Ints) -> float:
     venue that has been silent for half a window may be in its third by now: then all that rests counts.
     """
     protection = state.setup.policy.protection
-    lots = np.maximum(grid[1], grid[3])
-    largest = float((lots * state.market.universe.ladders().columns.lot_coin).max(initial=0.0))
-    state.largest_quote_coin = max(state.largest_quote_coin, largest)
+    largest_coin = largest_quote(state.market.universe.ladders().columns.lot_coin, grid)
+    state.largest_quote_coin = max(state.largest_quote_coin, largest_coin)
     is_late = state.table.waited_ns(state.now_ns) > 0.5 * protection.mmp_window_s * NS_PER_SECOND
     if not protection.mmp_at_venue or (is_late and state.table.acknowledges):
         return math.inf

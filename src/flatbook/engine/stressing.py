@@ -126,5 +126,4 @@ def _have_levels_moved(last: Floats, now: Floats) -> bool:
     """Whether a level is farther from what it was than LEVEL_MOVE, or there are others; unknown ones have not moved."""
     if len(last) != len(now):
         return True
-    then = last.tolist()
-    return any(abs(level - was) > LEVEL_MOVE * was for level, was in zip(now.tolist(), then, strict=True))
+    return bool((np.abs(now - last) > LEVEL_MOVE * last).any())

@@ -82,12 +82,16 @@ def measure_risk(state: State) -> None:
     if state.flow is not None:
         state.flow.learn(state.values, state.market.universe.sign[: state.values.rows], state.now_ns)
     # A flow that is believed of few options is too small to take risk away: of a chain that fills up R is made anew.
-    known = int(np.count_nonzero(state.values.vol > 0.0))
     due = state.now_ns - state.refreshed_ns >= policy.risk_price.refresh_s * 1e9
-    if due or known > _MORE * state.priced_rows:
+    if due or (state.values.rows > _MORE * state.priced_rows and _known_rows(state) > _MORE * state.priced_rows):
         _refresh_risk_price(state)
-        state.refreshed_ns, state.priced_rows = state.now_ns, known
+        state.refreshed_ns, state.priced_rows = state.now_ns, _known_rows(state)
     leaning.look(state)
+
+
+def _known_rows(state: State) -> int:
+    """Options with a smile."""
+    return int(np.count_nonzero(state.values.vol > 0.0))
 
 
 def _by_strategy(state: State) -> dict[str, float] | None:

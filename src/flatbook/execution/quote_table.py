@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.kernels.quotes import changed_rows
-from flatbook.kernels.telling import tell_rows
+from flatbook.kernels.telling import settle_rows, tell_rows
 
 Ints = NDArray[np.int64]
 
@@ -73,9 +73,7 @@ class QuoteTable:
         self.acknowledges = True
         while self._replaced and self._replaced[0][0] <= number:
             _, _, rows, lots = self._replaced.popleft()
-            filled = np.minimum(self._filled_loose[:, rows], lots)
-            self._filled_loose[:, rows] -= filled
-            self.loose[:, rows] -= lots - filled
+            settle_rows(rows, lots, self.loose, self._filled_loose)
 
     def filled(self, row: int, side: int, lots: int) -> None:
         """Part of our quote traded; `side` is ours. Earlier versions fill first: they stood at the venue before."""

@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from flatbook.kernels.chain import FACTORS, TENORS
 from flatbook.kernels.jit import Arg, inlined, kernel
+from flatbook.kernels.vector import largest
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -11,9 +13,12 @@ Ints = NDArray[np.int64]
 LINEAR = ("delta", "gamma", "vega", "vega_short", "vega_mid", "vega_long", "vanna", "volga", "contracts")
 """The axes that `fill_units` fills, in order."""
 
+SHARES = [2 * FACTORS + 2 + 3 * tenor for tenor in range(TENORS)]
+"""Where a slot's factor map has the tenors' shares of its vega."""
+
 
 def fill_units_plain(
-    index: float, slot: Ints, shares: Floats, forward: Floats, greeks: Floats, unit: Floats, reach: Floats
+    index: float, slot: Ints, factor_map: Floats, forward: Floats, greeks: Floats, unit: Floats, reach: Floats
 ) -> None:
     """Plain twin of `fill_units`."""
     scale = index / forward
@@ -23,7 +28,7 @@ def fill_units_plain(
             greeks[1] - greeks[0] / forward,
             greeks[2] * forward * index / 100,
             vega,
-            *(vega * shares[:, slot]),
+            *(vega * factor_map[:, SHARES].T[:, slot]),
             greeks[5] * index / 1e4,
             greeks[6] * scale / 1e4,
             np.ones(len(forward)),
@@ -39,33 +44,16 @@ def _known(fresh: float, last: float) -> float:
     return fresh if abs(fresh) < np.inf else last
 
 
-@inlined
-def _largest(values: Floats, folded: Floats) -> float:
-    """The largest magnitude: halves are laid upon each other, for a running maximum does not vectorise."""
-    left = values.size
-    if left == 0:
-        return 0.0
-    for i in range(left):
-        folded[i] = abs(values[i])
-    while left > 1:
-        half = (left + 1) // 2
-        for i in range(left - half):
-            folded[i] = folded[i] if folded[i] > folded[half + i] else folded[half + i]
-        left = half
-    return float(folded[0])
-
-
 @kernel(Arg.FLOAT, Arg.IN_INT, Arg.IN_2D, Arg.IN, Arg.IN_2D, Arg.OUT_2D, Arg.OUT, plain=fill_units_plain)
 def fill_units(
-    index: float, slot: Ints, shares: Floats, forward: Floats, greeks: Floats, unit: Floats, reach: Floats
+    index: float, slot: Ints, factor_map: Floats, forward: Floats, greeks: Floats, unit: Floats, reach: Floats
 ) -> None:
     """Fill what buying one contract at fair value adds to each of LINEAR, and the largest of any row in `reach`.
 
-    Shapes      shares (TENORS, slots) of an expiry's vega by tenor; greeks (>= 7, n) as `kernels.black.CHAIN_ROWS`;
-                unit (>= len(LINEAR), n) and reach, of which the first are filled; else (n,)
+    Shapes      factor_map (slots, ...) as in `kernels.factors.map_factors`; greeks (>= 7, n) as
+                `kernels.black.CHAIN_ROWS`; unit (>= len(LINEAR), n) and reach, of which the first are filled; else (n,)
     Units       delta in coin, the coin paid counted; gamma USD of delta per 1 %; vega USD per vol point; vanna USD of
-                vega per 1 % of spot; volga USD of vega per vol point;
-                contracts one each, whatever they are
+                vega per 1 % of spot; volga USD of vega per vol point; contracts one each, whatever they are
     Domain      what is not finite stays as it was last known: a quote on its way may fill whatever we know of it now
     """
     for i in range(forward.size):
@@ -76,10 +64,12 @@ def fill_units(
         unit[6, i] = _known(greeks[5, i] * index / 1e4, unit[6, i])
         unit[7, i] = _known(greeks[6, i] * scale / 1e4, unit[7, i])
         unit[8, i] = 1.0
-    for i in range(forward.size):
-        j = slot[i]
-        for tenor in range(3):
-            unit[3 + tenor, i] = _known(unit[2, i] * shares[tenor, j], unit[3 + tenor, i])
-    folded = np.empty(forward.size)
+    vega, share = unit[2], np.empty(factor_map.shape[0])
+    for tenor in range(TENORS):
+        of_tenor, at = unit[3 + tenor], 2 * FACTORS + 2 + 3 * tenor
+        for j in range(share.size):
+            share[j] = factor_map[j, at]
+        for i in range(forward.size):
+            of_tenor[i] = _known(vega[i] * share[slot[i]], of_tenor[i])
     for a in range(9):
-        reach[a] = _largest(unit[a, : forward.size], folded)
+        reach[a] = largest(unit[a, : forward.size])

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.kernels.jit import Arg, inlined, kernel
+from flatbook.kernels.vector import largest
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -148,3 +149,17 @@ def gate_quotes(
             lots[i] = 0 if is_refused else lots[i]
             if is_refused:
                 refused[reasons[i]] += 1
+
+
+def largest_quote_plain(lot: Floats, grid: Ints) -> float:
+    """Plain twin of `largest_quote`."""
+    return float((np.maximum(grid[1], grid[3]) * lot).max(initial=0.0))
+
+
+@kernel(Arg.IN, Arg.IN_INT_2D, plain=largest_quote_plain)
+def largest_quote(lot: Floats, grid: Ints) -> float:
+    """The most contracts that any side of `grid` (4, n) is for; lot (n,) contracts."""
+    size = np.empty(lot.size)
+    for i in range(lot.size):
+        size[i] = max(grid[1, i], grid[3, i]) * lot[i]
+    return float(largest(size))

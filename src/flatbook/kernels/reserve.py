@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from flatbook.kernels.jit import Arg, compiled, inlined, kernel
 from flatbook.kernels.reserve_plain import SLOT_AXES, reserve_plain
+from flatbook.kernels.reserve_position import bound_positions, near_position
 from flatbook.kernels.worst_fill import at_most, bound_of, heaviest, push_of, worst_of
 
 Floats = NDArray[np.float64]
@@ -114,23 +115,19 @@ def _fit(
     return touched + pulled
 
 
-@inlined
-def _cut(
-    side: float, held: float, position: float, reduce_only: bool, standing: float, through: float, lot: float
-) -> int:
-    """Lots that may be added on a side for the position alone."""
-    space = position - side * held
-    if reduce_only:
-        space = abs(held) if side * held < 0.0 else 0.0
-    return int(max(np.floor((space - min(standing, through)) / lot + 1e-9), 0.0))
-
-
 @compiled
 def _compare(told: Ints, unsure: Codes, grid: Ints, changed: Codes) -> None:
     for i in range(changed.size):
         same = (told[0, i] == grid[0, i]) & (told[1, i] == grid[1, i])
         same = same & (told[2, i] == grid[2, i]) & (told[3, i] == grid[3, i]) & (unsure[i] == 0)
         changed[i] = 0 if same else 1
+
+
+@compiled
+def _stand(told: Ints, loose: Ints, lot: Floats, standing: Floats) -> None:
+    """Contracts of one side that may fill whatever is sent."""
+    for i in range(lot.size):
+        standing[i] = (told[i] + loose[i]) * lot[i]
 
 
 @compiled
@@ -201,15 +198,12 @@ def _bound_margin(
 
 
 @inlined
-def _pull_beyond(
-    s: int, i: int, held: float, position: float, standing: float, changed: Codes, wanted: Ints
-) -> int:  # fmt: skip
-    """A side that stands beyond a position's bound, which may have come nearer, is pulled; says whether it was."""
-    if changed[i] or wanted[s, i] == 0 or standing <= position - (1.0 - 2.0 * s) * held + 1e-9:
-        return 0
-    wanted[s, i] = 0
-    changed[i] = 1
-    return 1
+def _least_of(room: Floats, worst: Floats, least: Floats) -> None:
+    """Keep in `least` what was left of each bound when it was least; what is not a number stays so."""
+    for a in range(least.size):
+        for d in range(2):
+            left = room[d, a] - worst[d, a] if room[d, a] < np.inf else np.inf
+            least[a] = least[a] if not (left < least[a] or np.isnan(left)) else left
 
 
 @kernel(
@@ -227,6 +221,7 @@ def _pull_beyond(
     Arg.IN_CODE,
     Arg.OUT_INT_2D,
     Arg.OUT_2D,
+    Arg.OUT,
     Arg.OUT_INT,
     plain=reserve_plain,
 )
@@ -248,6 +243,7 @@ def reserve(
     unsure: Codes,
     grid: Ints,
     worst: Floats,
+    least: Floats,
     refused: Ints,
 ) -> None:
     """Shrink and drop wanted sides of `grid` until the worst that may fill fits every bound; fill that in `worst`.
@@ -256,7 +252,8 @@ def reserve(
                 a contract bought, then one sold, asks for; room (2, axes + 1) left up and down, negative beyond a
                 bound, and of margin last, the same twice; slot_limit (SLOT_AXES, slots); worth (n,) of a contract's
                 quote; told (4, rows) and grid (4, n): bid ticks, bid lots, ask ticks, ask lots; loose (2, rows) lots
-                of earlier versions that may still fill; unsure (rows,); worst (2, axes + 1); else (n,)
+                of earlier versions that may still fill; unsure (rows,); worst (2, axes + 1); least (axes + 1,) what was
+                left of each bound when it was least, as of before and then of now as well; else (n,)
     Rule        rows that differ from what was told go out anew, so both versions count. Sides give way by `worth` per
                 unit of what they push, least first. A position is bounded by row; where only reducing is allowed, no
                 more than is held may fill. `through` bounds the contracts that can fill before the venue stops all
@@ -272,20 +269,15 @@ def reserve(
         for i in range(n):
             opens = (grid[1, i] > 0) & (held[i] >= 0.0) | (grid[3, i] > 0) & (held[i] <= 0.0)
             changed[i] |= 1 if opens else 0
+    is_near = reduce_only
     for s in range(2):
-        for i in range(n):
-            standing[s, i] = (told[2 * s + 1, i] + loose[s, i]) * lot[i]
-            wanted[s, i] = grid[2 * s + 1, i]
-        for i in range(n):
-            side = 1.0 - 2.0 * s
-            refused[axes + 1] += _pull_beyond(s, i, held[i], position[i], standing[s, i], changed, wanted)
-            free = position[i] - side * held[i] - standing[s, i]
-            if changed[i] and (reduce_only or not wanted[s, i] * lot[i] <= free):
-                lots = _cut(side, held[i], position[i], reduce_only, standing[s, i], through, lot[i])
-                refused[axes + 1] += 1 if lots < wanted[s, i] else 0
-                wanted[s, i] = min(wanted[s, i], lots)
-    _load(standing, changed, wanted, lot, coin)
+        _stand(told[2 * s + 1], loose[s], lot, standing[s])
+        wanted[s] = grid[2 * s + 1]
+        is_near |= near_position(1.0 - 2.0 * s, held, position, standing[s], changed, lot, wanted[s])
     before = refused.sum()
+    if is_near:
+        refused[axes + 1] += bound_positions(held, position, reduce_only, standing, changed, through, lot, wanted)
+    _load(standing, changed, wanted, lot, coin)
     _bound_axes(
         unit, reach, room, slot, standing, changed, through, worth, lot, wanted, coin, push, True, worst, refused
     )
@@ -293,12 +285,14 @@ def reserve(
     refused[axes + 2] += _bound_slots(
         unit, reach, slot, slot_limit, held, standing, changed, through, worth, lot, wanted, coin, push
     )
-    for s in range(2):
-        for i in range(n):
-            grid[2 * s + 1, i] = wanted[s, i]
-            grid[2 * s, i] = 0 if wanted[s, i] == 0 else grid[2 * s, i]
-    if refused.sum() > before:
+    gave_way = refused.sum() > before
+    if gave_way:
+        for s in range(2):
+            for i in range(n):
+                grid[2 * s + 1, i] = wanted[s, i]
+                grid[2 * s, i] = 0 if wanted[s, i] == 0 else grid[2 * s, i]
         _bound_axes(
             unit, reach, room, slot, standing, changed, through, worth, lot, wanted, coin, push, False, worst, refused
         )
     worst[:, axes] = worst_of(cost, coin, through) if room[0, axes] < np.inf else 0.0
+    _least_of(room, worst, least)

@@ -29,6 +29,7 @@ def reserve_plain(
     unsure: Codes,
     grid: Ints,
     worst: Floats,
+    least: Floats,
     refused: Ints,
 ) -> None:
     """Plain twin of `reserve`: lots are dropped one by one, and everything is summed anew after each."""
@@ -75,6 +76,8 @@ def reserve_plain(
                 worst[d, a] = float(np.sum(push * coin))
             if not worst[d, a] <= room[d, a]:
                 worst[d, a] = _heaviest_plain(push, coin, through)
+    left = np.subtract(room, worst, out=np.full_like(room, np.inf), where=room < np.inf)
+    np.minimum(least, left.min(axis=0), out=least)
 
 
 def _heaviest_plain(push: Floats, coin: Floats, through: float) -> float:

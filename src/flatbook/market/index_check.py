@@ -144,7 +144,8 @@ class IndexCheck:
             return self._believe(price_usd, now_ns, "")
         bound = self.bound(now_ns)
         if abs(math.log(price_usd / self.price_usd)) <= bound:
-            return self._believe(price_usd, now_ns, f"a tick of {price_usd:,.2f} is within {bound:.1%} again")
+            why = "" if self.held is None else f"a tick of {price_usd:,.2f} is within {bound:.1%} again"
+            return self._believe(price_usd, now_ns, why)
         said_usd = self._by_perpetual(now_ns)
         if abs(math.log(price_usd / said_usd)) <= bound:
             return self._believe(price_usd, now_ns, f"believed at {price_usd:,.2f}: the perpetual says {said_usd:,.2f}")

@@ -87,33 +87,13 @@ class Gate:
     refused: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(REFUSALS), np.int64))
     refused_orders: dict[str, int] = field(default_factory=dict)
     reservation: Reservation = field(init=False)
+    _bounds: Floats = field(init=False, repr=False)
     _sent_ns: deque[int] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.reservation = Reservation(self.limits)
-
-    def breaches(self, risk: BookRisk) -> list[str]:
-        """The bounds that the book stands beyond now."""
         limits = self.limits
-        standing = {
-            "delta": (abs(risk.delta_coin), limits.delta_coin),
-            "gamma": (abs(risk.gamma_1pct_usd), limits.gamma_1pct_usd),
-            "vega": (abs(risk.vega_usd), limits.vega_usd),
-            "vega_tenor": (max(map(abs, risk.vega_tenor_usd)), limits.vega_tenor_usd),
-            "stress_loss": (risk.stress_loss_usd, limits.stress_loss_usd),
-        }
-        standing |= {purse.name: (purse.used_usd, purse.bound_usd) for purse in risk.purses}
-        return [*(name for name, (value, bound) in standing.items() if not value <= bound), *risk.beyond]
-
-    def pass_quotes(
-        self, grid: NDArray[np.int64], universe: Universe, values: ChainValues, held: Floats, risk: BookRisk
-    ) -> None:
-        """Zeroes every side of `grid` (4, rows: bid ticks, bid lots, ask ticks, ask lots) that may not go out."""
-        if risk.stage >= Stage.FLAT or not risk.index_age_s <= self.limits.max_index_age_s:
-            grid[:] = 0
-            return
-        limits, used = self.limits, slice(values.rows)
-        bounds = np.array(
+        self._bounds = np.array(
             [
                 limits.price_band_vol,
                 _BAND_COIN,
@@ -124,15 +104,37 @@ class Gate:
                 limits.vega_usd,
             ]
         )
+
+    def breaches(self, risk: BookRisk) -> list[str]:
+        """The bounds that the book stands beyond now."""
+        limits = self.limits
+        standing = (
+            ("delta", abs(risk.delta_coin), limits.delta_coin),
+            ("gamma", abs(risk.gamma_1pct_usd), limits.gamma_1pct_usd),
+            ("vega", abs(risk.vega_usd), limits.vega_usd),
+            ("vega_tenor", max(map(abs, risk.vega_tenor_usd)), limits.vega_tenor_usd),
+            ("stress_loss", risk.stress_loss_usd, limits.stress_loss_usd),
+            *[(purse.name, purse.used_usd, purse.bound_usd) for purse in risk.purses],
+        )
+        return [*[name for name, value, bound in standing if not value <= bound], *risk.beyond]
+
+    def pass_quotes(
+        self, grid: NDArray[np.int64], universe: Universe, values: ChainValues, held: Floats, risk: BookRisk
+    ) -> None:
+        """Zeroes every side of `grid` (4, rows: bid ticks, bid lots, ask ticks, ask lots) that may not go out."""
+        if risk.stage >= Stage.FLAT or not risk.index_age_s <= self.limits.max_index_age_s:
+            grid[:] = 0
+            return
+        columns = universe.ladders().columns
         gate_quotes(
             values.index_usd,
-            bounds,
+            self._bounds,
             np.array([risk.delta_coin, risk.gamma_1pct_usd, risk.vega_usd]),
             self.only_reduces(risk),
             values.greeks,
             values.forward_usd,
-            universe.tick[used],
-            universe.lot_coin[used],
+            columns.tick,
+            columns.lot_coin,
             held,
             grid,
             self.refused,
@@ -140,7 +142,7 @@ class Gate:
 
     def only_reduces(self, risk: BookRisk) -> bool:
         """Whether nothing may go out that does not shrink a position."""
-        if any(not purse.left_usd >= 0.0 for purse in risk.purses):
+        if risk.purses and any(not purse.left_usd >= 0.0 for purse in risk.purses):
             return True
         return risk.stage >= Stage.REDUCE_ONLY or not risk.stress_loss_usd <= self.limits.stress_loss_usd
 

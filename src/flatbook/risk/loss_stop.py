@@ -150,8 +150,9 @@ class LossStop:
             ("an hour", NS_PER_HOUR, policy.hour_share),
             ("a day", NS_PER_DAY, policy.day_share),
         )
+        shortest = TrailingHigh(NS_PER_MINUTE, CONFIRM_NS, value)
         for name, window_ns, of_losses in within:
-            high = TrailingHigh(window_ns, CONFIRM_NS, value)
+            high = shortest if window_ns == NS_PER_MINUTE else shortest.over(window_ns, value)
             yield _Count(scope, f"within {name}", high, _Ladder(policy, share * of_losses))
 
     def _follow(self, scope: str) -> None:
@@ -163,7 +164,9 @@ class LossStop:
 
     def update(self, equity_usd: float, now_ns: int, by_strategy: Mapping[str, float] | None = None) -> Stage:
         """Takes the book's equity, and each strategy's, as marked now; says the stage that follows."""
-        marked = {BOOK: equity_usd, **(by_strategy or {})} if self._policy.strategy_share else {BOOK: equity_usd}
+        marked = {BOOK: equity_usd}
+        if by_strategy and self._policy.strategy_share:
+            marked.update(by_strategy)
         if not all(map(math.isfinite, marked.values())):
             # What cannot be marked cannot be lost further: nothing new is taken on until it can.
             ladder = self._counts[0].ladder
@@ -173,14 +176,18 @@ class LossStop:
             if scope not in self._followed:
                 self._follow(scope)
         self._last_usd = marked
+        farthest = Stage.NORMAL
         for count in self._counts:
             worth = marked[count.scope]
-            drill = self.drill_usd if count.scope == BOOK else 0.0
-            count.loss_usd = count.high.take(worth, now_ns) - worth + drill
-            count.ladder.step(count.loss_usd, now_ns)
-        worst = max(self._counts, key=lambda count: (count.ladder.stage, count.loss_usd))
-        if worst.ladder.stage is self.stage:
+            count.loss_usd = count.high.take(worth, now_ns) - worth
+            if count.scope == BOOK:
+                count.loss_usd += self.drill_usd
+            stage = count.ladder.step(count.loss_usd, now_ns)
+            if stage > farthest:
+                farthest = stage
+        if farthest is self.stage:
             return self.stage
+        worst = max(self._counts, key=lambda count: (count.ladder.stage, count.loss_usd))
         said = f"the {worst.scope} lost {worst.loss_usd:,.0f} USD {worst.since}"
         if self.drill_usd:
             said = f"drill: {said}, {self.drill_usd:,.0f} of it in play"

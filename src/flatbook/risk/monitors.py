@@ -207,6 +207,7 @@ class Monitor:
         self._horizons = [
             _Horizon(watched, name, min(each * length_ns / _WEEK_NS, 0.05)) for name, length_ns in HORIZONS_NS.items()
         ]
+        self._shortest, self._counts_most = self._horizons[0], watched.of is Of.MOST
 
     def take(self, now_ns: int, value: float, count: float = 1.0) -> list[MonitorAlarm]:
         """Takes what the number is now, or the mean of `count` things that happened; the alarms that begin or end.
@@ -214,14 +215,29 @@ class Monitor:
         What is not finite is not taken.
         """
         alarms = self.tick(now_ns)
-        if not math.isfinite(value) or not count:
-            return alarms
-        first, *longer = self._horizons
-        first.stretch.add(count, count * value, value, value)
-        if self.watched.of is Of.MOST:
-            for horizon in longer:
-                horizon.stretch.most = max(horizon.stretch.most, value)
-            alarms += [self._alarm(horizon) for horizon in self._horizons if horizon.look(now_ns)]
+        return alarms + self.note(now_ns, value, count) if count else alarms
+
+    def note(self, now_ns: int, value: float, count: float = 1.0) -> list[MonitorAlarm]:
+        """As `take`, where nothing is over since the last call, and something happened."""
+        if not math.isfinite(value):
+            return []
+        stretch = self._shortest.stretch
+        stretch.count += count
+        stretch.total += count * value
+        stretch.last = value
+        # No longer stretch has seen less than the shortest, so what is no more there is no more anywhere.
+        if value <= stretch.most:
+            return []
+        stretch.most = value
+        return self._look(now_ns, value) if self._counts_most else []
+
+    def _look(self, now_ns: int, value: float) -> list[MonitorAlarm]:
+        """The alarms that begin with the most that was seen."""
+        alarms = []
+        for horizon in self._horizons:
+            horizon.stretch.most = max(horizon.stretch.most, value)
+            if horizon.look(now_ns):
+                alarms.append(self._alarm(horizon))
         return alarms
 
     def tick(self, now_ns: int) -> list[MonitorAlarm]:

@@ -68,6 +68,11 @@ class FillWindow:
         """Counts a fill, signed as the book is: bought delta and vega are positive."""
         self._fills.append((now_ns, abs(quantity_coin), delta_coin, vega_usd))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was filled within the window, as of when it was last summed up."""
+        return not self._fills
+
     def sums(self, now_ns: int) -> tuple[float, float, float]:
         """Contracts, |net delta| in coin and |net vega| in USD per vol point within the window that ends now."""
         while self._fills and self._fills[0][0] <= now_ns - self.window_ns:
@@ -89,13 +94,19 @@ class MoveWatch:
         """Takes the number as of now; how far it is from the farthest of the window. NaN is not taken."""
         if math.isnan(value):
             return 0.0
-        for ends, sign in ((self._low, 1.0), (self._high, -1.0)):
-            while ends and sign * (ends[-1][1] - value) >= 0.0:
-                ends.pop()
-            ends.append((now_ns, value))
-            while ends[0][0] < now_ns - self.window_ns:
-                ends.popleft()
-        return max(value - self._low[0][1], self._high[0][1] - value)
+        low, high, now = self._low, self._high, (now_ns, value)
+        while low and low[-1][1] >= value:
+            low.pop()
+        while high and high[-1][1] <= value:
+            high.pop()
+        low.append(now)
+        high.append(now)
+        since_ns = now_ns - self.window_ns
+        while low[0][0] < since_ns:
+            low.popleft()
+        while high[0][0] < since_ns:
+            high.popleft()
+        return max(value - low[0][1], high[0][1] - value)
 
 
 class Protection:
@@ -123,6 +134,11 @@ class Protection:
     def is_pulled(self) -> bool:
         """Whether nothing may be quoted."""
         return bool(self._until_ns) and not self._until_ns.keys().isdisjoint(_PULLED)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether no reason holds."""
+        return not self._until_ns
 
     @property
     def why_pulled(self) -> str:
@@ -189,10 +205,12 @@ class Protection:
             said = f"the vol moved {100 * move:.1f} points within {policy.jump_window_s:g} s"
             self._hold(Reason.VOL_JUMP, now_ns, calm_until_ns, said)
         self._watch_fills(now_ns)
-        for reason in self._over(now_ns):
+        for reason in self._over(now_ns) if self._until_ns else ():
             self._end(reason, now_ns, self._over_because.pop(reason, "calm again"))
 
     def _watch_fills(self, now_ns: int) -> None:
+        if self._fills.is_empty:
+            return
         policy = self._policy
         limits = (policy.mmp_quantity_coin, policy.mmp_delta_coin, policy.mmp_vega_usd)
         for name, unit, done, limit in zip(_COUNTED, _UNITS, self._fills.sums(now_ns), limits, strict=True):

@@ -6,14 +6,16 @@ order, stays inside; so it does by expiry, and the position in each option.
 """
 
 import math
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.chain import FACTORS, TENORS
+from flatbook.kernels.chain import TENORS
 from flatbook.kernels.fill_units import LINEAR, fill_units
 from flatbook.kernels.reserve import reserve
+from flatbook.kernels.rooms import leave_room
 from flatbook.market.universe import Universe
 from flatbook.risk.limits import UNBOUNDED_COIN, LimitPolicy
 from flatbook.valuation.chain import ChainValues
@@ -30,12 +32,8 @@ MARGIN = -1
 
 _BESIDE = ("margin", "position", "expiry")
 
-_SHARES = [2 * FACTORS + 2 + 3 * tenor for tenor in range(TENORS)]
-"""Where a slot's factor map has the tenors' shares of its vega."""
 
-
-@dataclass(frozen=True, slots=True)
-class Resting:
+class Resting(NamedTuple):
     """What the venue may fill: the last version told, and what earlier ones leave.
 
     Shapes      told (4, capacity), loose (2, capacity) lots, unsure (capacity,) as in `execution.quote_table`
@@ -46,8 +44,7 @@ class Resting:
     unsure: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class Exposed:
+class Exposed(NamedTuple):
     """The book on every axis, and what else than quotes may fill.
 
     linear          the book by `kernels.reserve.LINEAR` up to the tenors' vegas
@@ -83,6 +80,7 @@ class Reservation:
 
     def __init__(self, limits: LimitPolicy) -> None:
         self._limits = limits
+        self._bound = _bounds(limits)
         self.names: tuple[str, ...] = (*LINEAR, *_BESIDE)
         self.refused = np.zeros(len(self.names), np.int64)
         self.worst = self.room = np.zeros((2, len(LINEAR) + 1))
@@ -96,6 +94,7 @@ class Reservation:
         self._taken_ns, self._taken_usd = 0, math.nan
         self._spot_gain_usd: Floats = np.zeros(0)
         self._slot_limit: Floats = np.zeros((3, 0))
+        self._position: Floats = np.zeros(0)
 
     @property
     def axes(self) -> int:
@@ -130,16 +129,14 @@ class Reservation:
     def fit(self, grid: Ints, universe: Universe, values: ChainValues, resting: Resting, book: Exposed) -> None:
         """Shrinks and drops sides of `grid` (4, rows) until the worst fill of everything is inside every bound."""
         self._measure(values)
-        gross_coin = float(np.abs(book.held_coin).sum())
-        self.room = self._rooms(book, gross_coin)
+        gross_coin = self._leave_room(book)
         self.worst = np.empty_like(self.room)
         self.position, slot_limit = self._concentrated(grid, universe, resting, book)
-        cost = np.zeros(2 * values.rows) if book.margin_usd is None else np.ascontiguousarray(book.margin_usd).ravel()
         reserve(
             self._unit,
             self._reach,
             self.room,
-            cost,
+            _nothing(2 * values.rows) if book.margin_usd is None else np.ascontiguousarray(book.margin_usd).ravel(),
             values.slot,
             slot_limit,
             universe.ladders().columns.lot_coin,
@@ -153,10 +150,9 @@ class Reservation:
             resting.unsure.view(np.int8),
             grid,
             self.worst,
+            self._least_left,
             self.refused,
         )
-        left = np.subtract(self.room, self.worst, out=np.full_like(self.room, math.inf), where=self.room < math.inf)
-        np.minimum(self._least_left, left.min(axis=0), out=self._least_left)
 
     def least_left(self) -> dict[str, float]:
         """By axis what the worst left of its bound when it left least, in the axis's unit; below 0 beyond it.
@@ -170,8 +166,15 @@ class Reservation:
 
     def _measure(self, values: ChainValues) -> None:
         self._make_room(values.rows)
-        shares = np.ascontiguousarray(values.factor_map[:, _SHARES].T)
-        fill_units(values.index_usd, values.slot, shares, values.forward_usd, values.greeks, self._unit, self._reach)
+        fill_units(
+            values.index_usd,
+            values.slot,
+            values.factor_map,
+            values.forward_usd,
+            values.greeks,
+            self._unit,
+            self._reach,
+        )
 
     def units(self, values: ChainValues) -> Floats:
         """What a contract of each row adds on each axis as of `values`, (axes, rows)."""
@@ -181,33 +184,29 @@ class Reservation:
     def book_sums(self, held_coin: Floats) -> tuple[float, float]:
         """The book's vanna and volga, by what contracts added when last measured."""
         known = self._unit[6:8, : len(held_coin)]
-        vanna, volga = (known @ held_coin[: known.shape[1]]).tolist()
+        vanna, volga = known.dot(held_coin[: known.shape[1]]).tolist()
         return vanna, volga
 
-    def _rooms(self, book: Exposed, gross_coin: float) -> Floats:
-        limits, known = self._limits, len(LINEAR)
-        at = (*book.linear, *self.book_sums(book.held_coin), 0.0)
-        tenor = limits.vega_tenor_usd
-        bound = (
-            limits.delta_coin,
-            limits.gamma_1pct_usd,
-            limits.vega_usd,
-            *[tenor] * TENORS,
-            limits.vanna_usd,
-            limits.volga_usd,
-            self._contracts(book.through_coin, gross_coin),
+    def _leave_room(self, book: Exposed) -> float:
+        """Takes anew what is left of every bound; the book's gross contracts."""
+        sums, room = np.empty(3), np.empty((2, self.axes))
+        leave_room(
+            self._bound,
+            np.array(book.linear),
+            self._unit,
+            book.held_coin,
+            book.scenario_usd if len(self._unit) > len(LINEAR) else _nothing(0),
+            self._limits.stress_loss_usd,
+            book.through_coin,
+            book.margin_room_usd,
+            book.orders,
+            sums,
+            room,
         )
-        room = np.empty((2, self.axes))
-        room[0, :known] = [most - now for most, now in zip(bound, at, strict=True)]
-        room[1, :known] = [most + now for most, now in zip(bound, at, strict=True)]
-        if len(self._unit) > known:
-            room[0, known:MARGIN] = math.inf
-            np.add(book.scenario_usd, limits.stress_loss_usd, out=room[1, known:MARGIN])
-        room[:, MARGIN] = book.margin_room_usd
-        room -= book.orders
-        self._orders_room_usd = float(room[0, MARGIN])
-        room[:, MARGIN] = np.minimum(room[:, MARGIN], book.quotes_room_usd)
-        return room
+        self.room, self._orders_room_usd = room, float(room[0, MARGIN])
+        if book.quotes_room_usd < math.inf:
+            room[:, MARGIN] = np.minimum(room[:, MARGIN], book.quotes_room_usd)
+        return float(sums[2])
 
     def added(self, row: int, coin: float) -> Floats:
         """What an order of so many contracts of a row adds on each axis but margin; of a row below 0, delta alone."""
@@ -218,13 +217,6 @@ class Reservation:
         added[0] = coin
         added[len(LINEAR) : MARGIN] = coin * self._spot_gain_usd
         return added
-
-    def _contracts(self, through_coin: float, gross_coin: float) -> float:
-        """Contracts that bids, and that asks, may add to those held, long and short added; all of them may do both."""
-        left_coin = self._limits.gross_coin - gross_coin
-        if left_coin < 0:
-            return math.inf
-        return left_coin if through_coin <= left_coin else 0.5 * left_coin
 
     def excess(self) -> Floats:
         """(2, axes) by how much the worst lies beyond what orders are bounded by; 0 where it does not."""
@@ -241,7 +233,10 @@ class Reservation:
         Gross is what is left of it once everything that may close positions has: shares of less bind sooner.
         """
         limits, rows = self._limits, len(book.held_coin)
-        position, slots = np.full(rows, limits.position_coin), self._slots(universe.slots)
+        slots = self._slots(universe.slots)
+        if len(self._position) != rows:
+            self._position = np.full(rows, limits.position_coin)
+        position = self._position
         if min(limits.concentration_option, limits.concentration_expiry) >= 1.0:
             return position, slots
         vega, free_usd = np.abs(self._unit[2, :rows]), limits.concentration_free_usd
@@ -275,3 +270,16 @@ class Reservation:
             if count:
                 counts[name] = counts.get(name, 0) + count
         return counts
+
+
+def _bounds(limits: LimitPolicy) -> Floats:
+    """Of LINEAR."""
+    tenor, greeks = limits.vega_tenor_usd, (limits.delta_coin, limits.gamma_1pct_usd, limits.vega_usd)
+    return np.array([*greeks, *[tenor] * TENORS, limits.vanna_usd, limits.volga_usd, limits.gross_coin])
+
+
+@lru_cache(maxsize=4)
+def _nothing(count: int) -> Floats:
+    zeros = np.zeros(count)
+    zeros.setflags(write=False)
+    return zeros

@@ -11,19 +11,21 @@ class _Extreme:
     def __init__(self, window_ns: int, sign: float, value: float) -> None:
         self._sign, self._bucket_ns = sign, max(window_ns // _BUCKETS, 1)
         self._held: deque[tuple[int, float]] = deque()
-        self._last = value
+        self._last, self._now = value, -1
 
     def take(self, now_ns: int, value: float) -> float:
-        now = now_ns // self._bucket_ns
+        now, kept, sign = now_ns // self._bucket_ns, self._held, self._sign
+        if now == self._now and value == self._last:
+            return kept[0][1]
         for held in (self._last, value):  # what was last seen has held until now
-            while self._held and self._sign * (self._held[-1][1] - held) >= 0.0:
-                self._held.pop()
-            if not self._held or self._held[-1][0] < now:
-                self._held.append((now, held))
-        while self._held[0][0] < now - _BUCKETS:
-            self._held.popleft()
-        self._last = value
-        return self._held[0][1]
+            while kept and sign * (kept[-1][1] - held) >= 0.0:
+                kept.pop()
+            if not kept or kept[-1][0] < now:
+                kept.append((now, held))
+        while kept[0][0] < now - _BUCKETS:
+            kept.popleft()
+        self._last, self._now = value, now
+        return kept[0][1]
 
 
 class TrailingHigh:
@@ -35,6 +37,12 @@ class TrailingHigh:
     def __init__(self, window_ns: int, stand_ns: int, value: float) -> None:
         self._stood = _Extreme(stand_ns, 1.0, value)
         self._high = _Extreme(window_ns, -1.0, value)
+
+    def over(self, window_ns: int, value: float) -> "TrailingHigh":
+        """The same over another window, that begins with `value`: how long it stood is found out once for both."""
+        other = TrailingHigh(window_ns, 1, value)
+        other._stood = self._stood
+        return other
 
     def take(self, value: float, now_ns: int) -> float:
         """Takes the number as of now, which holds until the next."""

@@ -129,9 +129,9 @@ class PnlBook:
             after.vol[:n],
             after.years[:n],
             after.greeks[PRICE, :n],
-            inventory.held_coin()[:used],
-            inventory.basis_gained_usd(before, after)[:used],
-            inventory.beside_coin(after, 0.0 if otc is None else otc.value_usd)[:used],
+            inventory.held_coin(used),
+            inventory.basis_gained_usd(before, after, used),
+            inventory.beside_coin(after, 0.0 if otc is None else otc.value_usd, used),
             self.worth_coin[:used],
             self._usd[:used],
             self._coin[:used],
@@ -157,8 +157,8 @@ class PnlBook:
             values.slot,
             values.greeks[PRICE],
             values.forward_usd,
-            inventory.held_coin()[:used],
-            inventory.beside_coin(values, otc_usd)[:used],
+            inventory.held_coin(used),
+            inventory.beside_coin(values, otc_usd, used),
             worth[:used],
         )
         worth[used:] = 0.0

@@ -102,20 +102,20 @@ class Inventory:
 
     def future_slots(self, values: ChainValues) -> Ints:
         """The expiries whose dated future is held."""
-        return np.flatnonzero(self.future_usd[: len(values.delivery_usd)])
+        return self.future_usd[: len(values.delivery_usd)].nonzero()[0]
 
-    def held_coin(self) -> Floats:
-        """(CELLS,) what moves as coin does: coin carried, and coins of the dollar-settled perpetual."""
-        held = self.cells_coin.copy()
+    def held_coin(self, cells: int) -> Floats:
+        """(cells,) of the first what moves as coin does: coin carried, and coins of the dollar-settled perpetual."""
+        held: Floats = self.cells_coin[:cells].copy()
         held[HEDGING] += self.linear_coin
         return held
 
-    def beside_coin(self, values: ChainValues, otc_usd: float) -> Floats:
-        """What is held beside the chain's options and `held_coin`, as coin, (CELLS,).
+    def beside_coin(self, values: ChainValues, otc_usd: float, cells: int) -> Floats:
+        """What the first cells hold beside the chain's options and `held_coin`, as coin, (cells,).
 
         Contracts over the counter are making's.
         """
-        beside = np.zeros(CELLS)
+        beside = np.zeros(cells)
         beside[MAKING] = otc_usd / values.index_usd
         dollars = self._dollars_worth(values) / values.index_usd - self.linear_coin
         beside[HEDGING] = dollars - self.perp_usd / values.perp_usd - self._away_coin(values)
@@ -123,9 +123,9 @@ class Inventory:
             beside[STRATEGIES * (slots + 1) + HEDGING] = -self.future_usd[slots] / values.delivery_usd[slots]
         return beside
 
-    def basis_gained_usd(self, before: ChainValues, after: ChainValues) -> Floats:
-        """What a held perpetual gained by its premium over the index, and futures by theirs, (CELLS,)."""
-        gained = np.zeros(CELLS)
+    def basis_gained_usd(self, before: ChainValues, after: ChainValues, cells: int) -> Floats:
+        """What a held perpetual gained by its premium over the index, and futures by theirs, of the first (cells,)."""
+        gained = np.zeros(cells)
         gained[HEDGING] = self.perp_usd * (before.index_usd / before.perp_usd - after.index_usd / after.perp_usd)
         if self.away_usd:
             gained[HEDGING] += self.away_usd * (before.index_usd / before.away_usd - after.index_usd / after.away_usd)

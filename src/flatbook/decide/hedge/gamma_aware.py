@@ -13,7 +13,7 @@ none can, stays as it is.
 Source      Whalley and Wilmott (1997), Math. Finance 7, the inner expansion; Zakamouline (2006)
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,10 +63,12 @@ def gamma_aware(
             f"a gap of variance {motion.variance_per_year:g} at cost {cost_rate:g} and risk aversion "
             f"{risk_aversion:g}: use more than 0 for each"
         )
-    slope = risk_price.curvature @ loading
-    curvature = float(loading @ slope)
+    slope = risk_price.curvature.dot(loading)
+    curvature = float(loading.dot(slope))
     if curvature <= 0.0:
         return risk_price
     width = moving_half_width_usd(motion, cost_rate, risk_aversion)
     kept = 1.0 / (1.0 + width * curvature / cost_rate)
-    return replace(risk_price, curvature=risk_price.curvature - (1.0 - kept) / curvature * np.outer(slope, slope))
+    bent = slope[:, None] * slope
+    bent *= (1.0 - kept) / curvature
+    return RiskPrice(risk_price.curvature - bent, risk_price.slope)

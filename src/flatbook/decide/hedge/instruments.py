@@ -6,7 +6,7 @@ the solver knows one kind from another.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ class HedgeSet:
     """Instruments to hedge with, a row each.
 
     Shapes      name m names; loading (m, factors); all else (m,)
+    buy_usd, sell_usd   what buying and what selling costs per unit, impact apart
     loading             USD per unit of factor that buying one unit adds to the book
     lot, least, most    units: a size is a multiple of lot, at least `least` if not 0, at most `most` a time
     fee_usd             per unit traded
@@ -44,9 +45,13 @@ class HedgeSet:
     impact_usd: Floats
     carry_buy_usd: Floats
     carry_sell_usd: Floats
+    buy_usd: Floats = field(init=False)
+    sell_usd: Floats = field(init=False)
 
     def __post_init__(self) -> None:
-        m = len(self.name)
+        m, half = len(self.name), self.fee_usd + self.half_spread_usd
+        object.__setattr__(self, "buy_usd", half + self.carry_buy_usd)
+        object.__setattr__(self, "sell_usd", half + self.carry_sell_usd)
         for column in _columns(self):
             values = getattr(self, column)
             if values.shape[:1] != (m,) or values.ndim != (2 if column == "loading" else 1):
@@ -64,16 +69,6 @@ class HedgeSet:
         if wrong.any():
             row = int(np.argmax(wrong))
             raise BadInputError(f"hedge set: {column} of {self.name[row]} is {getattr(self, column)[row]:g}; {remedy}")
-
-    @property
-    def buy_usd(self) -> Floats:
-        """What buying costs per unit, impact apart, (m,)."""
-        return self.fee_usd + self.half_spread_usd + self.carry_buy_usd
-
-    @property
-    def sell_usd(self) -> Floats:
-        """What selling costs per unit, impact apart, (m,)."""
-        return self.fee_usd + self.half_spread_usd + self.carry_sell_usd
 
     def cost_usd(self, size: Floats) -> float:
         """What trades of `size` (m,) units cost in all."""
@@ -180,4 +175,4 @@ _MOST = 1e15
 
 
 def _columns(hedge_set: HedgeSet) -> list[str]:
-    return [field.name for field in fields(hedge_set) if field.name != "name"]
+    return [one.name for one in fields(hedge_set) if one.init and one.name != "name"]

@@ -75,5 +75,5 @@ class Listed:
     def pays(self, gradient: Floats) -> bool:
         """Whether the first unit of anything would save more of R, whose slope is `gradient`, than it costs."""
         offered = self.hedge_set
-        slope = offered.loading @ gradient
-        return bool(np.any(slope + offered.buy_usd < 0.0) or np.any(slope - offered.sell_usd > 0.0))
+        slope = offered.loading.dot(gradient)
+        return bool(((slope + offered.buy_usd < 0.0) | (slope - offered.sell_usd > 0.0)).any())
