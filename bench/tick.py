@@ -4,9 +4,9 @@ In: an index. Out: forwards, prices, Greeks, exposures, charges, two-sided quote
 The bar is six times the bare kernel: of the path, in a stream of ticks that each requote.
 
 Then the engine's own step for the same ticks, which has the book, its monitors and stops, hedges, the gate with all
-that may fill at once, the message and its digest beside the path. Its stages are timed within the steps themselves, so
-with the caches as they are there, and told as shares of the step: times the bare kernel is the step's ratio over that.
-A book of every twentieth option is held. Ticks are a second apart, so a look of the monitors is in every step, a stress
+that may fill at once, the message and its digest beside the path. There the bare kernel stands first, so every ratio is
+to it; stages are timed within the steps themselves, with the caches as they are there. A book of every twentieth option
+is held. Ticks are a second apart, so a look of the monitors is in every step, and the stress and margin of a minute are
 in one of sixty: the slowest in a hundred is such a step.
 """
 
@@ -93,10 +93,10 @@ def works() -> list[Work]:
             [Bar(BARE, 1 / 6)],
         ),
         Work(
-            "the engine's whole step for the same tick",
+            "the engine's whole step for the same tick, in times the bare kernel",
             [
-                Contender("flatbook, serial", steps.turn),
                 local(BARE, bare_pricing(engine)),
+                Contender("flatbook, serial", steps.turn),
                 Contender("the path of it, above", ticks_of(prices, tick, TICKS)),
                 *[Contender(f"of it: {name}", steps.stage(name)) for name in STAGES],
                 Contender("the venue's word on it: a step of its own", steps.stage(ANSWER)),
@@ -117,7 +117,7 @@ def works() -> list[Work]:
             [Contender("flatbook, serial", steps.one), Contender(BARE, once(bare_pricing(engine)))],
             values.rows,
             "us",
-            note="one in sixty takes the minute's stress and sample",
+            note="one in sixty takes the minute's stress, sample and margin",
         ),
     ]
 
