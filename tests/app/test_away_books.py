@@ -1,5 +1,6 @@
 """Options on one venue hedged in the recorded books of another: routed, filled and held there, the same each time."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +138,8 @@ def test_the_same_run_again_and_a_resumed_one_come_to_the_same(ended: Ended, tmp
 
     with pytest.raises(KeyboardInterrupt):
         carry_out(cut, watch=watch)
-    resumed = carry_out(resumed_run(cut.directory.path))
+    moved = shutil.copytree(ended.request.hedge_session or "", tmp_path / "moved")
+    resumed = carry_out(resumed_run(cut.directory.path, hedge_session=str(moved)))
     assert numbers(resumed.summary) == numbers(ended.finished.summary)
     assert journaled(cut.directory.path) == journaled(ended.path)
 

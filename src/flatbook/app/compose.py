@@ -154,11 +154,13 @@ def _book(request: RunRequest, reference: ReferenceData) -> Portfolio | None:
     return book
 
 
-def compose_again(journal: Journal, run: Path, session: str | None = None) -> tuple[RunRequest, OpenMarket, Engine]:
+def compose_again(
+    journal: Journal, run: Path, session: str | None = None, hedge_session: str | None = None
+) -> tuple[RunRequest, OpenMarket, Engine]:
     """What the journal of the run in directory `run` asks for: its request, the same market, an engine at its start.
 
-    A recorded session is known by its digest; `session` says where it lies if it has moved since. A run's own recording
-    has none in the journal, which was begun before it: what it must come to has.
+    Recorded sessions are known by their digest; `session` and `hedge_session` say where each lies if it has moved since.
+    A run's own recording has none in the journal, which was begun before it: what it must come to has.
 
     Errors      BadInputError where the session cannot be used, or is not the one the run was made from
     """
@@ -169,11 +171,16 @@ def compose_again(journal: Journal, run: Path, session: str | None = None) -> tu
         if request.session is None:
             raise BadInputError(f"--session {session}: run {header.run_id} is of the simulated market; leave it out")
         request = msgspec.structs.replace(request, session=session)
+    if hedge_session is not None:
+        if request.hedge_session is None:
+            raise BadInputError(f"--hedge-session {hedge_session}: run {header.run_id} was begun without; leave it out")
+        request = msgspec.structs.replace(request, hedge_session=hedge_session)
     market, engine = compose(request, clocks=heard_clocks(request, journal))
     now, then = market.session_digest, header.session_digest
     if now != then and request.heard_at is None:
+        named = " with ".join(one for one in (request.session, request.hedge_session) if one is not None)
         raise BadInputError(
-            f"{request.session}: not the session that run {header.run_id} was made from, or changed since (digest "
+            f"{named}: not the session that run {header.run_id} was made from, or changed since (digest "
             f"{str(now)[:12]}, then {str(then)[:12]}); name that one by --session, or start another run"
         )
     return request, market, engine

@@ -133,9 +133,11 @@ def begun_run(
     )
 
 
-def resumed_run(path: Path, session: str | None = None, journal_url: str | None = None) -> Run:
-    """The run in directory `path`, to be continued from its journal; `session` is where its session lies, if it moved,
-    and `journal_url` how to come to its journal, where the directory does not say enough.
+def resumed_run(
+    path: Path, session: str | None = None, journal_url: str | None = None, hedge_session: str | None = None
+) -> Run:
+    """The run in directory `path`, to be continued from its journal; `session` and `hedge_session` are where those lie,
+    if they moved, and `journal_url` how to come to its journal, where the directory does not say enough.
 
     Errors      BadInputError where another process writes it, its journal is damaged, or its session is not what it was
     """
@@ -143,7 +145,7 @@ def resumed_run(path: Path, session: str | None = None, journal_url: str | None 
     with ExitStack() as on_failure:
         journal = on_failure.enter_context(open_journal(directory.path, journal_url))
         made_whole(RunRequest.from_json(journal.header.config_json), path)
-        request, market, engine = compose_again(journal, path, session)
+        request, market, engine = compose_again(journal, path, session, hedge_session)
         market, said = take_up(directory.path, journal, market, engine)
         on_failure.pop_all()
     return Run(request, market, engine, journal, directory, journal.header.run_id, said)

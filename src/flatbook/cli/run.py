@@ -112,7 +112,8 @@ def run(
 ) -> None:
     """Run a maker's book through a market: quotes, hedges, ledger, and the tear sheet at the end.
 
-    Ctrl-C ends the run in order; --resume continues one that was cut off (with --session where its session has moved).
+    Ctrl-C ends the run in order; --resume continues one that was cut off (with --session and --hedge-session where those
+    have moved).
     """
     with one_line_errors():
         speed = parse_pace(pace)
@@ -120,7 +121,7 @@ def run(
         if resume is not None:
             _refuse_new_choices(context)
             warm_kernels()
-            prepared = resumed_run(resume, session, journal)
+            prepared = resumed_run(resume, session, journal, hedge_session)
             _say_recovered(prepared)
         else:
             request = with_book(make_request(policy, session, seed, from_, to, hours, fills), book)
@@ -218,7 +219,7 @@ def _refuse_empty_rearm(resume: Path | None, rearm: str | None) -> None:
 def _refuse_new_choices(context: typer.Context) -> None:
     """What decides a run's outcome was chosen when it began; where its session lies may have changed."""
     chosen = ("policy", "seed", "from_", "to", "hours", "fills", "book", "out", "drill")
-    for option in (*chosen, "hedge_session", "vol", "order_ms", "answer_ms", "queue_power"):
+    for option in (*chosen, "vol", "order_ms", "answer_ms", "queue_power"):
         source = context.get_parameter_source(option)
         if source is not None and source.name == "COMMANDLINE":
             name = option.removesuffix("_").replace("_", "-")
