@@ -159,7 +159,7 @@ def compose_again(
 ) -> tuple[RunRequest, OpenMarket, Engine]:
     """What the journal of the run in directory `run` asks for: its request, the same market, an engine at its start.
 
-    Recorded sessions are known by their digest; `session` and `hedge_session` say where each lies if it has moved since.
+    Recorded sessions are known by their digest; `session` and `hedge_session` say where each lies if it moved since.
     A run's own recording has none in the journal, which was begun before it: what it must come to has.
 
     Errors      BadInputError where the session cannot be used, or is not the one the run was made from

@@ -112,8 +112,8 @@ def run(
 ) -> None:
     """Run a maker's book through a market: quotes, hedges, ledger, and the tear sheet at the end.
 
-    Ctrl-C ends the run in order; --resume continues one that was cut off (with --session and --hedge-session where those
-    have moved).
+    Ctrl-C ends the run in order; --resume continues one that was cut off (with --session and --hedge-session where
+    those have moved).
     """
     with one_line_errors():
         speed = parse_pace(pace)
