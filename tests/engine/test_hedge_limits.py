@@ -1,13 +1,18 @@
 """Hedges near bounds on what is held and on margin are charged for what they do to those."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from flatbook.decide.hedge.listed_options import listed_options
 from flatbook.engine import hedge_limits, hedging
+from flatbook.engine.loop import Engine
 from flatbook.engine.state import State
+from flatbook.venues.margin import editions
 
-from .builders import row_of
+from .builders import opened, row_of
+from .test_away_hedges import AWAY, VENUE
 from .test_leaning_holdings import AXES, CALL, NEAR, OTHER, Axis, fill_at_fair, maker_of, opened_for
 
 HELD = [one for one in AXES if not one.is_margin and one.name != "contracts"]
@@ -55,6 +60,15 @@ def test_margin_that_a_hedge_asks_for_costs_it_either_way() -> None:
     whole = hedging._plan(holding(Axis("none", {}, -1), 0.1, 120), core, listed, 1.0)
     less = hedging._plan(state, core, listed, 1.0)
     assert 0.0 < less.size[0] < whole.size[0], "it leaves more delta open where margin is dear"
+
+
+def test_what_another_venue_margins_asks_for_none_here() -> None:
+    setup = replace(opened(maker_of(AXES[7]))[0].state.setup, away=VENUE, margin=editions("deribit_sm")[-1].model)
+    state = Engine(setup).state
+    limit = state.margin_limit
+    assert limit is not None
+    assert limit.place(state, AWAY.name) is None
+    assert limit.place(state, "BTC-PERPETUAL") == state.values.rows
 
 
 def test_far_from_every_bound_hedges_are_decided_in_factors_alone() -> None:

@@ -164,8 +164,10 @@ class MarginLimit:
         return None if adds <= 0.0 or adds <= purse.left_usd else name
 
     def place(self, state: State, name: str) -> int | None:
-        """Of an instrument in `held_coin`; None of spot, which is paid for."""
-        universe, rows = state.market.universe, state.values.rows
+        """Of an instrument in `held_coin`; None of spot, which is paid for, and of what another venue margins."""
+        universe, rows, away = state.market.universe, state.values.rows, self._setup.away
+        if away is not None and name == away.instrument.name:
+            return None
         row = universe.row_of.get(name, -1)
         if row >= 0:
             return row
