@@ -36,7 +36,7 @@ def test_an_option_that_hedges_is_charged_the_parabola_of_what_it_adds(axis: Axi
     for size in (0.4, 0.2):
         ours = space.price.charge_usd(space.exposure, size * trade @ space.listed.hedge_set.loading)
         core_usd = core.charge_usd(state.book.exposure, size * trade @ listed.hedge_set.loading)
-        exact = core_usd + state.leaning.holdings.package_usd(rows, size * trade)[0]
+        exact = core_usd + state.leaning.holdings.package_usd(state, rows, size * trade)[0]
         missed.append(abs(ours - exact))
         assert abs(exact - core_usd) > 1e-3
     assert missed[1] < 1e-9 or 6.0 < missed[0] / missed[1] < 10.0
@@ -52,8 +52,8 @@ def test_margin_that_a_hedge_asks_for_costs_it_either_way() -> None:
     (purse,) = (one for one in state.leaning.holdings.felt if one.name == "margin_use")
     limit = state.margin_limit
     assert limit is not None
-    assert limit.book is not None
-    rate = float(limit.book.marginal(state.values.rows, 1.0).initial) / state.values.index_usd
+    assert limit.held is not None
+    rate = float(limit.held.state(0).marginal(state.values.rows, 1.0).initial) / state.values.index_usd
     more = space.listed.hedge_set.buy_usd - listed.hedge_set.buy_usd
     assert more[0] == pytest.approx(float(purse.barrier.slopes_usd(purse.value)[0]) * rate, rel=1e-6)
     assert more[0] > 0.0

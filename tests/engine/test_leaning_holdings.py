@@ -153,15 +153,15 @@ def test_a_charge_is_what_the_trade_adds_to_the_barrier_exactly_for_rows_and_for
     fill_at_fair(maker, CALL, -1, 30, 1)
     state = maker.state
     holdings, size = state.leaning.holdings, state.setup.policy.quoting.size_coin
-    assert {one.name for one in holdings.axes} == {one.name for one in AXES}
+    assert {one.name for one in holdings.axes(state)} == {one.name for one in AXES}
     rows = np.flatnonzero(np.isfinite(state.values.fair_coin))
     for row in rows[::5].tolist():
-        charged = size * np.sum([one.charges_usd(size)[:, row] for one in holdings.axes], axis=0)
-        alone = holdings.package_usd(np.array([row]), np.array([size]))
+        charged = size * np.sum([one.charges_usd(size)[:, row] for one in holdings.axes(state)], axis=0)
+        alone = holdings.package_usd(state, np.array([row]), np.array([size]))
         assert alone == pytest.approx(tuple(charged.tolist()), rel=1e-9, abs=1e-9)
     call, other = row_of(state, CALL), row_of(state, OTHER)
     spread, outright = (
-        holdings.package_usd(np.array(legs), np.array(coin))[0]
+        holdings.package_usd(state, np.array(legs), np.array(coin))[0]
         for legs, coin in (([call, other], [-2.0, 2.0]), ([call], [-2.0]))
     )
     assert 0.0 < spread < outright, "a spread asks for less than its short leg"

@@ -329,15 +329,15 @@ class HoldingDesk(Desk):
         state, rows = self.maker.state, self.maker.state.values.rows
         limit, inventory = state.margin_limit, state.inventory
         assert limit is not None
-        assert limit.book is not None
-        held, making = held_coin(state.values, inventory), np.zeros(len(limit.book.size))
+        assert limit.held is not None
+        held, making = held_coin(state.values, inventory), np.zeros(len(limit.held.size[0]))
         held[:rows] += self.unheard[:rows]
         making[:rows] = held[:rows] - inventory.hedged_coin[:rows]
         is_call, fills = state.market.universe.sign[:rows] > 0, []
         for calls, puts in itertools.product((lots[0], -lots[1], 0.0 * lots[0]), repeat=2):
             fills.append(np.zeros(len(held)))
             fills[-1][:rows] = np.where(is_call, calls, puts)
-        requirement = limit.book.requirement
+        requirement = limit.held.requirement
         lost_usd = max(-float(state.pnl.usd_by_strategy()[0]), 0.0)
         whole = requirement.margins(held + np.array(fills)).initial
         return whole, requirement.margins(making + np.array(fills)).initial + lost_usd

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.engine.margin_limit import MarginLimit
+from flatbook.engine.margin_limit import HEDGES, MADE, WHOLE, Margined, MarginLimit
 from flatbook.engine.setup import HEDGING, MAKING
 from flatbook.risk.holding_axes import HoldingAxes, HoldingPrice
 from flatbook.risk.holdings import Holdings
@@ -32,17 +32,21 @@ Ints = NDArray[np.int64]
 class PurseAxis(HoldingAxes):
     """Margin, and losses, against what is set aside for them.
 
-    margin          the positions that count; quotes change them unless the purse is hedging's, hedges unless making's
+    whose           positions count of those `held`: quotes change all but hedges, hedges all but what was made
     """
 
     rows: int
-    margin: MarginState
-    is_quoted: bool
-    is_hedged: bool
+    held: Margined
+    whose: int
+
+    @property
+    def margin(self) -> MarginState:
+        """Of the positions that count."""
+        return self.held.state(self.whose)
 
     def row_moves(self, size: float) -> Floats:
         """See `HoldingAxes`; of a contract whose margin is not known, nothing."""
-        if not self.is_quoted:
+        if self.whose == HEDGES:
             return np.zeros((2, self.rows))
         orders = np.zeros(len(self.margin.size))
         orders[: self.rows] = size
@@ -52,7 +56,7 @@ class PurseAxis(HoldingAxes):
     def package_moves(self, rows: Ints, coin: Floats) -> tuple[Ints, Floats]:
         """See `HoldingAxes`."""
         added, one = 0.0, np.zeros(1, np.int64)
-        if self.is_quoted:
+        if self.whose != HEDGES:
             held = self.margin.size.copy()
             held[rows] += coin
             added = float(self.margin.requirement.margins(held).initial) - float(self.margin.margins.initial)
@@ -60,7 +64,7 @@ class PurseAxis(HoldingAxes):
 
     def hedge_moves(self, place: int, coin: float) -> tuple[float, float]:
         """What buying and what selling `coin` of contract `place` as a hedge adds."""
-        if not self.is_hedged:
+        if self.whose == MADE:
             return 0.0, 0.0
         bought, sold = (float(self.margin.marginal(place, side * coin).initial) for side in (1.0, -1.0))
         return bought, sold
@@ -70,15 +74,16 @@ class PurseAxis(HoldingAxes):
 class LeaningHoldings:
     """What a contract costs at these bounds as of the last refresh of R, and those that are felt at the book.
 
-    axes            of every kind that has a bound; those that are `felt` charge some option for a quote
+    felt            axes that charge some option for a quote
     charges_usd     (2, rows) by name, USD a contract bought and sold
     """
 
     price: HoldingPrice | None = None
-    axes: tuple[HoldingAxes, ...] = ()
     felt: tuple[HoldingAxes, ...] = ()
     charges_usd: dict[str, Floats] = field(default_factory=dict)
     _seen: tuple[object, ...] = ()
+    _sure_vega_usd: float = 0.0
+    _every: tuple[HoldingAxes, ...] = ()
 
     def refresh(self, state: State, flow: Liquidity, at_once_coin: float) -> None:
         """Takes anew what a contract costs at its bounds: `soft_edges` times the distance at which its flow falls by
@@ -93,23 +98,29 @@ class LeaningHoldings:
     def look(self, state: State) -> None:
         """Charges every row anew where the book, its margin or the price has changed."""
         holdings, limit = state.held.holdings, state.margin_limit
-        seen = (holdings, self.price, None if limit is None else limit.book)
+        seen = (holdings, self.price, None if limit is None else limit.held)
         if self.price is None or holdings is None or _same(seen, self._seen):
             return
         self._seen, size = seen, state.setup.policy.quoting.size_coin
-        axes = self.price.axes(holdings, state.gate.reservation.sure_vega_usd)
-        near = [one for one in axes if one.is_near(float(np.abs(one.row_moves(size)).max(initial=0.0)))]
+        self._sure_vega_usd, self._every = state.gate.reservation.sure_vega_usd, ()
+        near = self.price.near_axes(holdings, self._sure_vega_usd)
         for purse, reach in [] if limit is None else _purses(self.price, limit, holdings):
-            axes.append(purse)
             near += [purse] if purse.is_near(reach) else []
         charges = {one.name: one.charges_usd(size) for one in near}
-        felt = [one for one in near if charges[one.name].any() or one.is_near(0.0)]
-        self.axes, self.felt = tuple(axes), tuple(felt)
-        self.charges_usd = {one.name: charges[one.name] for one in felt}
+        self.felt = tuple(one for one in near if charges[one.name].any() or one.is_near(0.0))
+        self.charges_usd = {one.name: charges[one.name] for one in self.felt}
 
-    def package_usd(self, rows: Ints, coin: Floats) -> tuple[float, float]:
+    def axes(self, state: State) -> tuple[HoldingAxes, ...]:
+        """Of every kind that has a bound, near or not, as of the last look."""
+        holdings, limit = state.held.holdings, state.margin_limit
+        if self.price is not None and holdings is not None and not self._every:
+            purses = [] if limit is None else [purse for purse, _ in _purses(self.price, limit, holdings)]
+            self._every = (*self.price.axes(holdings, self._sure_vega_usd), *purses)
+        return self._every
+
+    def package_usd(self, state: State, rows: Ints, coin: Floats) -> tuple[float, float]:
         """What buying and what selling `coin` (n,) contracts of `rows` together adds to B, USD."""
-        charges = [one.package_charges_usd(rows, coin) for one in self.axes]
+        charges = [one.package_charges_usd(rows, coin) for one in self.axes(state)]
         return sum(bought for bought, _ in charges), sum(sold for _, sold in charges)
 
 
@@ -119,13 +130,11 @@ def _same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
 
 def _purses(price: HoldingPrice, limit: MarginLimit, holdings: Holdings) -> Iterator[tuple[PurseAxis, float]]:
     """The purses, and what a quote can add to any at most."""
-    assert limit.book is not None
-    assert limit.hedges is not None
-    assert limit.making is not None
+    assert limit.held is not None
     rows = len(holdings.held_coin)
     steepest = np.where(np.isfinite(limit.steepest_usd), limit.steepest_usd, 0.0).max(axis=0)[:rows]
     typical, heaviest = price.mean_of(steepest), float(steepest.max(initial=0.0))
-    whose = {f"capital_{MAKING}": (limit.making, True, False), f"capital_{HEDGING}": (limit.hedges, False, True)}
+    whose = {f"capital_{MAKING}": MADE, f"capital_{HEDGING}": HEDGES}
     for purse in limit.purses:
         if not (purse.bound_usd > 0.0 and typical > 0.0 and np.isfinite(purse.used_usd)):
             continue
@@ -138,7 +147,7 @@ def _purses(price: HoldingPrice, limit: MarginLimit, holdings: Holdings) -> Iter
         )
         value, axis = np.array([purse.used_usd]), np.zeros(rows, np.int64)
         yield (
-            PurseAxis(purse.name, barrier, value, axis, rows, *whose.get(purse.name, (limit.book, True, True))),
+            PurseAxis(purse.name, barrier, value, axis, rows, limit.held, whose.get(purse.name, WHOLE)),
             price.quote_coin * heaviest,
         )
 

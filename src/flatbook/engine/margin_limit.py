@@ -5,13 +5,14 @@ of it can add whatever is held; under a model of which that is not known, the mo
 the reservation counts quotes. Beyond a bound it would keep back what brings the book home as well; there a side that
 closes counts by what it adds to the book as it stands.
 
-Scenarios are made anew every minute and when the index has moved by 0.3 %; sizes, and what each strategy has gained,
-with the stress.
+Scenarios are made anew every minute and when the index has moved by 0.3 %, seldomer far from every bound; sizes, and
+what each strategy has gained, with the stress.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,7 @@ from flatbook.engine.stressing import LiveStress
 from flatbook.risk.gate import Purse
 from flatbook.risk.margin.model import MarginModel
 from flatbook.risk.margin.requirement import MarginState, Requirement
-from flatbook.risk.reservation import INDEX_MOVE
+from flatbook.risk.reservation import INDEX_MOVE, MARGIN
 from flatbook.valuation.inventory import STRATEGY_NAMES
 
 if TYPE_CHECKING:
@@ -36,13 +37,41 @@ Floats = NDArray[np.float64]
 
 MARGIN_USE = "margin_use"
 
+_FAR_SHARE, _FAR_LONGER, _FAR_FARTHER = 0.75, 10, 3
+"""Where no more than this share of any purse would be used had all filled that may, scenarios may be so many times as
+old, and the index may have moved so many times as far."""
+
+WHOLE, HEDGES, MADE = range(3)
+"""Whose positions: the book's, its hedges, what it made markets in."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Margined:
+    """What the book and its two strategies hold, (3, contracts) by WHOLE, HEDGES, MADE, and what each asks for."""
+
+    requirement: Requirement
+    size: Floats
+    initial_usd: list[float]
+    _states: dict[int, MarginState] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, requirement: Requirement, size: Floats) -> Margined:
+        """All three in one product."""
+        return cls(requirement, size, requirement.margins(size).initial.tolist())
+
+    def state(self, whose: int) -> MarginState:
+        """One of them, ready to say what an order adds; made when first asked for."""
+        if whose not in self._states:
+            self._states[whose] = MarginState(self.requirement, self.size[whose])
+        return self._states[whose]
+
 
 class MarginLimit:
     """Initial margin under one model against what the policy sets aside.
 
     purses          as of the last look
     steepest_usd    (2, contracts) the most that a coin of each, bought and sold, can add
-    book, hedges, making    the book's margin, and that of its two strategies; None before the first look
+    held            what asks for margin; None before the first look
     """
 
     def __init__(self, model: MarginModel, setup: Setup) -> None:
@@ -55,9 +84,7 @@ class MarginLimit:
         self._stress: LiveStress | None = None
         self._beside_usd = self._making_beside_usd = 0.0
         self._gained_usd: list[float] = []
-        self.book: MarginState | None = None
-        self.hedges: MarginState | None = None
-        self.making: MarginState | None = None
+        self.held: Margined | None = None
         self.steepest_usd: Floats = np.zeros((2, 0))
         self.purses: tuple[Purse, ...] = ()
 
@@ -74,48 +101,53 @@ class MarginLimit:
         if self._is_old(state):
             values = state.values
             self._requirement = self._model.requirement(margin_contracts(state.market.universe, values))
-            self._made_ns, self._made_usd, self.book = values.ts_ns, values.index_usd, None
-        if self.book is None or state.stress is not self._stress:
+            self._made_ns, self._made_usd, self.held = values.ts_ns, values.index_usd, None
+        if self.held is None or state.stress is not self._stress:
             self._take_book(state)
         self.purses = tuple(self._used(state))
         return self.purses
 
     def _is_old(self, state: State) -> bool:
         requirement, values = self._requirement, state.values
-        if requirement is None or values.ts_ns - self._made_ns >= state.setup.stress_every_ns:
+        if requirement is None or requirement.count != values.rows + 2 + len(values.slot_years):
             return True
-        count = values.rows + 2 + len(values.slot_years)
-        return requirement.count != count or not abs(values.index_usd / self._made_usd - 1.0) <= INDEX_MOVE
+        longer, farther = (_FAR_LONGER, _FAR_FARTHER) if self._is_far(state) else (1, 1)
+        if values.ts_ns - self._made_ns >= longer * state.setup.stress_every_ns:
+            return True
+        return not abs(values.index_usd / self._made_usd - 1.0) <= farther * INDEX_MOVE
+
+    def _is_far(self, state: State) -> bool:
+        may_ask_usd = float(state.gate.reservation.worst[0, MARGIN])
+        return all(one.used_usd + may_ask_usd <= _FAR_SHARE * one.bound_usd for one in self.purses)
 
     def _take_book(self, state: State) -> None:
         """The book as it is held now, whole and by strategy, and what fills may add to it."""
-        values, requirement, is_new = state.values, self._requirement, self.book is None
+        values, requirement, is_new = state.values, self._requirement, self.held is None
         assert requirement is not None
         held, self._stress = held_coin(values, state.inventory), state.stress
         if self._set_aside:
             self._gained_usd = state.pnl.usd_by_strategy().tolist()
-        if self.book is not None and np.array_equal(held, self.book.size):
+        if self.held is not None and np.array_equal(held, self.held.size[WHOLE]):
             return
         hedges = held.copy()
         hedges[: values.rows] = state.inventory.hedged_coin[: values.rows]
-        self.book, self.hedges = MarginState(requirement, held), MarginState(requirement, hedges)
-        self.making = MarginState(requirement, held - hedges)
-        if is_new or self._model.steepest_by_book:
-            bounds = [requirement.fill_bound(one.size, self._coin) for one in (self.book, self.making)]
-            self._beside_usd, self._making_beside_usd = (bound.beside_usd for bound in bounds)
-            self.steepest_usd = np.nan_to_num(np.maximum(*(bound.steepest_usd for bound in bounds)), nan=math.inf)
+        self.held = Margined.of(requirement, np.stack([held, hedges, held - hedges]))
+        if self._model.steepest_by_book:
+            whole, made = (requirement.fill_bound(self.held.size[whose], self._coin) for whose in (WHOLE, MADE))
+            self._beside_usd, self._making_beside_usd = whole.beside_usd, made.beside_usd
+            self.steepest_usd = np.nan_to_num(np.maximum(whole.steepest_usd, made.steepest_usd), nan=math.inf)
+        elif is_new:
+            self.steepest_usd = np.nan_to_num(requirement.fill_bound(held, self._coin).steepest_usd, nan=math.inf)
 
     def _used(self, state: State) -> list[Purse]:
-        assert self.book is not None
-        assert self.hedges is not None
-        assert self.making is not None
-        equity_usd, whole_usd = state.pnl.equity_usd, float(self.book.margins.initial)
+        assert self.held is not None
+        equity_usd, whole_usd = state.pnl.equity_usd, self.held.initial_usd[WHOLE]
         purses = []
         if self._share:
             capital_usd = self._collateral_coin * state.values.index_usd + equity_usd
             purses.append(Purse(MARGIN_USE, whole_usd, self._share * capital_usd))
         if self._set_aside:
-            margins = (float(self.making.margins.initial), float(self.hedges.margins.initial))
+            margins = (self.held.initial_usd[MADE], self.held.initial_usd[HEDGES])
             asked = dict(zip(STRATEGY_NAMES, zip(margins, self._gained_usd, strict=True), strict=True))
             asked[self._setup.venue] = (whole_usd, equity_usd)
             for name, bound_usd in self._set_aside.items():
@@ -138,10 +170,11 @@ class MarginLimit:
 
     def quote_costs_usd(self, rows: int) -> Floats:
         """What a contract of each row counts for, (2, rows)."""
-        if min(self.shared_room_usd, self.quotes_room_usd) >= 0.0 or self.book is None:
+        if min(self.shared_room_usd, self.quotes_room_usd) >= 0.0 or self.held is None:
             return self.steepest_usd[:, :rows]
-        one = np.ones(len(self.book.size))
-        adds = np.stack([self.book.marginals(side * one).initial[:rows] for side in (1.0, -1.0)])
+        book = self.held.state(WHOLE)
+        one = np.ones(len(book.size))
+        adds = np.stack([book.marginals(side * one).initial[:rows] for side in (1.0, -1.0)])
         return np.asarray(np.maximum(np.nan_to_num(adds, nan=math.inf), 0.0))
 
     def order_usd(self, state: State, intent: OrderIntent, coin: float, *, is_alone: bool) -> float:
@@ -149,18 +182,18 @@ class MarginLimit:
         at = self.place(state, intent.instrument)
         if at is None:
             return 0.0
-        assert self.book is not None
+        assert self.held is not None
         if is_alone and not self._model.steepest_by_book:
-            return max(float(self.book.marginal(at, coin).initial), 0.0)
+            return max(float(self.held.state(WHOLE).marginal(at, coin).initial), 0.0)
         return float(self.steepest_usd[0 if coin > 0 else 1, at]) * abs(coin)
 
     def hedge_refusal(self, state: State, intent: OrderIntent, coin: float) -> str | None:
         """Why hedging's own capital does not suffice for an order; None where it does, or none is set aside."""
         name, at = f"capital_{HEDGING}", self.place(state, intent.instrument)
         purse = next((one for one in self.purses if one.name == name), None)
-        if purse is None or at is None or self.hedges is None:
+        if purse is None or at is None or self.held is None:
             return None
-        adds = float(self.hedges.marginal(at, coin).initial)
+        adds = float(self.held.state(HEDGES).marginal(at, coin).initial)
         return None if adds <= 0.0 or adds <= purse.left_usd else name
 
     def place(self, state: State, name: str) -> int | None:

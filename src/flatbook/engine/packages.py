@@ -195,7 +195,7 @@ def limit_charges_usd(state: State, legs: Legs) -> tuple[float, float]:
     a delta leg frees margin."""
     if state.setup.policy.quoting.skew != "price_of_risk":
         return 0.0, 0.0
-    return state.leaning.holdings.package_usd(legs.rows, legs.packages * legs.ratios)
+    return state.leaning.holdings.package_usd(state, legs.rows, legs.packages * legs.ratios)
 
 
 def package_risk(state: State, legs: Legs) -> PackageRisk:

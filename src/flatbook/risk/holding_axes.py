@@ -138,6 +138,26 @@ class HoldingPrice:
         known = min(len(adds), len(self.weight))
         return float(self.weight[:known] @ adds[:known])
 
+    def near_axes(self, holdings: Holdings, sure_vega_usd: float) -> list[HoldingAxes]:
+        """Those of `axes` of which a quote could take one beyond its soft bound.
+
+        None has its soft bound below half of its share of the bound: where the fullest of each kind is farther from
+        that than any quote reaches, as on most days, no more is asked.
+        """
+        reach = self.quote_coin * np.abs(holdings.unit[:BY_EXPIRY]).max(axis=1, initial=0.0)
+        reaches = dict(zip(("expiry_delta", "expiry_gamma", "expiry_vega"), reach.tolist(), strict=True))
+        reaches |= {"position": self.quote_coin, "contracts": self.quote_coin}
+        reaches |= dict.fromkeys(("concentration_option", "concentration_expiry"), float(reach[VEGA]))
+        gross_usd = max(holdings.gross_vega_usd, self.limits.concentration_free_usd)
+        least = 0.5 * self.limits.soft_share
+        for name, value, bound in holdings.standings(self.limits):
+            share = min(sure_vega_usd / gross_usd, 1.0) if name.startswith("concentration") else 1.0
+            if name in reaches and not value + reaches[name] <= least * share * bound:
+                found = self.axes(holdings, sure_vega_usd)
+                most = [float(np.abs(one.row_moves(self.quote_coin)).max(initial=0.0)) for one in found]
+                return [one for one, moves in zip(found, most, strict=True) if one.is_near(moves)]
+        return []
+
     def axes(self, holdings: Holdings, sure_vega_usd: float) -> list[HoldingAxes]:
         """Every kind that has a bound; shares are of `sure_vega_usd`, as the gate takes them."""
         limits, rows = self.limits, len(holdings.held_coin)
