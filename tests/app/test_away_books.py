@@ -27,13 +27,13 @@ from .conftest import Ended
 from .runs import journaled, numbers, recorded, simulated
 
 FROM_NS = parse_utc("2026-01-06T07:30")
-STEPS = 1_200
+STEPS = 800
 AWAY = "binance:BTC-PERPETUAL"
 
 
 @pytest.fixture(scope="module")
 def books(morning: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four minutes of another venue's perpetual, along the recorded morning's index."""
+    """Some minutes of another venue's perpetual, along the recorded morning's index."""
     index = pl.read_parquet(morning / "index.parquet")
     times = FROM_NS + STEP_NS * np.arange(STEPS)
     mids = np.interp(times, index["exch_ts_ns"].to_numpy(), index["price_usd"].to_numpy()) * 1.0001
