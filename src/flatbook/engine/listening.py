@@ -2,14 +2,12 @@
 
 import math
 
-import numpy as np
-
 from flatbook.domain.events import AnyEvent, ChainQuotes, Clock, FundingRate, IndexTick, TopOfBook, TradePrint
 from flatbook.engine import index_watch
 from flatbook.engine.state import State
 
-_PRICE_PER_WIDTH = 1 / math.sqrt(2 * math.pi)
-"""An at-the-money option is worth this share of the forward per unit of vol times root time."""
+_WIDTH_PER_PRICE = math.sqrt(2 * math.pi)
+"""Vol times root time per share of the forward that an at-the-money option is worth."""
 
 
 def take_market(state: State, event: AnyEvent) -> bool:
@@ -82,15 +80,6 @@ def _premium_moved(state: State) -> bool:
 
 def _surface_moved(state: State) -> bool:
     """Whether any expiry's smile or forward is too far from where it was valued: one print teaches them all."""
-    market, quoting = state.market, state.setup.policy.quoting
-    slots = market.universe.slots
-    if slots != len(state.values.level):
-        return True
-    years = np.maximum(market.years(state.now_ns), 0.0)
-    level = market.surface.levels(slots)
-    live = np.isfinite(level) & (years > 0.0)
-    moved_coin = (np.abs(level - state.values.level) * np.sqrt(years) * _PRICE_PER_WIDTH)[live]
-    moved_basis = np.abs(market.forwards.basis[:slots] - state.valued_basis)[live]
-    # A slice that had no level when it was valued is NaN here: it has moved.
-    still = (moved_coin <= quoting.price_cutoff_coin).all() and (moved_basis <= quoting.index_cutoff_bp * 1e-4).all()
-    return not still
+    quoting, width = state.setup.policy.quoting, _WIDTH_PER_PRICE * state.setup.policy.quoting.price_cutoff_coin
+    basis = quoting.index_cutoff_bp * 1e-4
+    return state.market.have_moved(state.values.level, state.valued_basis, width, basis, state.now_ns)

@@ -28,7 +28,7 @@ from flatbook.kernels.jit import Arg, compiled, inlined, kernel
 from flatbook.kernels.svi import deviation_of, sinh_grid, total_variance
 from flatbook.kernels.svi_plain import BEND_POINTS, SHARP_BEND
 
-__all__ = ["IN_ORDER", "MENDED", "STUCK", "limit_scales", "settle"]
+__all__ = ["IN_ORDER", "MENDED", "STUCK", "are_in_order", "limit_scales", "settle"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -73,17 +73,16 @@ def settle(
     Domain      STUCK where a slice would have butterflies, or would have to shift by more than MOST_SHIFT of its
                 variance at the money; `drift` moves along with what is shifted
     """
+    if are_in_order(order, years, fitted_years, drift, most, least_rise):
+        return IN_ORDER
     m = order.size
-    scale, rise, moved, crossing = np.empty(m), np.empty(m), np.zeros(m, np.bool_), 0
+    scale, rise, moved = np.empty(m), np.empty(m), np.zeros(m, np.bool_)
     for at in range(m):
         i = order[at]
         scale[at] = 2.0 * drift[i] + math.log(years[i] / fitted_years[i])
         if not scale[at] <= most[i] + ROUNDING:
             return STUCK
         rise[at] = scale[at] - scale[at - 1] - least_rise[i] if at > 0 else 0.0
-        crossing += 1 if rise[at] < -ROUNDING else 0
-    if crossing == 0:
-        return IN_ORDER
     now, doubt = np.empty((m, 5)), np.empty(m)
     for at in range(m):
         i = order[at]
@@ -104,6 +103,21 @@ def settle(
         if at > 0 and (moved[at] or moved[at - 1]):
             least_rise[i] = scale[at] - scale[at - 1] - rise[at]
     return MENDED
+
+
+@compiled
+def are_in_order(
+    order: Ints, years: Floats, fitted_years: Floats, drift: Floats, most: Floats, least_rise: Floats
+) -> bool:
+    """Whether no slice's scale is beyond its greatest, and no pair's rise below its least."""
+    before = -math.inf
+    for at in range(order.size):
+        i = order[at]
+        scale = 2.0 * drift[i] + math.log(years[i] / fitted_years[i])
+        if not scale <= most[i] + ROUNDING or (at > 0 and scale - before - least_rise[i] < -ROUNDING):
+            return False
+        before = scale
+    return True
 
 
 @compiled

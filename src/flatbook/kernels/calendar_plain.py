@@ -54,13 +54,13 @@ def settle(
     least_rise: Floats,
 ) -> int:
     """As `calendar.settle`."""
+    if are_in_order(order, years, fitted_years, drift, most, least_rise):
+        return IN_ORDER
     left = years[order] / fitted_years[order]
     scale = 2.0 * drift[order] + np.log(left)
     if not (scale <= most[order] + ROUNDING).all():
         return STUCK
     rise = np.diff(scale) - least_rise[order[1:]]
-    if (rise >= -ROUNDING).all():
-        return IN_ORDER
     now = params[order] * np.column_stack([left, left, *np.ones((3, len(order)))])
     money = np.array([deviation(one) for one in now]) ** 2
     doubt = np.diag(covariance)[order] + rmse[order] ** 2 * years[order] / money
@@ -73,6 +73,15 @@ def settle(
             params[i] = now[at] / np.array([left[at], left[at], 1.0, 1.0, 1.0])
             limit_scales(order, i, drift, params, most, least_rise)
     return MENDED
+
+
+def are_in_order(
+    order: Ints, years: Floats, fitted_years: Floats, drift: Floats, most: Floats, least_rise: Floats
+) -> bool:
+    """As `calendar.are_in_order`."""
+    scale = 2.0 * drift[order] + np.log(years[order] / fitted_years[order])
+    rise = np.diff(scale) - least_rise[order[1:]]
+    return bool((scale <= most[order] + ROUNDING).all() and (rise >= -ROUNDING).all())
 
 
 def _order(now: Floats, doubt: Floats, rise: Floats) -> NDArray[np.bool_] | None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from flatbook.kernels.jit import Arg, kernel
+from flatbook.kernels.jit import Arg, inlined, kernel
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,7 +45,7 @@ def see_level_plain(
     drift[live] += gain * surprise
 
 
-@kernel(Arg.IN_INT, Arg.INT, Arg.FLOAT, Arg.FLOAT, Arg.OUT_2D, Arg.OUT_2D, Arg.OUT, plain=see_level_plain)
+@inlined
 def see_level(live: Ints, slot: int, surprise: float, noise: float, p: Floats, params: Floats, drift: Floats) -> None:
     """Move every live slice's level by its share of what `slot`'s log level is seen `surprise` off, and shrink `p`.
 
@@ -136,3 +136,53 @@ def level_errors(
         error[i] = seen if math.isfinite(seen) and not math.isnan(variance) else math.inf
         if math.isnan(variance):
             level[i] = math.nan
+
+
+def have_moved_plain(
+    params: Floats,
+    fitted_years: Floats,
+    years: Floats,
+    basis: Floats,
+    level_then: Floats,
+    basis_then: Floats,
+    most_width: float,
+    most_basis: float,
+) -> bool:
+    """Plain twin of `have_moved`."""
+    n = len(years)
+    a, b, rho, m, s = params[:n].T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = a + b * (-rho * m + np.sqrt(m * m + s * s))
+        level = np.sqrt(np.maximum(variance, 0.0) / fitted_years[:n])
+        live = np.isfinite(level) & (fitted_years[:n] > 0.0) & (years > 0.0)
+    width = np.abs(level - level_then)[live] * np.sqrt(years[live])
+    return not ((width <= most_width).all() and (np.abs(basis[:n] - basis_then)[live] <= most_basis).all())
+
+
+@kernel(Arg.IN_2D, *[Arg.IN] * 5, Arg.FLOAT, Arg.FLOAT, plain=have_moved_plain)
+def have_moved(
+    params: Floats,
+    fitted_years: Floats,
+    years: Floats,
+    basis: Floats,
+    level_then: Floats,
+    basis_then: Floats,
+    most_width: float,
+    most_basis: float,
+) -> bool:
+    """Whether the at-the-money vol times root time of any live slice, or its log basis, is off what it was by more.
+
+    Shapes      years, level_then, basis_then (n,); the others (>= n, ...), as in `level_errors`
+    Domain      a slot without a slice, or past its expiry, does not count; one whose level was NaN has moved
+    """
+    for i in range(years.size):
+        m, s = params[i, 3], params[i, 4]
+        variance = params[i, 0] + params[i, 1] * (-params[i, 2] * m + math.sqrt(m * m + s * s))
+        if not (years[i] > 0.0 and fitted_years[i] > 0.0 and math.isfinite(variance)):
+            continue
+        level = math.sqrt(max(variance, 0.0) / fitted_years[i])
+        if not abs(level - level_then[i]) * math.sqrt(years[i]) <= most_width:
+            return True
+        if not abs(basis[i] - basis_then[i]) <= most_basis:
+            return True
+    return False

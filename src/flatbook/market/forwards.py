@@ -85,7 +85,7 @@ class Forwards:
 
     def deviation(self, slot: int, now_ns: int) -> float:
         """One standard deviation of the log forward about the index, aged to now; inf for an expiry never seen."""
-        return float(np.sqrt(self._aged_variance(slot, now_ns)))
+        return math.sqrt(self._aged_variance(slot, now_ns))
 
     def observe(self, slot: int, forward_usd: float, relative_error: float, now_ns: int) -> bool:
         """Corrects the basis by an observed forward with a relative standard error; says whether it was accepted."""
@@ -143,5 +143,6 @@ class Forwards:
         return carry_curve(years, self.index_usd * np.exp(self.basis[order]), perpetual_usd)
 
     def _aged_variance(self, slot: int, now_ns: int) -> float:
-        age_years = (now_ns - int(self.seen_ns[slot])) / NS_PER_YEAR if self.seen_ns[slot] else 0.0
-        return float(self.variance[slot] + self._model.basis_vol**2 * age_years)
+        seen_ns = int(self.seen_ns[slot])
+        age_years = (now_ns - seen_ns) / NS_PER_YEAR if seen_ns else 0.0
+        return float(self.variance[slot]) + self._model.basis_vol**2 * age_years

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.domain.units import NS_PER_MINUTE, NS_PER_YEAR
-from flatbook.kernels.levels import age_levels, level_errors, see_level
+from flatbook.kernels.levels import age_levels, level_errors
+from flatbook.kernels.seeing import see_vol
 from flatbook.market.slices import Slices
 from flatbook.market.surface_model import SurfaceModel
 
@@ -53,27 +54,31 @@ class Levels:
             age_levels(self._slices.live, self._wander, self._log_tenor, correlation, elapsed, self.covariance)
         self.aged_ns = now_ns
 
-    def learn(self, slot: int, k: float, vol: float, error_vol: float) -> bool:
-        """Moves every live slice by what a vol seen now says of its level; whether it was believed.
+    def learn(self, slot: int, k: float, vol: float, error_vol: float) -> int:
+        """Moves every live slice by what a vol seen now says of its level: a code of `kernels.seeing`.
 
         A jump is believed once as many in a row on one side ask for it as `SurfaceModel.jump_confirmations`.
         """
-        slices = self._slices
-        fair = slices.vol(slot, k)
-        surprise = math.log(vol / fair)
-        width = slices.vol(slot, 0.0) * math.sqrt(slices.fitted_years[slot])
-        off_shape = float(slices.rmse_vol[slot]) + self._model.shape_error * abs(k) / width
-        noise = (error_vol * error_vol + off_shape * off_shape) / (fair * fair)
-        expected = float(self.covariance[slot, slot]) + noise
-        if surprise * surprise > self._model.jump_deviations**2 * expected:
-            side = 1 if surprise > 0 else -1
-            self._jumps[slot] = self._jumps[slot] + side if self._jumps[slot] * side > 0 else side
-            if abs(int(self._jumps[slot])) < self._model.jump_confirmations:
-                return False
-            self.covariance[slot, slot] += surprise * surprise
-        self._jumps[slot] = 0
-        see_level(slices.live, slot, surprise, noise, self.covariance, slices.params, slices.drift)
-        return True
+        slices, model = self._slices, self._model
+        return see_vol(
+            slices.live,
+            slot,
+            k,
+            vol,
+            error_vol,
+            model.shape_error,
+            model.jump_deviations,
+            model.jump_confirmations,
+            slices.years,
+            slices.fitted_years,
+            slices.rmse_vol,
+            self.covariance,
+            slices.params,
+            slices.drift,
+            slices.most_scale,
+            slices.least_rise,
+            self._jumps,
+        )
 
     def take_back(self, slots: Ints, drift: Floats) -> None:
         """Moves slices back to the levels they had at these drifts, and doubts each by as much."""
@@ -85,9 +90,8 @@ class Levels:
         self.covariance[slot, :] = self.covariance[:, slot] = 0.0
         self.covariance[slot, slot] = _SEED_ERROR**2
 
-    def may_become(self, slot: int, fitted_level: float) -> bool:
-        """Whether a fit leaves the level about where it is: points in a wing say little of the money."""
-        level = self._slices.vol(slot, 0.0)
+    def may_become(self, slot: int, level: float, fitted_level: float) -> bool:
+        """Whether a fit leaves a level about where it is: points in a wing say little of the money."""
         of_fit = (float(self._slices.rmse_vol[slot]) + self._model.prior_error) / level
         known = math.sqrt(float(self.covariance[slot, slot]) + of_fit * of_fit)
         return abs(math.log(fitted_level / level)) <= self._model.jump_deviations * known

@@ -16,6 +16,7 @@ from flatbook.domain.reference import ReferenceData
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_YEAR
 from flatbook.kernels.implied import OK, implied_vol
 from flatbook.kernels.implied_forward import implied_forward
+from flatbook.kernels.levels import have_moved
 from flatbook.market.away import AwayPerpetual
 from flatbook.market.covariance import CovarianceModel, FactorCovariance
 from flatbook.market.expiry_quotes import LEAST_VOL, MOST_VOL, Bands, ExpiryQuotes
@@ -87,12 +88,37 @@ class Market:
         self._index_exch_ns = 0
         self._average = WindowAverage()
         self._reference = reference
+        self._years_of = (0, 0)
+        self._years: Floats = np.zeros(0)
 
     def years(self, now_ns: int) -> Floats:
-        """Years to each slot's expiry, negative once past."""
+        """Years to each slot's expiry, negative once past; read-only, for all ask it several times of a moment."""
         universe = self.universe
-        years: Floats = (universe.expiry_ns[: universe.slots] - now_ns) / NS_PER_YEAR
-        return years
+        if self._years_of != (now_ns, universe.slots):
+            self._years_of = (now_ns, universe.slots)
+            self._years = (universe.expiry_ns[: universe.slots] - now_ns) / NS_PER_YEAR
+            self._years.setflags(write=False)
+        return self._years
+
+    def have_moved(
+        self, level_then: Floats, basis_then: Floats, most_width: float, most_basis: float, now_ns: int
+    ) -> bool:
+        """Whether any live expiry is farther than that from where it was, or expiries were listed since.
+
+        most_width      of its at-the-money vol times root time
+        most_basis      of its forward's log basis
+        """
+        slices = self.surface.slices
+        return len(level_then) != self.universe.slots or have_moved(
+            slices.params,
+            slices.fitted_years,
+            self.years(now_ns),
+            self.forwards.basis,
+            level_then,
+            basis_then,
+            most_width,
+            most_basis,
+        )
 
     def take_index(self, event: IndexTick) -> None:
         """A tick of the index moves every forward. Factors are read just before it, when all is of one moment."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.domain.units import NS_PER_YEAR
+from flatbook.kernels.seeing import recall
 from flatbook.kernels.surface_joint import SURFACE_SIZE, fit_surface
 from flatbook.kernels.svi_between import BETWEEN_SIZE, ROOM, fit_between
 from flatbook.kernels.svi_fit import CONVERGED, OUT_OF_ITERATIONS
@@ -53,6 +54,7 @@ class Shapes:
         self._model = model
         self._slices = slices
         self._sightings = sightings
+        self._asked: Floats = np.empty((5, RING))
 
     def has_own(self, slot: int) -> bool:
         """Whether enough was seen of a slot to fit it."""
@@ -63,20 +65,21 @@ class Shapes:
 
         A cold fit begins from nothing, and takes what was seen as it was.
         """
-        slices, model = self._slices, self._model
+        slices, model, sightings = self._slices, self._model, self._sightings
+        years, drift = float(slices.years[slot]), float(slices.drift[slot])
         if is_cold:
-            self._sightings.forget_drift(slot, float(slices.drift[slot]))
-        years = float(slices.years[slot])
-        seen = self._sightings.of(slot, float(slices.drift[slot]))
-        wander = model.shape_share * slices.vol(slot, 0.0) * model.wander_at(years)
-        weight = 1.0 / np.sqrt(seen.error**2 + wander**2 / NS_PER_YEAR * (now_ns - seen.seen_ns))
-        start = np.full(5, np.nan) if is_cold else slices.at(slot, years)
-        held = 0.0 if is_cold else 1.0 / (model.prior_error + 2.0 * float(slices.rmse_vol[slot]))
-        out, mid = np.empty(BETWEEN_SIZE), 0.5 * (seen.low + seen.high)
-        code = fit_between(
-            seen.k, seen.low, seen.high, mid, weight, years, start, start, held, _MID_WEIGHT, near, far, out
-        )
-        return Fit(code, out[:5], float(out[5]), float(weight @ weight), out[ROOM:].tolist())
+            sightings.forget_drift(slot, drift)
+        seen, seen_ns, held = sightings.held(slot)
+        wander, start, asked = model.shape_share * model.wander_at(years), np.empty(5), self._asked
+        params, fitted_years = slices.params[slot], float(slices.fitted_years[slot])
+        weight2 = recall(seen, seen_ns, held, now_ns, drift, params, fitted_years, years, wander, asked, start)
+        if is_cold:
+            start[:] = np.nan
+        k, low, high, mid, weight = asked if held == RING else asked[:, :held]
+        pull = 0.0 if is_cold else 1.0 / (model.prior_error + 2.0 * float(slices.rmse_vol[slot]))
+        out = np.empty(BETWEEN_SIZE)
+        code = fit_between(k, low, high, mid, weight, years, start, start, pull, _MID_WEIGHT, near, far, out)
+        return Fit(code, out[:5], float(out[5]), weight2, out[ROOM:].tolist())
 
     def together(self, slots: Ints, own: Container[int], now_ns: int) -> list[Fit]:
         """The joint fit of neighbouring slots; those not in `own` are held about where they are, as far as known."""

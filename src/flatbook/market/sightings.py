@@ -61,6 +61,10 @@ class Sightings:
         carried = np.exp(drift - then)
         return Seen(k, low * carried, high * carried, error, self._seen_ns[slot, :held])
 
+    def held(self, slot: int) -> tuple[Floats, Ints, int]:
+        """What one slot holds, as it was seen: what `kernels.seeing.recall` asks for."""
+        return self._rows[slot], self._seen_ns[slot], min(int(self.count[slot]), RING)
+
     def of_all(self, slots: Ints, drift: Floats) -> Seen:
         """What several slots hold, at the drifts of their levels."""
         rows = self._rows[slots]

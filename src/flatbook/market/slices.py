@@ -28,6 +28,7 @@ class Slices:
     drift           (slots,) log vol that each level has moved since the start
     years           to each slot's expiry, as of now; negative once past
     live            the slots that have a slice and have not expired, nearest first
+    most_scale, least_rise      (slots,) how far each may go, as in `kernels.calendar`
 
     Invariant   the slices of `live` on the time that is left are free of butterfly and of calendar arbitrage at every
                 strike; so they are after any time in which nothing is put or moved
@@ -40,8 +41,8 @@ class Slices:
         self.drift: Floats = np.zeros(slots)
         self.years: Floats = np.zeros(0)
         self.live: Ints = np.zeros(0, np.int64)
-        self._most_scale: Floats = np.zeros(slots)
-        self._least_rise: Floats = np.zeros(slots)
+        self.most_scale: Floats = np.zeros(slots)
+        self.least_rise: Floats = np.zeros(slots)
 
     def advance(self, years: Floats) -> None:
         """Time passes: what has expired lives no more."""
@@ -54,12 +55,11 @@ class Slices:
 
     def neighbours(self, slot: int) -> tuple[int, int]:
         """The live slots before and after one in time, -1 where there is none."""
-        at = int(np.searchsorted(self.years[self.live], self.years[slot]))
-        after = at + 1 if at < len(self.live) and self.live[at] == slot else at
-        return (
-            int(self.live[at - 1]) if at > 0 else -1,
-            int(self.live[after]) if after < len(self.live) else -1,
-        )
+        live: list[int] = self.live.tolist()
+        is_live = slot in live
+        at = live.index(slot) if is_live else int(np.searchsorted(self.years[self.live], self.years[slot]))
+        after = at + 1 if is_live else at
+        return live[at - 1] if at > 0 else -1, live[after] if after < len(live) else -1
 
     def current(self, slot: int) -> Floats:
         """The slice on the time that is left; NaN for no slot, -1."""
@@ -68,7 +68,9 @@ class Slices:
     def at(self, slot: int, years: float) -> Floats:
         """The slice's parameters `years` before expiry: the vols of the fit, on what time is left."""
         params: Floats = self.params[slot].copy()
-        params[:2] *= years / self.fitted_years[slot]
+        left = years / self.fitted_years[slot]
+        params[0] *= left
+        params[1] *= left
         return params
 
     def slots_at(self, years: Floats) -> Floats:
@@ -103,7 +105,7 @@ class Slices:
         near, far = self.neighbours(slot)
         other = near if near >= 0 else far
         of_near, of_far = self.current(near), self.current(far)
-        room = float(self._most_scale[other]) - self._scale(other)
+        room = float(self.most_scale[other]) - self._scale(other)
         if near < 0:
             grown = math.log(self.years[slot] / self.years[far])
             rises = [math.inf, -grown]
@@ -126,11 +128,11 @@ class Slices:
         self._enter(slot)
         self.params[slot], self.fitted_years[slot], self.rmse_vol[slot] = params, self.years[slot], rmse_vol
         scale = self._scale(slot)
-        self._most_scale[slot] = scale + room[0]
+        self.most_scale[slot] = scale + room[0]
         if near >= 0:
-            self._least_rise[slot] = scale - self._scale(near) - room[1]
+            self.least_rise[slot] = scale - self._scale(near) - room[1]
         if far >= 0:
-            self._least_rise[far] = self._scale(far) - scale - room[2]
+            self.least_rise[far] = self._scale(far) - scale - room[2]
 
     def put_all(self, slots: Ints, params: Floats, rmse_vol: Floats, level_covariance: Floats) -> bool:
         """Publishes several slices as of now if all slices are free of arbitrage with them; else none of them."""
@@ -139,7 +141,7 @@ class Slices:
         for slot in slots.tolist():
             self._enter(slot)
         self.params[slots], self.fitted_years[slots], self.rmse_vol[slots] = params, self.years[slots], rmse_vol
-        limit_scales(self.live, -1, self.drift, self.params, self._most_scale, self._least_rise)
+        limit_scales(self.live, -1, self.drift, self.params, self.most_scale, self.least_rise)
         if self.settle(level_covariance):
             return True
         for column, was in zip(self._columns(), before, strict=True):
@@ -157,8 +159,8 @@ class Slices:
             level_covariance,
             self.params,
             self.drift,
-            self._most_scale,
-            self._least_rise,
+            self.most_scale,
+            self.least_rise,
         )
         return code != STUCK
 
@@ -174,9 +176,9 @@ class Slices:
         more = slots - len(self.drift)
         self.params = np.concatenate([self.params, np.full((more, 5), np.nan)])
         self.rmse_vol = np.concatenate([self.rmse_vol, np.full(more, np.nan)])
-        self.fitted_years, self.drift, self._most_scale, self._least_rise = (
+        self.fitted_years, self.drift, self.most_scale, self.least_rise = (
             np.concatenate([column, np.zeros(more)])
-            for column in (self.fitted_years, self.drift, self._most_scale, self._least_rise)
+            for column in (self.fitted_years, self.drift, self.most_scale, self.least_rise)
         )
 
     def _enter(self, slot: int) -> None:
@@ -188,4 +190,4 @@ class Slices:
         return 2.0 * float(self.drift[slot]) + math.log(self.years[slot] / self.fitted_years[slot])
 
     def _columns(self) -> tuple[Floats, ...]:
-        return self.params, self.fitted_years, self.rmse_vol, self.drift, self._most_scale, self._least_rise
+        return self.params, self.fitted_years, self.rmse_vol, self.drift, self.most_scale, self.least_rise

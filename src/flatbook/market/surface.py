@@ -22,6 +22,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from flatbook.kernels.seeing import BELIEVED, OUT_OF_ORDER, REFUSED
 from flatbook.kernels.surface_joint_plain import CALENDAR_LEFT
 from flatbook.kernels.svi_fit import BAD_INPUT, BUTTERFLY_LEFT, TOO_FEW_POINTS
 from flatbook.market.expiry_quotes import Bands
@@ -85,11 +86,12 @@ class Surface:
     def see(self, slot: int, k: float, vol: float, error_vol: float) -> bool:
         """Takes a vol seen now at log-moneyness `k`: every live level learns of it; says whether it was believed."""
         slices = self.slices
-        live, before = slices.live, slices.drift[slices.live]
-        if not self._learn(slot, k, vol, error_vol):
+        live, before = slices.live, slices.drift.copy()
+        learned = self._learn(slot, k, vol, error_vol)
+        if learned == REFUSED:
             return False
-        if not (slices.settle(self._levels.covariance) or self._fit_together()):
-            self._levels.take_back(live, before)
+        if learned == OUT_OF_ORDER and not (slices.settle(self._levels.covariance) or self._fit_together()):
+            self._levels.take_back(live, before[live])
         self._keep(slot, k, vol, vol, error_vol)
         return True
 
@@ -119,15 +121,15 @@ class Surface:
             if not is_done or SliceStatus(int(self.status[slot])).is_held:
                 self.refit(slot)
 
-    def _learn(self, slot: int, k: float, vol: float, error_vol: float) -> bool:
-        """Moves every live level by what a vol says of it, in order or not; whether it was believed."""
+    def _learn(self, slot: int, k: float, vol: float, error_vol: float) -> int:
+        """Moves every live level by what a vol says of it, in order or not; as `Levels.learn`."""
         if self.status[slot] == _SEEDED:
             # A borrowed shape says nothing yet about levels: its own first fit comes before.
-            return True
-        if self._levels.learn(slot, k, vol, error_vol):
-            return True
-        self.status[slot] = SliceStatus.HELD_JUMP
-        return False
+            return BELIEVED
+        learned = self._levels.learn(slot, k, vol, error_vol)
+        if learned == REFUSED:
+            self.status[slot] = SliceStatus.HELD_JUMP
+        return learned
 
     def _keep(self, slot: int, k: float, vol_low: float, vol_high: float, error_vol: float) -> None:
         drift = float(self.slices.drift[slot])
@@ -243,14 +245,14 @@ class Surface:
         """What becomes of a fit: it must explain what it was fitted to, and leave the level about where it is known."""
         if fit.code in _HELD:
             return _HELD[fit.code]
-        level = self.slices.vol(slot, 0.0)
         if self.status[slot] == _SEEDED:
             return SliceStatus.FITTED
+        level = self.slices.vol(slot, 0.0)
         if not fit.rmse_vol <= self._model.residual_limit * level:
             return SliceStatus.HELD_RESIDUAL
         a, b, rho, m, s = fit.params.tolist()
         fitted = math.sqrt((a + b * (-rho * m + math.sqrt(m * m + s * s))) / self.slices.years[slot])
-        if not self._levels.may_become(slot, fitted):
+        if not self._levels.may_become(slot, level, fitted):
             return SliceStatus.HELD_JUMP
         return SliceStatus.FITTED
 
