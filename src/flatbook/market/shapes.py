@@ -54,7 +54,7 @@ class Shapes:
         self._model = model
         self._slices = slices
         self._sightings = sightings
-        self._asked: Floats = np.empty((5, RING))
+        self._asked: Floats = np.zeros((5, RING))
 
     def has_own(self, slot: int) -> bool:
         """Whether enough was seen of a slot to fit it."""
