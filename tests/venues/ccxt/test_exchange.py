@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
 
+from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import Fill, OrderAccepted, OrderCancelled, OrderEvent, OrderRejected, TopOfBook, TradePrint
 from flatbook.domain.intents import OrderIntent, Purpose, TimeInForce
 from flatbook.domain.reference import ReferenceData
@@ -20,7 +23,7 @@ from flatbook.ledger import Ledger
 from flatbook.service.exchange.server import HOST, Service, VenueClock
 from flatbook.venues.ccxt.accounts import account_named
 from flatbook.venues.ccxt.client import HedgeClient, Told
-from flatbook.venues.ccxt.codec_own import differences
+from flatbook.venues.ccxt.codec_own import Difference, differences
 from flatbook.venues.ccxt.library import Credentials, open_exchange
 from flatbook.venues.ccxt.orders import Known
 from tests.service.exchange.desk import PERPETUAL, START_NS, Desk
@@ -156,6 +159,32 @@ def test_a_hedge_ends_with_the_books_of_the_exchange(served: tuple[Desk, str]) -
     theirs = desk.exchange.accounts["alice"].ledger
     assert hedger.ledger().cash_units("BTC") == theirs.cash_units("BTC")
     assert all(fill.fee_units > 0 for fill in fills)
+
+
+@pytest.mark.slow
+def test_the_documented_hedge_trades_the_delta_away_and_its_books_are_the_venues(served: tuple[Desk, str]) -> None:
+    desk, address = served
+    page = (Path(__file__).resolve().parents[3] / "docs" / "live.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    shown: dict[str, Any] = {}
+    exec(compile(example, "docs/live.md", "exec"), shown)
+
+    async def run() -> tuple[Ledger, list[Difference]]:
+        one = Hedger(address)
+        asked = (one.account, one.exchange, NAME, 0.01, lambda: one.now_ns)
+        try:
+            hedged: tuple[Ledger, list[Difference]] = await shown["hedge"](*asked)
+            with pytest.raises(BadInputError, match="go on with the ledger that booked it"):
+                await shown["hedge"](*asked)
+            return hedged
+        finally:
+            await one.client.close()
+
+    ledger, apart = asyncio.run(run())
+    # 0.01 coins at 79,995 USD, in whole lots of 10 USD.
+    assert dict(ledger.open_lots()) == {NAME: -79}
+    assert dict(desk.exchange.accounts["alice"].ledger.open_lots()) == {PERPETUAL: -79}
+    assert apart == []
 
 
 @pytest.mark.slow
