@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 )
 @pytest.mark.parametrize(("what", "length", "most_mib"), [("run", 5, 12.0), ("client", 6, 3.0)])
 def test_what_a_long_run_holds_grows_by_little(what: str, length: int, most_mib: float) -> None:
-    """A client's hour adds 1.5 MiB with the exchange's in the same process, most of it trades that are told for a day."""
+    """Twice what was measured of a client: 1.5 MiB an hour over its first three, the exchange in the same process."""
     # Compiling takes hundreds of MiB that are free afterwards, and would hide what grows into them.
     compile_kernels()
     done = subprocess.run(

@@ -178,8 +178,8 @@ def test_a_settlement_and_a_delivery_over_a_socket_leave_the_ledger_of_the_run_i
 def test_a_day_over_a_socket_leaves_the_ledger_of_the_run_in_process() -> None:
     """A day and an hour, over two settlements and deliveries, in steps of ten seconds; the two runs at once.
 
-    Of 41,201 prints and 90,000 seconds came 6,835 fills, 2,884 of them hedges; it takes some five minutes of each of two
-    processors that do nothing else.
+    41,201 prints, 6,835 fills, 2,884 of them hedges. It takes some six minutes of a processor in process; over the
+    socket two and a half for the maker and four to five for the exchange.
     """
     day = Day(parse_utc("2026-01-06T07:30"), seconds=25 * 3_600, step_s=10)
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
