@@ -74,6 +74,8 @@ def _takes(field: FieldInfo) -> str:
         return "true, false"
     if typing.get_origin(field.annotation) is Mapping:
         return "a table of numbers"
+    if typing.get_origin(field.annotation) is tuple:
+        return "a list of texts"
     bounds = {key: value for limit in field.metadata for key, value in _limits(limit)}
     match bounds:
         case {"ge": low, "le": high}:
@@ -112,6 +114,8 @@ def _toml(value: object) -> str:
         return str(value).lower()
     if isinstance(value, Mapping):
         return ", ".join(f"{name} = {_toml(one)}" for name, one in value.items()) or "none"
+    if isinstance(value, tuple):
+        return ", ".join(map(_toml, value)) or "none"
     if isinstance(value, float):
         return f"{value:_.12f}".rstrip("0").rstrip(".")
     return f'`"{value}"`'

@@ -181,6 +181,7 @@ _PART_SCALES = {
     "hedge_cost": 0.7,
     "settlement": 0.3,
     "unexplained": 0.4,
+    "other_coins": 1.1,
 }
 
 

@@ -12,9 +12,10 @@ from flatbook.app.heard import heard_clocks, replayed_from
 from flatbook.app.markets import OpenMarket, open_books, open_market
 from flatbook.app.recorded_books import RecordedBooks, recorded_books
 from flatbook.app.request import DEFAULT_VOL, RunRequest
-from flatbook.domain.errors import BadInputError, ConfigurationError
+from flatbook.domain.errors import BadInputError, ConfigurationError, UnknownInstrumentError
 from flatbook.domain.events import Clock, MarketEvent
-from flatbook.domain.reference import ReferenceData
+from flatbook.domain.instruments import DOLLAR
+from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import exact_units
 from flatbook.engine.loop import Engine
 from flatbook.engine.opening import refuse_what_no_run_holds
@@ -45,7 +46,7 @@ def compose(
     """
     reference = load_reference()
     policy = parse_policy(request.policy_text, request.policy)
-    books = _books_alone(request, reference)
+    books, others = _books_alone(request, reference), _others(policy, reference)
     book = _book(request, reference)
 
     def open_one(asked: RunRequest, book: BookDesk | None = None) -> OpenMarket:
@@ -57,9 +58,11 @@ def compose(
             heard=heard,
             clocks=clocks,
             book=book,
+            others=others,
         )
 
     if books is not None:
+        refuse_other_coins(policy)
         market = open_books(request, reference, books, _expiries_ns(book))
     elif request.hedge_session is not None:
         market = hedged_away(request, _books_away(request, reference), open_one)
@@ -83,6 +86,32 @@ def compose(
     if book is not None:
         refuse_what_no_run_holds(book, setup)
     return market, Engine(setup)
+
+
+def refuse_other_coins(policy: Policy) -> None:
+    """For a market of one coin.
+
+    Errors      ConfigurationError where the policy would hedge with others
+    """
+    if coins := policy.hedging.correlated:
+        raise ConfigurationError(
+            f"hedging.correlated: {', '.join(coins)} hedges where a drawn or recorded market shows it; a venue's feed, "
+            "or a session of order books alone, shows one coin: leave it out"
+        )
+
+
+def _others(policy: Policy, reference: ReferenceData) -> list[Instrument]:
+    """The perpetuals of other coins that may hedge.
+
+    Errors      ConfigurationError for a coin that has none
+    """
+    found = []
+    for coin in policy.hedging.correlated:
+        try:
+            found.append(reference.instrument(f"{coin}_{DOLLAR}-PERPETUAL"))
+        except UnknownInstrumentError as error:
+            raise ConfigurationError(f"hedging.correlated: {coin!r}: {error}; name another coin") from None
+    return found
 
 
 def margin_rules(policy: Policy, venue: str, at_ns: int) -> MarginModel | None:

@@ -152,7 +152,10 @@ def _ledger_facts(state: State) -> LedgerFacts:
     coin, dollars = (risk_amount(ledger.carried_units(code), code) for code in (currency, DOLLAR))
     for name, lots in ledger.open_lots().items():
         contract = setup.reference.instrument(name).contract
-        if name == setup.hedge.name:
+        other = state.other_place(name)
+        if other is not None:
+            dollars += lots * setup.others[other].lot_size * float(values.others_usd[other])
+        elif name == setup.hedge.name:
             coin -= lots * setup.hedge.lot_size / state.perp_price_usd
         elif setup.away is not None and name == setup.away.instrument.name:
             coin -= lots * setup.away.instrument.lot_size / values.away_usd

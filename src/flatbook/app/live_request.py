@@ -4,7 +4,7 @@ import hashlib
 
 import msgspec
 
-from flatbook.app.compose import margin_rules
+from flatbook.app.compose import margin_rules, refuse_other_coins
 from flatbook.app.feed import FeedTerms
 from flatbook.app.live_venue import LiveTerms
 from flatbook.domain.errors import ConfigurationError
@@ -66,6 +66,7 @@ def check_policy(request: LiveRequest) -> Policy:
         )
     if policy.rfq.answers:
         raise ConfigurationError(f"{request.policy}: rfq.answers is set, and a live run answers no requests; leave it")
+    refuse_other_coins(policy)
     return policy
 
 

@@ -1,7 +1,7 @@
 """The market a request names, as a venue the engine can be run through."""
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from flatbook.app.recorded_books import RecordedBooks
 from flatbook.app.request import RunRequest
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.events import Clock, MarketEvent
-from flatbook.domain.reference import ReferenceData
+from flatbook.domain.reference import Instrument, ReferenceData
 from flatbook.domain.units import NS_PER_HOUR, format_utc, parse_utc
 from flatbook.engine.setup import AwayVenue
 from flatbook.engine.venue import Venue
@@ -74,12 +74,14 @@ def open_market(
     heard: Iterable[MarketEvent | Clock] | None = None,
     clocks: Iterable[Clock] = (),
     book: BookDesk | None = None,
+    others: Sequence[Instrument] = (),
 ) -> OpenMarket:
     """Opens the session, or draws the world; `protection` is what the venue is asked for.
 
     `answers_requests` says to the venue that we answer requests for quotes, and then they come. `heard` is a market
     that happens now; `clocks` are the clock's events of one that was heard, to be taken among those of its recording.
     `book` is another venue's, which our orders for it meet.
+    `others` are perpetuals of other coins that may hedge.
 
     Errors      BadInputError where the session cannot be used, or holds nothing of the span asked for
     """
@@ -94,7 +96,13 @@ def open_market(
         )
         start_ns = SIMULATION_START_NS
         simulated = SimulatedVenue(
-            reference, seed=request.seed, hours=request.hours, start_ns=start_ns, terms=terms, book=book
+            reference,
+            seed=request.seed,
+            hours=request.hours,
+            start_ns=start_ns,
+            terms=terms,
+            other_coins=[one.contract.base for one in others],
+            book=book,
         )
         return OpenMarket(simulated, terms.name, start_ns, start_ns + round(request.hours * NS_PER_HOUR))
     is_heard_live = request.heard_at is not None
@@ -104,6 +112,8 @@ def open_market(
         return OpenMarket(paper, terms.name, request.from_ns or 0, request.to_ns or NEVER_NS)
     session = open_session(request.session_path)
     from_ns, to_ns = _span(request, session)
+    for one in others:
+        session.require_perpetual(one.contract.base, one.name, reference)
     begins_ns = 0 if is_heard_live else from_ns - request.warm_up_ns
     events: Iterable[MarketEvent | Clock] = session.market_events(begins_ns, to_ns, reference)
     if clocks:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from flatbook.app.compose import compose
+from flatbook.app.compose import compose, refuse_other_coins
 from flatbook.app.feed import FeedTerms, LiveFeed
 from flatbook.app.heard import SESSION_DIRECTORY, Heard
 from flatbook.app.latency import LatencyWatch
@@ -42,7 +42,7 @@ def check_request(asked: PaperRequest) -> None:
     Errors      BadInputError; ConfigurationError for a policy or half a key
     """
     check_feed(asked.feed)
-    parse_policy(asked.run.policy_text, asked.run.policy)
+    refuse_other_coins(parse_policy(asked.run.policy_text, asked.run.policy))
     if not asked.warm_up_s > 0:
         raise BadInputError(f"--warm-up {asked.warm_up_s:g}: use more than 0 seconds: nothing is known at first")
     if asked.trade_s is not None and not asked.trade_s > 0:

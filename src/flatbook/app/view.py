@@ -127,6 +127,10 @@ def _gauges(state: State) -> tuple[Gauge, ...]:
         Gauge(name="gamma", unit="USD per 1 %", value=risk.gamma_1pct_usd, limit=limits.gamma_1pct_usd),
         Gauge(name="vega", unit="USD per vol point", value=risk.vega_usd, limit=limits.vega_usd),
         Gauge(name="stress loss", unit="USD", value=risk.stress_loss_usd, limit=limits.stress_loss_usd),
+        *(
+            Gauge(name=f"delta in {coin}", unit="USD", value=usd, limit=limits.other_delta_usd)
+            for coin, usd in zip(state.setup.policy.hedging.correlated, risk.others_usd, strict=False)
+        ),
     )
 
 

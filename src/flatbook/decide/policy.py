@@ -143,6 +143,14 @@ class HedgingPolicy(Section):
     spot_share: Share = Field(
         default=0.5, description="of the venue's balance of what spot would take, the share that may be exchanged"
     )
+    correlated: tuple[str, ...] = Field(
+        default=(),
+        description='price_of_risk: other coins, as ["ETH"], whose USDC-settled perpetuals may hedge as well, as far '
+        "as they are known to move with ours",
+    )
+    correlated_daily_volume_usd: Positive = Field(
+        default=1e10, description="daily_volume_usd of each of those coins, for what orders in it move"
+    )
     band_coin: NonNegative = Field(default=1.0, description="band_and_timer: net delta in coin left alone")
     every_s: NonNegative = Field(default=300.0, description="least time between hedges")
     moving_delta: bool = Field(

@@ -292,6 +292,7 @@ def _sync_dollars(state: State) -> None:
     """What hedging holds in dollars, and coin that it exchanged for them."""
     ledger, inventory, setup, cells = state.ledger, state.inventory, state.setup, state.cells
     inventory.dollars = risk_amount(ledger.carried_units(DOLLAR), DOLLAR)
+    inventory.hold_others(np.array([ledger.net_lots(one.name) * one.lot_size for one in setup.others]))
     inventory.linear_coin = ledger.net_lots(setup.linear.name) * setup.linear.lot_size
     cells.exchange(ledger.totals(setup.underlying).exchange_units)
     cells.pay_dollars(risk_amount(ledger.totals(DOLLAR).fees_paid_units, DOLLAR), state.values.index_usd)

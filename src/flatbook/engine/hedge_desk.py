@@ -123,7 +123,9 @@ def book_hedge(state: "State", fill: Fill, reason: str, before: BookMeasures, co
     instrument = setup.reference.instrument(fill.instrument)
     lots = fill.side * fill.size_lots
     # Notional is in dollars where a contract is of so many; else in coins, an option's too.
-    size_usd = lots * instrument.lot_size * (1.0 if instrument.is_reciprocal else values.index_usd)
+    other = state.other_place(fill.instrument)
+    coin_usd = values.index_usd if other is None else float(values.others_index_usd[other])
+    size_usd = lots * instrument.lot_size * (1.0 if instrument.is_reciprocal else coin_usd)
     after = state.measure()
     added_usd = float(after.exposure[SPOT] - before.exposure[SPOT])
     desk.hedge_delta_usd += abs(added_usd)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.decide.hedge.scene import Listed
+from flatbook.engine.hedge_scene import hedge_risk
 from flatbook.engine.leaning_holdings import PurseAxis
-from flatbook.kernels.chain import FACTORS
 from flatbook.risk.holding_axes import HoldingAxes
 from flatbook.valuation.limit_price import LimitCharge, LimitPrice
 from flatbook.valuation.risk_price import RiskPrice
@@ -28,7 +28,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HedgeSpace:
-    """What hedges are decided in: R's factors, then the axes of bounds that some hedge moves.
+    """What hedges are decided in: R's factors and the rests of other coins, then the axes of bounds that some
+    hedge moves.
 
     core            R but for what bounds add; charge what they add, None where none is felt
     exposure        of the book
@@ -69,7 +70,8 @@ class _Moves:
 
 def space_of(state: State, listed: Listed, core: RiskPrice) -> HedgeSpace:
     """The space in which `listed` hedges are decided: R's own where no bound on what is held is near."""
-    charge, exposure = state.leaning.charge, state.book.exposure
+    risk = hedge_risk(state, core)
+    core, charge, exposure = risk.core, risk.charge, risk.exposure
     moves = _moves(state, listed)
     if not moves.names:
         return HedgeSpace(listed, core, charge, exposure)
@@ -139,7 +141,7 @@ def _padded(core: RiskPrice, more: int) -> RiskPrice:
 def _joined(charge: LimitCharge | None, price: LimitPrice, value: Floats, exposure: Floats) -> LimitCharge:
     """B of the factors' axes, where it is felt, and of these."""
     more = len(value)
-    here = np.concatenate([np.zeros((more, FACTORS)), np.eye(more)], axis=1)
+    here = np.concatenate([np.zeros((more, len(exposure))), np.eye(more)], axis=1)
     if charge is None:
         return LimitCharge(price, value, here, _with(exposure, value))
     first = charge.price

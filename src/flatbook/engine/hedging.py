@@ -12,22 +12,21 @@ from numpy.typing import NDArray
 
 from flatbook.decide.hedge.best import HedgePlan, best_hedge
 from flatbook.decide.hedge.execution import Route, TouchTerms, choose_route, running_risk_rate
-from flatbook.decide.hedge.gamma_aware import GapMotion, gamma_aware
 from flatbook.decide.hedge.listed import MARKETABLE, listed_hedges
 from flatbook.decide.hedge.obizhaeva_wang import cheapest_shares, exponential_decay
 from flatbook.decide.hedge.rules import ClipTerms, band_clip_usd
-from flatbook.decide.hedge.scene import DollarHedges, HedgeScene, Listed
+from flatbook.decide.hedge.scene import Listed
 from flatbook.decide.hedge.stability import Pace, guarded_pace, loop_gain
 from flatbook.decide.hedge.stability import Stage as Stability
-from flatbook.domain.instruments import DOLLAR
 from flatbook.domain.intents import OrderIntent, Purpose, TimeInForce
 from flatbook.domain.reference import Instrument
 from flatbook.domain.ticks import ceil_tick, floor_tick
-from flatbook.domain.units import NS_PER_SECOND, NS_PER_YEAR, risk_amount
-from flatbook.engine import hedge_limits, stressing
+from flatbook.domain.units import NS_PER_SECOND, NS_PER_YEAR
+from flatbook.engine import hedge_limits
 from flatbook.engine.hedge_desk import Decision
+from flatbook.engine.hedge_scene import hedge_risk, law_of_other, other_order_risk, risk_price, scene_of
 from flatbook.engine.state import State
-from flatbook.kernels.chain import SPOT, SQUARED
+from flatbook.kernels.chain import FACTORS, SPOT, SQUARED
 from flatbook.report.facts import LogEntry
 from flatbook.risk.gate import OrderRisk
 from flatbook.risk.loss_stop import Stage
@@ -71,7 +70,7 @@ def wanted_hedges(state: State) -> tuple[Wanted, ...]:
     if state.orders.working or state.now_ns - desk.sent_ns < wait_s * 1e9:
         return ()
     if flatten:
-        return _in_perpetual(state, _flattening_usd(state), Purpose.FLATTEN, "loss stop: flat")
+        return _flattening(state)
     match policy.rule:
         case "none":
             return ()
@@ -85,9 +84,10 @@ def wanted_hedges(state: State) -> tuple[Wanted, ...]:
 
 
 def _by_price_of_risk(state: State) -> tuple[Wanted, ...]:
-    core, charge = _risk_price(state), state.leaning.charge
-    price = core if charge is None else charge.in_factors(core)
-    gradient = price.gradient(state.book.exposure)
+    core = risk_price(state)
+    risk = hedge_risk(state, core)
+    price = risk.price
+    gradient = price.gradient(risk.exposure)
     zone = hedge_limits.space_of(state, _zone(state, price, gradient), core)
     if not zone.listed.pays(zone.price.gradient(zone.exposure)):
         return ()
@@ -124,36 +124,6 @@ def _plan(state: State, core: RiskPrice, listed: Listed, fraction: float) -> Hed
     return plan
 
 
-def _risk_price(state: State) -> RiskPrice:
-    """R, in which delta that gamma moves by itself counts for less where the policy says so."""
-    policy, price = state.setup.policy, stressing.with_tails(state, state.risk_price)
-    cost = policy.hedging.fee_rate + policy.hedging.half_spread_rate
-    variance = 365.0 * state.desk.daily_vol**2
-    if not (policy.hedging.moving_delta and cost > 0.0 and variance > 0.0):
-        return price
-    motion = GapMotion(2.0 * float(state.book.exposure[SQUARED]), variance)
-    return gamma_aware(price, PERPETUAL, cost, policy.risk_price.risk_aversion_per_usd, motion)
-
-
-def scene_of(state: State) -> HedgeScene:
-    """What hedging looks at."""
-    setup = state.setup
-    policy = setup.policy.hedging
-    dollars = _dollar_hedges(state) if policy.dollar_settled else None
-    return HedgeScene(policy, state.market, state.values, state.inventory, setup.hedge, state.desk.law(policy), dollars)
-
-
-def _dollar_hedges(state: State) -> DollarHedges:
-    """What is paid in dollars, and how much of the venue's balances spot may take."""
-    setup, ledger = state.setup, state.ledger
-    share = setup.policy.hedging.spot_share
-    coins, usd = (
-        share * max(risk_amount(ledger.balance(setup.venue, currency), currency), 0.0)
-        for currency in (setup.underlying, DOLLAR)
-    )
-    return DollarHedges(setup.linear, setup.spot, coins, usd)
-
-
 def _zone(state: State, price: RiskPrice, gradient: Floats) -> Listed:
     """What was listed lately, at the funding that is expected now.
 
@@ -170,8 +140,9 @@ def _zone(state: State, price: RiskPrice, gradient: Floats) -> Listed:
 def _size_usd(state: State, price: RiskPrice, gradient: Floats) -> float:
     """About how much the perpetual alone would trade: what impact is linearised at."""
     policy, lot_usd = state.setup.policy.hedging, state.setup.hedge.lot_size
+    gradient, curvature = gradient[:FACTORS], price.curvature[:FACTORS, :FACTORS]
     saved = abs(float(gradient @ PERPETUAL)) - policy.fee_rate - policy.half_spread_rate
-    worth = state.desk.law(policy).worth_usd(saved, float(PERPETUAL @ price.curvature @ PERPETUAL))
+    worth = state.desk.law(policy).worth_usd(saved, float(PERPETUAL @ curvature @ PERPETUAL))
     return float(np.clip(worth, max(policy.least_usd, lot_usd), policy.max_clip_usd))
 
 
@@ -234,12 +205,36 @@ def _route(state: State, instrument: Instrument) -> Route:
     return choose_route(terms, running_risk_rate(state.book.exposure, PERPETUAL, covariance, aversion)).route
 
 
-def _flattening_usd(state: State) -> float:
+def _flattening(state: State) -> tuple[Wanted, ...]:
+    """All of the delta in our own coin by the perpetual, and what is held in other coins closed."""
     policy, lot_usd = state.setup.policy.hedging, state.setup.hedge.lot_size
-    if math.isnan(state.risk.delta_coin):
-        return 0.0
-    lots = round(-state.risk.delta_coin * state.values.index_usd / lot_usd)
-    return float(np.clip(lots * lot_usd, -policy.max_clip_usd, policy.max_clip_usd))
+    why, usd = "loss stop: flat", 0.0
+    if not math.isnan(state.risk.delta_coin):
+        delta_usd = (state.risk.delta_coin - state.risk.others_delta_coin) * state.values.index_usd
+        usd = float(np.clip(round(-delta_usd / lot_usd) * lot_usd, -policy.max_clip_usd, policy.max_clip_usd))
+    held = np.flatnonzero(state.inventory.others_coin).tolist()
+    return (*_in_perpetual(state, usd, Purpose.FLATTEN, why), *(_closing(state, place, why) for place in held))
+
+
+def _closing(state: State, place: int, reason: str) -> Wanted:
+    """An order that closes what is held in another coin, a clip of it where that is large."""
+    policy, instrument = state.setup.policy.hedging, state.setup.others[place]
+    mark, held_coin = float(state.values.others_usd[place]), float(state.inventory.others_coin[place])
+    side, coins = -1 if held_coin > 0 else 1, min(abs(held_coin), policy.max_clip_usd / mark)
+    limit_ticks = round(mark * (1 + side * MARKETABLE) / instrument.tick_size)
+    intent = OrderIntent(
+        instrument=instrument.name,
+        side=side,
+        limit_ticks=limit_ticks,
+        size_lots=round(coins / instrument.lot_size),
+        time_in_force=TimeInForce.IOC,
+        purpose=Purpose.FLATTEN,
+        reason=reason,
+    )
+    usd = side * coins * mark
+    risk = other_order_risk(state, place, usd, abs(limit_ticks * instrument.tick_size / mark - 1))
+    book, expected = state.book, law_of_other(state, place).peak_rate(usd) * mark * instrument.lot_size
+    return Wanted(intent, risk, Decision(state.now_ns, book, state.values.index_usd, expected, math.nan, math.nan))
 
 
 def _in_perpetual(state: State, usd: float, purpose: Purpose, reason: str) -> tuple[Wanted, ...]:
@@ -292,12 +287,16 @@ def _wanted(state: State, listed: Listed, plan: HedgePlan, at: int, reason: str,
     if row < 0:
         law, unit_usd = state.desk.law(state.setup.policy.hedging), float(listed.unit_usd[at])
         risk = OrderRisk(size * unit_usd, 0.0, off / mark, delta_coin)
+        if (place := state.other_place(instrument.name)) is not None:
+            law, risk = law_of_other(state, place), other_order_risk(state, place, size * unit_usd, off / mark)
         half_rate /= unit_usd
         paid = half_rate + law.peak_rate(size * unit_usd)
         if waits:
             # It is paid the spread, and has moved against us when it fills; of impact that teaches nothing.
             paid, half_rate = state.setup.policy.hedging.adverse_selection_rate - half_rate, math.nan
         expected = paid * unit_usd * instrument.lot_size
+        if place is not None:
+            half_rate = math.nan  # what moves another coin teaches nothing of ours
     else:
         beside = offered.carry_buy_usd[at] if side > 0 else offered.carry_sell_usd[at]
         risk = option_order_risk(state, row, size, off, added)

@@ -5,6 +5,7 @@ import math
 from flatbook.domain.events import AnyEvent, ChainQuotes, Clock, FundingRate, IndexTick, TopOfBook, TradePrint
 from flatbook.engine import index_watch
 from flatbook.engine.state import State
+from flatbook.market.other_coins import OtherCoins
 
 _WIDTH_PER_PRICE = math.sqrt(2 * math.pi)
 """Vol times root time per share of the forward that an at-the-money option is worth."""
@@ -16,6 +17,8 @@ def take_market(state: State, event: AnyEvent) -> bool:
     match event:
         case IndexTick() if event.underlying == state.setup.underlying:
             moved = index_watch.take_tick(state, event) or _index_moved(state)
+        case IndexTick():
+            return state.market.others is not None and _other_moved(state, state.market.others, event)
         case TradePrint():
             moved = index_watch.hear_options(state, event)
             slot = None if state.index_check.is_lost(state.now_ns) else state.market.take_trade(event)
@@ -61,6 +64,18 @@ def _tell_flow(state: State, event: TradePrint) -> None:
 def _index_moved(state: State) -> bool:
     cutoff = state.setup.policy.quoting.index_cutoff_bp * 1e-4
     return not abs(state.market.forwards.index_usd / state.values.index_usd - 1) <= cutoff
+
+
+def _other_moved(state: State, others: OtherCoins, event: IndexTick) -> bool:
+    """A tick of another coin; whether we hold it, and it moved by as much as would be worth a requote of ours."""
+    coin = others.of(event.underlying)
+    if coin is None:
+        return False
+    coin.take_index(event)
+    place, cutoff = others.names.index(coin.name), state.setup.policy.quoting.index_cutoff_bp * 1e-4
+    if not state.inventory.others_coin[place]:
+        return False
+    return not abs(event.price_usd / float(state.values.others_index_usd[place]) - 1) <= cutoff
 
 
 def _index_went_stale(state: State) -> bool:

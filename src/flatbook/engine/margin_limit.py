@@ -5,6 +5,8 @@ of it can add whatever is held; under a model of which that is not known, the mo
 the reservation counts quotes. Beyond a bound it would keep back what brings the book home as well; there a side that
 closes counts by what it adds to the book as it stands.
 
+Perpetuals of other coins are asked for the policy's `hedging.margin_rate` of what they are worth, and net with nothing.
+
 Scenarios are made anew every minute and when the index has moved by 0.3 %, seldomer far from every bound; sizes, and
 what each strategy has gained, with the stress.
 """
@@ -77,6 +79,7 @@ class MarginLimit:
     def __init__(self, model: MarginModel, setup: Setup) -> None:
         self._model, self._setup = model, setup
         self._share, self._set_aside = setup.policy.limits.margin_use, setup.policy.limits.capital_usd
+        self._rate = setup.policy.hedging.margin_rate
         self._collateral_coin = risk_amount(setup.capital_units, setup.underlying)
         self._coin = setup.policy.quoting.size_coin
         self._made_ns, self._made_usd = 0, math.nan
@@ -141,13 +144,14 @@ class MarginLimit:
 
     def _used(self, state: State) -> list[Purse]:
         assert self.held is not None
-        equity_usd, whole_usd = state.pnl.equity_usd, self.held.initial_usd[WHOLE]
+        others_usd = self._rate * sum(map(abs, state.book.others_usd.tolist()))
+        equity_usd, whole_usd = state.pnl.equity_usd, self.held.initial_usd[WHOLE] + others_usd
         purses = []
         if self._share:
             capital_usd = self._collateral_coin * state.values.index_usd + equity_usd
             purses.append(Purse(MARGIN_USE, whole_usd, self._share * capital_usd))
         if self._set_aside:
-            margins = (self.held.initial_usd[MADE], self.held.initial_usd[HEDGES])
+            margins = (self.held.initial_usd[MADE], self.held.initial_usd[HEDGES] + others_usd)
             asked = dict(zip(STRATEGY_NAMES, zip(margins, self._gained_usd, strict=True), strict=True))
             asked[self._setup.venue] = (whole_usd, equity_usd)
             for name, bound_usd in self._set_aside.items():
@@ -179,6 +183,8 @@ class MarginLimit:
 
     def order_usd(self, state: State, intent: OrderIntent, coin: float, *, is_alone: bool) -> float:
         """What an order may add; where it `is_alone` by what it does to the book, which a hedge may relieve."""
+        if (other := state.other_place(intent.instrument)) is not None:
+            return max(self._other_adds_usd(state, other, coin), 0.0)
         at = self.place(state, intent.instrument)
         if at is None:
             return 0.0
@@ -191,15 +197,26 @@ class MarginLimit:
         """Why hedging's own capital does not suffice for an order; None where it does, or none is set aside."""
         name, at = f"capital_{HEDGING}", self.place(state, intent.instrument)
         purse = next((one for one in self.purses if one.name == name), None)
-        if purse is None or at is None or self.held is None:
+        if purse is None or self.held is None:
             return None
-        adds = float(self.held.state(HEDGES).marginal(at, coin).initial)
+        if (other := state.other_place(intent.instrument)) is not None:
+            adds = self._other_adds_usd(state, other, coin)
+        elif at is not None:
+            adds = float(self.held.state(HEDGES).marginal(at, coin).initial)
+        else:
+            return None
         return None if adds <= 0.0 or adds <= purse.left_usd else name
 
+    def _other_adds_usd(self, state: State, other: int, coin: float) -> float:
+        """What an order of another coin adds, as many of ours as it is worth; negative where it frees margin."""
+        held_usd = float(state.book.others_usd[other])
+        return self._rate * (abs(held_usd + coin * state.values.index_usd) - abs(held_usd))
+
     def place(self, state: State, name: str) -> int | None:
-        """Of an instrument in `held_coin`; None of spot, which is paid for, and of what another venue margins."""
+        """Of an instrument in `held_coin`; None of spot, which is paid for, of another coin's, and of what another venue
+        margins."""
         universe, rows, away = state.market.universe, state.values.rows, self._setup.away
-        if away is not None and name == away.instrument.name:
+        if state.other_place(name) is not None or (away is not None and name == away.instrument.name):
             return None
         row = universe.row_of.get(name, -1)
         if row >= 0:

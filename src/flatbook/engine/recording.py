@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from flatbook.domain.events import Fill
 from flatbook.domain.instruments import format_expiry
 from flatbook.domain.units import NS_PER_MINUTE
+from flatbook.engine.other_coins import other_coin_rows
 from flatbook.kernels.chain import BASIS, LEVELS, PREMIUM, SPOT
 from flatbook.kernels.telling import keep_told
 from flatbook.market.surface_model import REASONS, SliceStatus
@@ -151,6 +152,8 @@ class Recorder:
             EquityRow.of(state.now_ns, state.values.index_usd, state.pnl.by_name(), state.risk.stage.name.lower())
         )
         self._sample_exposures(state)
+        for row in other_coin_rows(state):
+            self.tables.other_coins.append(row)
         self._sample_quotes(state)
         if state.now_ns - self._smiles_ns >= _SMILES_EVERY_NS:
             self._smiles_ns = state.now_ns
@@ -176,7 +179,8 @@ class Recorder:
                 state.risk.stress_loss_usd,
                 int(np.count_nonzero(state.inventory.size_coin))
                 + bool(state.inventory.perp_usd)
-                + bool(state.inventory.away_usd),
+                + bool(state.inventory.away_usd)
+                + int(np.count_nonzero(state.inventory.others_coin)),
             )
         )
 

@@ -12,6 +12,7 @@ from flatbook.domain.units import NS_PER_SECOND
 from flatbook.engine import packages
 from flatbook.engine.hedging import Wanted
 from flatbook.engine.state import State
+from flatbook.kernels.fill_units import LINEAR
 from flatbook.kernels.gate import largest_quote
 from flatbook.risk.reservation import MARGIN, Exposed, Resting
 
@@ -70,16 +71,23 @@ def _both_ways(axes: Floats) -> Floats:
 def _added(state: State, intent: OrderIntent, lots: int, is_alone: bool) -> Floats:
     """What an order's lots add on each axis."""
     row = state.market.universe.row_of.get(intent.instrument, -1)
-    coin = _coin(state, intent, lots)
+    coin, other = _coin(state, intent, lots), state.other_place(intent.instrument)
     added = state.gate.reservation.added(row, coin)
+    if other is not None:
+        # In scenarios it may move one to one with ours, where that loses, or not at all.
+        assert state.comovement is not None
+        added[0] *= float(state.comovement.beta[other])
+        added[len(LINEAR) : MARGIN] = np.minimum(added[len(LINEAR) : MARGIN], 0.0)
     if state.margin_limit is not None:
         added[MARGIN] = state.margin_limit.order_usd(state, intent, coin, is_alone=is_alone)
     return added
 
 
 def _coin(state: State, intent: OrderIntent, lots: int) -> float:
-    """An order's lots as coins of the underlying, signed."""
+    """An order's lots as coins of the underlying, signed; of another coin as many as it is worth."""
     instrument = state.setup.reference.instrument(intent.instrument)
+    if (other := state.other_place(intent.instrument)) is not None:
+        return intent.side * lots * instrument.lot_size * float(state.values.others_usd[other]) / state.values.index_usd
     return intent.side * lots * instrument.lot_size / (state.values.index_usd if instrument.is_reciprocal else 1.0)
 
 

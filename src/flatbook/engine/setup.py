@@ -73,6 +73,12 @@ class Setup:
         return self.reference.instrument(f"{self.underlying}_{DOLLAR}-PERPETUAL")
 
     @cached_property
+    def others(self) -> tuple[Instrument, ...]:
+        """Perpetuals of other coins that may hedge, in the order of every array of theirs."""
+        coins = self.policy.hedging.correlated
+        return tuple(self.reference.instrument(f"{coin}_{DOLLAR}-PERPETUAL") for coin in coins)
+
+    @cached_property
     def spot(self) -> Instrument:
         """The coin itself, against dollars."""
         return self.reference.instrument(f"{self.underlying}_{DOLLAR}")

@@ -30,12 +30,14 @@ from flatbook.ledger.book import Ledger
 from flatbook.market.away import AwayPerpetual
 from flatbook.market.index_check import IndexCheck
 from flatbook.market.market import Market
+from flatbook.market.other_coins import Comovement
 from flatbook.risk.gate import BookRisk, Gate
 from flatbook.risk.loss_stop import LossStop, Stage
 from flatbook.risk.protection import MessageBudget, Protection
 from flatbook.valuation.chain import ChainValues
 from flatbook.valuation.explain import PnlBook
 from flatbook.valuation.inventory import NOTHING_HELD, BookMeasures, Inventory
+from flatbook.valuation.other_coins import with_others
 from flatbook.valuation.risk_price import RiskPrice, no_risk_price
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ class State:
     desk            what the hedger remembers and has learnt
     largest_quote_coin      the largest quote that ever wanted to go out
     rfqs            requests for quotes; None where the policy answers none
+    comovement      how other coins move with ours, as the price of risk was last made; None before, and without any
     otc             contracts over the counter that the run began with; None where it began with none
     is_opened       whether what the run begins with is booked
     outputs         running digest of everything that went out
@@ -116,6 +119,7 @@ class State:
     held: LiveHoldings = field(default_factory=LiveHoldings)
     leaning: Leaning = field(default_factory=Leaning)
     largest_quote_coin: float = 0.0
+    comovement: Comovement | None = None
     otc: "OtcBook | None" = None
     is_opened: bool = False
     outputs: OutputDigest = field(default_factory=OutputDigest)
@@ -123,18 +127,19 @@ class State:
     @classmethod
     def start(cls, setup: Setup) -> "State":
         """An empty book with its collateral deposited."""
-        market = Market(setup.underlying, setup.reference, setup.market_model)
+        market = Market(setup.underlying, setup.reference, setup.market_model, setup.policy.hedging.correlated)
         ledger = Ledger(setup.reference, (MAKING, HEDGING))
         if (away := setup.away) is not None:
             market.away = AwayPerpetual(away.instrument, away.model)
             ledger.deposit(away.name, setup.underlying, away.capital_units, setup.trade_from_ns)
+        inventory = Inventory(market.universe.capacity, len(setup.others))
         if setup.capital_units:
             ledger.deposit(setup.venue, setup.underlying, setup.capital_units, setup.trade_from_ns)
         return cls(
             setup,
             market,
             ledger,
-            Inventory(market.universe.capacity),
+            inventory,
             PnlBook(),
             Gate(setup.policy.limits),
             LossStop(setup.policy.loss_stop),
@@ -160,11 +165,19 @@ class State:
         return self.values.perp_usd
 
     def perpetual_usd(self, name: str) -> float:
-        """The price, as valued, of a perpetual: paid in coin, here or at another venue, or in dollars."""
+        """The price, as valued, of a perpetual: paid in coin, here or elsewhere, in dollars, or another coin's."""
         if self.market.away is not None and name == self.market.away.instrument.name:
             return self.values.away_usd
+        other = self.other_place(name)
+        if other is not None:
+            return float(self.values.others_usd[other])
         is_linear = self.setup.reference.instrument(name).contract.settle == DOLLAR
         return self.values.linear_usd if is_linear else self.values.perp_usd
+
+    def other_place(self, name: str) -> int | None:
+        """The place of another coin's perpetual among those that may hedge; None of any other instrument."""
+        others = self.market.others
+        return None if others is None else others.place_of.get(name)
 
     @property
     def knows_market(self) -> bool:
@@ -192,7 +205,17 @@ class State:
     def measure(self) -> BookMeasures:
         """The book's exposures at the last valuation, contracts over the counter among them."""
         book = self.inventory.measure(self.values)
-        return book if self.otc is None else self.otc.add_to(book)
+        if self.otc is not None:
+            book = self.otc.add_to(book)
+        if self.market.others is None:
+            return book
+        beta = None if self.comovement is None else self.comovement.beta
+        return with_others(book, beta, self.inventory.others_usd(self.values))
+
+    @property
+    def others_delta_usd(self) -> float:
+        """What of the book's delta is other coins', moving with ours."""
+        return 0.0 if self.comovement is None else float(self.comovement.beta @ self.book.others_usd)
 
     def equity_usd(self) -> float:
         """The book's worth in USD at the last valuation, collateral apart."""

@@ -77,6 +77,8 @@ def measure_risk(state: State) -> None:
         tuple((state.book.exposure[LEVELS] / 100).tolist()),
         () if state.margin_limit is None else state.margin_limit.look(state),
         holding.look(state).beyond,
+        tuple(state.book.others_usd.tolist()),
+        state.others_delta_usd / state.values.index_usd,
     )
     policy = state.setup.policy
     if state.flow is not None:
@@ -120,6 +122,8 @@ def _refresh_risk_price(state: State) -> None:
         return
     covariance, size = state.market.covariance.matrix(), policy.quoting.size_coin
     state.desk.covariance = covariance
+    if state.market.others is not None:
+        state.comovement = state.market.others.comovement()
     if policy.quoting.skew in BASELINES:
         dealer = Dealer(policy.quoting.skew, policy.baseline, size, policy.risk_price.risk_aversion_per_usd)
         book = state.book.exposure, state.inventory.size_coin[: values.rows]

@@ -154,8 +154,8 @@ class FactorCovariance:
         sigma = self._combined()
         noise = np.outer(np.diag(sigma), np.diag(sigma)) + sigma * sigma
         count = self._averaged.pair_counts() / self._overlap
-        for place, factor in enumerate(self._exact):
-            count[factor, factor] = max(count[factor, factor], self._single.pair_counts()[place, place])
+        exact = np.ix_(self._exact, self._exact)
+        count[exact] = np.maximum(count[exact], self._single.pair_counts())
         precision = 1 / self._prior_error**2 + count / noise
         return np.asarray(np.outer(self._scale, self._scale) / np.sqrt(precision))
 

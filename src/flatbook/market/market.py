@@ -5,6 +5,7 @@ old. Nothing here depends on our own quotes or positions.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +23,7 @@ from flatbook.market.covariance import CovarianceModel, FactorCovariance
 from flatbook.market.expiry_quotes import LEAST_VOL, MOST_VOL, Bands, ExpiryQuotes
 from flatbook.market.factors import FactorMeter, MeterModel
 from flatbook.market.forwards import ForwardModel, Forwards
+from flatbook.market.other_coins import OtherCoins
 from flatbook.market.perpetual import Perpetual, PerpetualModel, top_error
 from flatbook.market.settling import Settling, WindowAverage, is_quiet, settling
 from flatbook.market.surface import Surface
@@ -48,6 +50,7 @@ class MarketModel:
     refit_after_s       ... or when the slice is older than this
     mark_resolution     error of a recorded mark price, in coin
     min_hours           expiries nearer than this teach the surface nothing
+    other_spot_vol      annual vol of another coin, before it is seen
     """
 
     forwards: ForwardModel = field(default_factory=ForwardModel)
@@ -59,15 +62,18 @@ class MarketModel:
     refit_after_s: float = 20.0
     mark_resolution: float = 1e-6
     min_hours: float = 1.0
+    other_spot_vol: float = 0.75
 
 
 class Market:
-    """One underlying's market.
+    """One underlying's market, and beside it what other coins say that may hedge; `others` is None where none may.
 
     Invariant   whatever is published (forwards, smiles, Σ) comes from events taken so far, each with its time
     """
 
-    def __init__(self, underlying: str, reference: ReferenceData, model: MarketModel) -> None:
+    def __init__(
+        self, underlying: str, reference: ReferenceData, model: MarketModel, other_coins: Sequence[str] = ()
+    ) -> None:
         self.model = model
         self.underlying = underlying
         self.universe = Universe(underlying, reference)
@@ -90,6 +96,10 @@ class Market:
         self._reference = reference
         self._years_of = (0, 0)
         self._years: Floats = np.zeros(0)
+        models = model.covariance, model.perpetual, model.meter
+        self.others = (
+            OtherCoins(underlying, other_coins, reference, models, model.other_spot_vol) if other_coins else None
+        )
 
     def years(self, now_ns: int) -> Floats:
         """Years to each slot's expiry, negative once past; read-only, for all ask it several times of a moment."""
@@ -151,6 +161,8 @@ class Market:
         moves = self.meter.read(self.forwards, self.surface, self.perpetual, self.years(now_ns), now_ns)
         if moves is not None:
             self.covariance.observe(moves, now_ns)
+        if self.others is not None:
+            self.others.read(moves, now_ns)
         if self.forwards.seen_ns.any():
             carry = self.forwards.carry(_SHORT_YEARS, self.universe.expiry_ns, now_ns)
             self.perpetual.revert_to(carry.rate, now_ns)
@@ -166,6 +178,9 @@ class Market:
         """
         instrument = self._reference.instrument(event.instrument)
         contract, over_index = instrument.contract, event.mid / self.forwards.index_usd
+        if self.others is not None and (coin := self.others.of(contract.base)) is not None:
+            self.others.take_top(coin, event)
+            return
         if contract.base != self.underlying or not _is_in_dollars(contract) or not over_index > 0:
             return
         model, apart_ns = self.model, event.exch_ts_ns - self._index_exch_ns
@@ -189,7 +204,9 @@ class Market:
     def take_funding(self, event: FundingRate) -> None:
         """Funding of a perpetual tells of its premium in the hours before."""
         contract = self._reference.instrument(event.instrument).contract
-        if contract.base == self.underlying and _is_in_dollars(contract):
+        if self.others is not None and (coin := self.others.of(contract.base)) is not None:
+            coin.take_funding(event)
+        elif contract.base == self.underlying and _is_in_dollars(contract):
             perpetual = self.perpetual if contract.is_inverse else self.linear
             perpetual.take_funding(event.rate, event.hours, event.local_ts_ns)
 

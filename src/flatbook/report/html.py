@@ -8,6 +8,7 @@ from flatbook.report.charts import Frames, chart_data
 from flatbook.report.listings import fill_models_section, fills_section, ledger_section, limits_section, log_section
 from flatbook.report.markup import Html, tag, text, tile, toned
 from flatbook.report.monitors_section import monitors_section
+from flatbook.report.other_coins import other_coins_section
 from flatbook.report.rfq_section import rfq_section
 from flatbook.report.sections import (
     breakdown_section,
@@ -33,6 +34,7 @@ def render(frames: Frames, summary: Summary) -> str:
         exposures_section(series),
         quotes_section(series),
         hedges_section(series, summary),
+        other_coins_section(summary.get("other_coins"), summary["pnl"]["other_coins"]),
         rent_section(series),
         rfq_section(series, summary),
         smile_section(series),
@@ -84,6 +86,10 @@ def _header(summary: Summary) -> Html:
     )
 
 
+_MAY_LACK = {"rfq": "rfq", "other-coins": "other_coins"}
+"""Sections that a run may lack, by the summary's key that is null then."""
+
+
 def _contents(summary: Summary) -> Html:
     links = (
         "pnl",
@@ -91,6 +97,7 @@ def _contents(summary: Summary) -> Html:
         "exposures",
         "quotes",
         "hedges",
+        "other-coins",
         "rent",
         "rfq",
         "smile",
@@ -107,6 +114,7 @@ def _contents(summary: Summary) -> Html:
         "Exposures",
         "Quotes",
         "Hedges",
+        "Other coins",
         "Gamma rent",
         "Requests",
         "Smile",
@@ -117,7 +125,7 @@ def _contents(summary: Summary) -> Html:
         "Monitors",
         "Log",
     )
-    absent = {"rfq"} if summary.get("rfq") is None else set()
+    absent = {link for link, key in _MAY_LACK.items() if summary.get(key) is None}
     if not any(reading["value"] is not None for reading in summary["monitors"]["readings"]):
         absent.add("monitors")
     pairs = [(link, name) for link, name in zip(links, names, strict=True) if link not in absent]

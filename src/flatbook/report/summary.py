@@ -11,6 +11,7 @@ from flatbook.domain.errors import LimitBreachedError
 from flatbook.report.breakdown import CENT_USD, KEYS, coin_totals, parts_by
 from flatbook.report.facts import FlowFacts, LedgerFacts, RunFacts
 from flatbook.report.hedge_summary import summarise_hedges
+from flatbook.report.other_coins import summarise_other_coins
 from flatbook.report.rfq_summary import summarise_rfqs
 from flatbook.report.statistics import max_drawdown, std_per_hour, time_weighted_rms
 from flatbook.report.tables import MARKOUT_HORIZONS_NS, PARTS, Tables, conform
@@ -40,6 +41,7 @@ def summarise(series: Tables | Mapping[str, pl.DataFrame], facts: RunFacts) -> S
         "flow": _flow(frames["fills"], facts.flow),
         "quotes": _quotes(facts),
         "hedges": summarise_hedges(frames, facts.hedging),
+        "other_coins": summarise_other_coins(frames),
         "rfq": summarise_rfqs(frames["rfqs"]),
         "ledger": {
             "balanced": facts.ledger.balanced,

@@ -16,6 +16,7 @@ import polars as pl
 
 from flatbook.domain.errors import BadInputError
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_MINUTE
+from flatbook.report.other_coin_row import OtherCoinRow
 from flatbook.report.rfq_row import RfqRow
 from flatbook.valuation.explain import PNL_PARTS
 
@@ -57,6 +58,7 @@ class EquityRow(NamedTuple):
     settlement: float
     unexplained: float
     stage: str
+    other_coins: float = 0.0
 
     @classmethod
     def of(cls, ts_ns: int, index_usd: float, parts: Mapping[str, float], stage: str) -> "EquityRow":
@@ -201,6 +203,7 @@ class SmilePointRow(NamedTuple):
 ROW_TYPES: dict[str, type[tuple[object, ...]]] = {
     "equity": EquityRow,
     "exposures": ExposureRow,
+    "other_coins": OtherCoinRow,
     "quotes": QuoteRow,
     "fills": FillRow,
     "hedges": HedgeRow,
@@ -281,6 +284,7 @@ class Tables:
     def __init__(self) -> None:
         self.equity = Series(EquityRow)
         self.exposures = Series(ExposureRow)
+        self.other_coins = Series(OtherCoinRow)
         self.quotes = Series(QuoteRow)
         self.fills = Series(FillRow)
         self.hedges = Series(HedgeRow)
@@ -313,11 +317,8 @@ def conform(frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
         if frame is None:
             out[name] = pl.DataFrame(schema=schema)
             continue
-        absent = {
-            column: value
-            for column, value in row_type._field_defaults.items()  # type: ignore[attr-defined]
-            if column not in frame.columns
-        }
+        defaults = row_type._field_defaults  # type: ignore[attr-defined]
+        absent = {column: value for column, value in defaults.items() if column not in frame.columns}
         frame = frame.with_columns(**{column: pl.lit(value) for column, value in absent.items()})
         if missing := [column for column in schema if column not in frame.columns]:
             raise BadInputError(

@@ -47,7 +47,11 @@ class Purse(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class BookRisk:
     """The book's risk as the gate bounds it; `stage` is the loss stop's, `purses` are what capital bounds, `beyond` the
-    bounds on what is held that the book stands beyond."""
+    bounds on what is held that the book stands beyond.
+
+    others_usd          delta in each other coin that may hedge
+    others_delta_coin   what of that moves with ours, and is part of `delta_coin`
+    """
 
     delta_coin: float
     gamma_1pct_usd: float
@@ -58,6 +62,8 @@ class BookRisk:
     vega_tenor_usd: tuple[float, ...] = (0.0, 0.0, 0.0)
     purses: tuple[Purse, ...] = ()
     beyond: tuple[str, ...] = ()
+    others_usd: tuple[float, ...] = ()
+    others_delta_coin: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,7 @@ class OrderRisk:
     off                     how far its limit lies from fair: of an option in coin, else a share of the mark
     vega_coin               of one contract, by which an option's price band is measured; None where it is no option
     delta_coin, gamma_1pct_usd, vega_usd        that it adds to the book's
+    is_other                of another coin, whose delta is bounded by itself
     """
 
     size: float
@@ -77,6 +84,7 @@ class OrderRisk:
     gamma_1pct_usd: float = 0.0
     vega_usd: float = 0.0
     vega_coin: float | None = None
+    is_other: bool = False
 
 
 @dataclass(slots=True)
@@ -115,6 +123,7 @@ class Gate:
             ("vega_tenor", max(map(abs, risk.vega_tenor_usd)), limits.vega_tenor_usd),
             ("stress_loss", risk.stress_loss_usd, limits.stress_loss_usd),
             *[(purse.name, purse.used_usd, purse.bound_usd) for purse in risk.purses],
+            *[("other_delta", abs(usd), limits.other_delta_usd) for usd in risk.others_usd],
         )
         return [*[name for name, value, bound in standing if not value <= bound], *risk.beyond]
 
@@ -182,16 +191,25 @@ class Gate:
             return "price_band"
         if is_option and not _within(order.held, order.size, limits.position_coin):
             return "position"
+        if order.is_other and not _within(order.held, order.size, limits.other_delta_usd):
+            return "other_delta"
         if not _within(risk.delta_coin, order.delta_coin, limits.delta_coin):
             return "delta"
         if not _within(risk.gamma_1pct_usd, order.gamma_1pct_usd, limits.gamma_1pct_usd):
             return "gamma"
         if not _within(risk.vega_usd, order.vega_usd, limits.vega_usd):
             return "vega"
-        of, adds = (order.held, order.size) if is_option else (risk.delta_coin, order.delta_coin)
-        if self.only_reduces(risk) and not abs(of + adds) < abs(of):
+        if self.only_reduces(risk) and not _reduces(order, risk):
             return "reduce_only"
         return None
+
+
+def _reduces(order: OrderRisk, risk: BookRisk) -> bool:
+    """Whether an order shrinks its position: of options and other coins its own, else delta, net or of our coin."""
+    if order.vega_coin is not None or order.is_other:
+        return abs(order.held + order.size) < abs(order.held)
+    deltas = (risk.delta_coin, risk.delta_coin - risk.others_delta_coin)
+    return any(abs(delta + order.delta_coin) < abs(delta) for delta in deltas)
 
 
 def _within(now: float, adds: float, bound: float) -> bool:

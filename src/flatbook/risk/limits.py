@@ -19,6 +19,9 @@ class LimitPolicy(Section):
 
     position_coin: Positive = Field(default=50.0, description="contracts in one option, either way")
     delta_coin: Positive = Field(default=80.0, description="net delta")
+    other_delta_usd: Positive = Field(
+        default=2_000_000.0, description="delta in each other coin that may hedge (hedging.correlated)"
+    )
     gamma_1pct_usd: Positive = Field(default=600_000.0, description="change of USD delta for a move of 1 %")
     vega_usd: Positive = Field(default=60_000.0, description="per vol point, all tenors")
     vega_tenor_usd: Positive = Field(default=40_000.0, description="per vol point, about one tenor")

@@ -4,6 +4,7 @@
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +18,7 @@ from flatbook.sim.dealers import DealerParameters
 from flatbook.sim.flow import Stage, Wishes, moment, wishes
 from flatbook.sim.flow_table import load_flow_table
 from flatbook.sim.makers import Beliefs, MakerParameters
+from flatbook.sim.other_coins import DRAWN, OtherCoinParameters
 from flatbook.sim.requesters import RequesterParameters
 from flatbook.sim.takers import TakerParameters, draw_arrivals
 from flatbook.sim.world import WorldParameters, draw_world
@@ -32,6 +34,7 @@ _ANY_OPTION = f"{UNDERLYING}-1JAN30-100000-C"
 class MarketParameters:
     """The simulated market's parts, and how often it speaks.
 
+    others          other coins that it can show, by name
     index_every_s   seconds between index ticks; divides a minute
     slice_every_s   seconds between chain quotes of one expiry, the expiries taking turns; a multiple of the above
     chain_every_s   seconds between chain quotes of all of them; a multiple of `slice_every_s`
@@ -44,6 +47,7 @@ class MarketParameters:
     takers: TakerParameters = field(default_factory=TakerParameters)
     requesters: RequesterParameters = field(default_factory=RequesterParameters)
     dealers: DealerParameters = field(default_factory=DealerParameters)
+    others: Mapping[str, OtherCoinParameters] = field(default_factory=lambda: DRAWN)
     index_every_s: int = 1
     slice_every_s: int = 10
     chain_every_s: int = 60

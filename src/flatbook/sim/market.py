@@ -29,6 +29,7 @@ from flatbook.sim.gateway import Gateway, VenueTerms
 from flatbook.sim.latency import FeedLine
 from flatbook.sim.mailbox import NEVER_NS
 from flatbook.sim.options import value
+from flatbook.sim.other_coins import OtherCoins
 from flatbook.sim.perpetual import funding_rate_8h
 from flatbook.sim.request_floor import RequestFloor
 from flatbook.sim.streams import stream
@@ -58,7 +59,9 @@ class SimulatedVenue:
         terms: VenueTerms | None = None,
         parameters: MarketParameters | None = None,
         book: BookDesk | None = None,
+        other_coins: Sequence[str] = (),
     ) -> None:
+        """`other_coins` are shown beside, for who would hedge with them."""
         if not 0 < hours < 1e5:
             raise BadInputError(f"a simulation of {hours} hours cannot be run; use more than 0")
         terms = terms or VenueTerms(name="simulated")
@@ -76,6 +79,9 @@ class SimulatedVenue:
         self._line = line
         self._gateway.options.touch = lambda option, side, now_ns: touch_ticks(self._stage, option.name, side, now_ns)
         self._futures = Futures(UNDERLYING, reference, self._gateway.perpetual)
+        self._others = OtherCoins(
+            other_coins, p.others, reference, self._gateway.perpetual, (p.world, self._stage.world, seed)
+        )
         self._floor = Floor(self._gateway, self._chain, line, p.takers)
         self._requests = None
         if terms.sends_requests:
@@ -151,10 +157,15 @@ class SimulatedVenue:
         if seconds % 60 == 0:
             gateway.perpetual.premium = float(self._stage.world.minute_at(np.array([now_ns])).premium[0])
         gateway.tick(UNDERLYING, index_usd, now_ns)
+        for tick in self._others.ticks(step, clocks):
+            gateway.publish(tick)
+            gateway.tick(tick.underlying, tick.price_usd, now_ns)
         if now_ns >= self._show_ns:
             self._show_perpetual(clocks, index_usd)
         if seconds % 60 == 0:
             self._show_futures(clocks, index_usd)
+            for top in self._others.show(step, clocks):
+                gateway.publish(top)
         if now_ns % FUNDING_NS == 0 and step:
             self._pay_funding(clocks)
         if now_ns >= self._clock.next_ns:
@@ -195,8 +206,12 @@ class SimulatedVenue:
         minutes = np.arange(self._funded_ns, clocks.exch_ns, NS_PER_MINUTE)
         hours = (clocks.exch_ns - self._funded_ns) / NS_PER_HOUR
         rate_8h = float(funding_rate_8h(self._stage.world.minute_at(minutes).premium).mean())
+        for event in self._others.funding(self._funded_ns, clocks):
+            self._gateway.publish(event)
         self._funded_ns = clocks.exch_ns
         for name in self._perpetuals():
+            if name in self._others.names:
+                continue
             self._gateway.publish(
                 FundingRate(
                     exch_ts_ns=clocks.exch_ns,

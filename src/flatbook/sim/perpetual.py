@@ -66,13 +66,15 @@ class _Pressure:
 class PerpetualMarket:
     """The perpetuals of a venue: prices from the index, and the memory of our own impact.
 
-    `premium` is that of every perpetual (a fraction of its index) but those with their own in `premium_of`, by name.
+    `premium` is that of every perpetual (a fraction of its index) but those with their own in `premium_of`, by name; so
+    are `terms`, with `terms_of`.
     """
 
     def __init__(self, terms: PerpetualTerms) -> None:
         self.terms = terms
         self.premium = terms.premium_bp * BASIS_POINT
         self.premium_of: dict[str, float] = {}
+        self.terms_of: dict[str, PerpetualTerms] = {}
         self._pressure: dict[tuple[str, int], _Pressure] = {}
 
     def mid_usd(self, name: str, index_usd: float) -> float:
@@ -81,7 +83,8 @@ class PerpetualMarket:
 
     def touch_usd(self, name: str, index_usd: float, side: int) -> float:
         """The best price a taker of `side` meets (+1: the ask), USD."""
-        return self.mid_usd(name, index_usd) * (1 + side * self.terms.half_spread_bp * BASIS_POINT)
+        half_spread_bp = self.terms_of.get(name, self.terms).half_spread_bp
+        return self.mid_usd(name, index_usd) * (1 + side * half_spread_bp * BASIS_POINT)
 
     def shown_ticks(self, instrument: Instrument, index_usd: float) -> tuple[int, int]:
         """The best bid and ask as the venue shows them: on the grid, rounded outward."""
@@ -96,34 +99,17 @@ class PerpetualMarket:
         mid_usd = self.mid_usd(instrument.name, index_usd)
         lot_usd = instrument.lot_size if instrument.is_reciprocal else instrument.lot_size * mid_usd
         limit_cost = side * (limit_ticks * instrument.tick_size / mid_usd - 1)
+        terms = self.terms_of.get(instrument.name, self.terms)
         pressure = self._relaxed(instrument.name, side, now_ns)
-        lots = min(size_lots, self._lots_within(limit_cost, pressure.usd, lot_usd))
+        lots = min(size_lots, _lots_within(terms, limit_cost, pressure.usd, lot_usd))
         if lots == 0:
             return Execution(0, 0)
         pressure.usd += lots * lot_usd
-        exact_ticks = mid_usd * (1 + side * self._cost(pressure.usd)) / instrument.tick_size
+        exact_ticks = mid_usd * (1 + side * _cost(terms, pressure.usd)) / instrument.tick_size
         steps = instrument.spec.ticks
         if side > 0:
             return Execution(lots, min(ceil_tick(steps, exact_ticks), limit_ticks))
         return Execution(lots, max(floor_tick(steps, exact_ticks), limit_ticks))
-
-    def _cost(self, traded_usd: float) -> float:
-        """Distance from the mid, as a fraction, at which an order ends that brings our pressure to `traded_usd`."""
-        terms = self.terms
-        impact = terms.impact_y * terms.daily_vol * math.sqrt(traded_usd / terms.daily_volume_usd)
-        return terms.half_spread_bp * BASIS_POINT + impact
-
-    def _lots_within(self, limit_cost: float, traded_usd: float, lot_usd: float) -> int:
-        """The most lots whose cost stays within `limit_cost` (fraction of the mid): the inverse of `_cost`."""
-        terms = self.terms
-        room = limit_cost - terms.half_spread_bp * BASIS_POINT
-        slope = terms.impact_y * terms.daily_vol
-        if room < 0:
-            return 0
-        if slope == 0:
-            return 2**62
-        most_usd = terms.daily_volume_usd * (room / slope) ** 2
-        return max(int((most_usd - traded_usd) / lot_usd * (1 + 1e-12)), 0)
 
     def _relaxed(self, name: str, side: int, now_ns: int) -> _Pressure:
         pressure = self._pressure.setdefault((name, side), _Pressure(ns=now_ns))
@@ -134,6 +120,24 @@ class PerpetualMarket:
             pressure.usd = 0.0
         pressure.ns = now_ns
         return pressure
+
+
+def _cost(terms: PerpetualTerms, traded_usd: float) -> float:
+    """Distance from the mid, as a fraction, at which an order ends that brings our pressure to `traded_usd`."""
+    impact = terms.impact_y * terms.daily_vol * math.sqrt(traded_usd / terms.daily_volume_usd)
+    return terms.half_spread_bp * BASIS_POINT + impact
+
+
+def _lots_within(terms: PerpetualTerms, limit_cost: float, traded_usd: float, lot_usd: float) -> int:
+    """The most lots whose cost stays within `limit_cost` (fraction of the mid): the inverse of `_cost`."""
+    room = limit_cost - terms.half_spread_bp * BASIS_POINT
+    slope = terms.impact_y * terms.daily_vol
+    if room < 0:
+        return 0
+    if slope == 0:
+        return 2**62
+    most_usd = terms.daily_volume_usd * (room / slope) ** 2
+    return max(int((most_usd - traded_usd) / lot_usd * (1 + 1e-12)), 0)
 
 
 def funding_rate_8h(premium: ArrayLike) -> NDArray[np.float64]:

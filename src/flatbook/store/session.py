@@ -150,6 +150,20 @@ class Session:
         ]
         return _merge([(_window(frame, from_ns, to_ns), make) for frame, make in streams])
 
+    def require_perpetual(self, coin: str, perpetual: str, reference: ReferenceData) -> None:
+        """Does nothing where the session has the coin's index and best prices of its perpetual.
+
+        Errors      BadInputError where it lacks either
+        """
+        tables = self._load(reference)
+        for what, names in ((coin, tables.index["underlying"]), (perpetual, tables.quotes["instrument"])):
+            if what not in names:
+                kind = f"no index of {coin}" if what == coin else f"no best prices of {perpetual}"
+                raise BadInputError(
+                    f"{self.path}: {kind}, and the policy hedges with it; import them, or leave {coin} out of "
+                    "hedging.correlated"
+                )
+
     def _load(self, reference: ReferenceData) -> _Tables:
         if self._read is None or self._read[0] is not reference:
             self.set_aside.clear()

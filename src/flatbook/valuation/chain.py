@@ -19,6 +19,8 @@ Ints = NDArray[np.int64]
 PRICE, DELTA, GAMMA, VEGA, THETA, VANNA, VOLGA = range(7)
 """Rows of `ChainValues.greeks` that are used by name; the order of `kernels.black.CHAIN_ROWS`."""
 
+_NO_COINS: Floats = np.zeros(0)
+
 
 class ChainValues:
     """Values, Greeks and factor loadings of every option of a universe, a row each.
@@ -30,6 +32,8 @@ class ChainValues:
                 vol at the forward, NaN where there is no slice
     delivery_usd    (slots,) what a dated future is worth: its forward, in the settlement window the price it is
                     expected to be delivered at, of which `fixed_share` (slots,) no longer moves
+    others_usd, others_index_usd    (coins,) what the perpetuals of other coins that may hedge are worth, and their
+                    indices; NaN before they are known
     settling        expiries in their last hour, each with its rows: their price and Greeks are `valuation.settling`'s
     Invariant   everything is as of `ts_ns` and `index_usd`; a row without a slice is NaN, an expired one intrinsic
     """
@@ -40,6 +44,7 @@ class ChainValues:
         self.perp_usd = np.nan
         self.linear_usd = np.nan
         self.away_usd = np.nan
+        self.others_usd = self.others_index_usd = _NO_COINS
         self.rows = 0
         self.slot: Ints = np.zeros(0, np.int64)
         self.settling: tuple[tuple[Settling, Ints], ...] = ()
@@ -97,6 +102,8 @@ class ChainValues:
         self.linear_usd = market.linear.mark_usd(self.index_usd, now_ns)
         if market.away is not None:
             self.away_usd = market.away.perpetual.mark_usd(self.index_usd, now_ns)
+        if market.others is not None:
+            self.others_usd, self.others_index_usd = market.others.prices_usd(now_ns)
 
     def _settle(self, market: Market, ladders: Ladders) -> None:
         """Values what is in its settlement window as the average it pays on."""
@@ -165,6 +172,7 @@ class ChainValues:
         self.ts_ns, self.index_usd, self.slot = other.ts_ns, other.index_usd, other.slot
         self.perp_usd, self.linear_usd, self.settling = other.perp_usd, other.linear_usd, other.settling
         self.away_usd = other.away_usd
+        self.others_usd, self.others_index_usd = other.others_usd, other.others_index_usd
         for mine, theirs in zip(self._columns(), other._columns(), strict=True):
             mine[...] = theirs
 

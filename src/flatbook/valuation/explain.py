@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flatbook.domain.units import NS_PER_DAY
-from flatbook.kernels.explain import MAKING, PARTS, STRATEGIES, explain_step, value_cells
+from flatbook.kernels.explain import HEDGING, MAKING, PARTS, STRATEGIES, explain_step, value_cells
 from flatbook.valuation.chain import PRICE, ChainValues
 from flatbook.valuation.inventory import CELLS, Inventory
 
@@ -32,14 +32,16 @@ PNL_PARTS = (
     "volga",
     "funding",
     "basis",
+    "other_coins",
     "fees",
     "hedge_cost",
     "settlement",
     "unexplained",
 )
-"""Names in the order of the report. `fees` are all venue fees; `hedge_cost` is what hedges paid over the mark."""
+"""Names in the order of the report. `fees` are all venue fees; `hedge_cost` is what hedges paid over the mark;
+`other_coins` what hedges in other coins' perpetuals gained by the index of those."""
 
-_COLUMNS = (*PARTS, "spread", "funding", "fees", "hedge_cost", "settlement")
+_COLUMNS = (*PARTS, "spread", "funding", "fees", "hedge_cost", "settlement", "other_coins")
 """The parts in the order in which they are kept: those of a step first, as the kernel fills them."""
 
 _COLUMN_OF = {name: column for column, name in enumerate(_COLUMNS)}
@@ -115,6 +117,8 @@ class PnlBook:
         n, used = before.rows, _used(after)
         if otc is not None:
             self._add_otc(otc, after.index_usd)
+        if inventory.holds_others:
+            self._add_others(inventory.others_gained_usd(before, after)[0], after.index_usd)
         self.gross_usd += explain_step(
             np.array([before.index_usd, after.index_usd]),
             inventory.size_coin[:n],
@@ -143,6 +147,13 @@ class PnlBook:
         self._usd[MAKING, _IN_ORDER] += otc.parts_usd
         self._coin[MAKING, _IN_ORDER] += otc.parts_usd / index_usd
         self.gross_usd += float(np.abs(otc.parts_usd).sum())
+
+    def _add_others(self, gained_usd: float, index_usd: float) -> None:
+        """Other coins are hedging's, and have no expiry of the chain."""
+        column = _COLUMN_OF["other_coins"]
+        self._usd[HEDGING, column] += gained_usd
+        self._coin[HEDGING, column] += gained_usd / index_usd
+        self.gross_usd += abs(gained_usd)
 
     def booked(self, cause: str, values: ChainValues, inventory: Inventory, otc_usd: float = 0.0) -> float:
         """The books changed at a held market; what fees took of it is under `fees`.

@@ -25,6 +25,10 @@ CELLS = STRATEGIES * (MOST_SLOTS + 1)
 """How many cells a book can have: strategies times expiries and none (see `kernels.explain`)."""
 
 
+NO_COINS: Floats = np.zeros(0)
+NO_COINS.setflags(write=False)
+
+
 class Inventory:
     """Options by row, the perpetual, and the coin earned or spent.
 
@@ -35,14 +39,15 @@ class Inventory:
     away_usd        the same of the one at another venue
     future_usd      (capacity,) the same of the dated future of each expiry, by slot: there are no more than rows
     linear_coin     coins of the dollar-settled perpetual, signed
-    dollars         USD beyond the deposits, less what an open dollar-settled perpetual was entered at
+    others_coin     (coins,) the same of other coins that may hedge, each in its own; `holds_others` where any is held
+    dollars         USD beyond the deposits, less what open dollar-settled perpetuals were entered at
     carried_coin    coin beyond the deposits, less what open perpetuals and futures were entered at
     cells_coin      (CELLS,) the same coin by whose positions earned or spent it
     fees_coin       (CELLS,) fees paid so far, which are part of that
     Invariant       sizes and coin equal the ledger's whenever the engine is between events
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, other_coins: int = 0) -> None:
         self.size_coin: Floats = np.zeros(capacity)
         self.fresh_coin: Floats = np.zeros(capacity)
         self.hedged_coin: Floats = np.zeros(capacity)
@@ -52,6 +57,8 @@ class Inventory:
         self.away_usd = 0.0
         self.future_usd: Floats = np.zeros(capacity)
         self.linear_coin = 0.0
+        self.others_coin: Floats = np.zeros(other_coins)
+        self.holds_others = False
         self.dollars = 0.0
         self.carried_coin = 0.0
         self._fresh: deque[tuple[int, int, float]] = deque()
@@ -98,7 +105,25 @@ class Inventory:
 
     def _dollars_worth(self, values: ChainValues) -> float:
         """What is held in dollars, USD; a price is asked for only by what is held."""
-        return self.dollars + (self.linear_coin * values.linear_usd if self.linear_coin else 0.0)
+        dollars = self.dollars + (self.linear_coin * values.linear_usd if self.linear_coin else 0.0)
+        return dollars + float(self.others_usd(values).sum()) if self.holds_others else dollars
+
+    def hold_others(self, coins: Floats) -> None:
+        """So much is held of each other coin's perpetual now."""
+        self.others_coin, self.holds_others = coins, bool(coins.any())
+
+    def others_usd(self, values: ChainValues) -> Floats:
+        """(coins,) what is held of each other coin's perpetual, as USD at its price, which is its delta."""
+        held = self.others_coin
+        return np.multiply(held, values.others_usd, out=np.zeros_like(held), where=held != 0.0)
+
+    def others_gained_usd(self, before: ChainValues, after: ChainValues) -> tuple[float, float]:
+        """What perpetuals of other coins gained by their index, and by their premium over it."""
+        held = np.flatnonzero(self.others_coin)
+        coins = self.others_coin[held]
+        index = after.others_index_usd[held] - before.others_index_usd[held]
+        price = after.others_usd[held] - before.others_usd[held]
+        return float(coins @ index), float(coins @ (price - index))
 
     def future_slots(self, values: ChainValues) -> Ints:
         """The expiries whose dated future is held."""
@@ -132,6 +157,8 @@ class Inventory:
         if self.linear_coin:
             over = (after.linear_usd - after.index_usd) - (before.linear_usd - before.index_usd)
             gained[HEDGING] += self.linear_coin * over
+        if self.holds_others:
+            gained[HEDGING] += self.others_gained_usd(before, after)[1]
         if (slots := self.future_slots(before)).size:
             ratio = before.index_usd / before.delivery_usd[slots] - after.index_usd / after.delivery_usd[slots]
             gained[STRATEGIES * (slots + 1) + HEDGING] = self.future_usd[slots] * ratio
@@ -178,12 +205,14 @@ class BookMeasures(NamedTuple):
     exposure                (FACTORS,) USD per unit of factor (see kernels.chain)
     gamma_1pct_usd          change of USD delta per 1 %
     vega_usd_per_vol_pt, theta_usd_per_day      of the options
+    others_usd              (coins,) delta in other coins that may hedge; what of it moves with ours is in `exposure`
     """
 
     exposure: Floats
     gamma_1pct_usd: float
     vega_usd_per_vol_pt: float
     theta_usd_per_day: float
+    others_usd: Floats = NO_COINS
 
 
 NOTHING_HELD = BookMeasures(np.zeros(FACTORS), 0.0, 0.0, 0.0)

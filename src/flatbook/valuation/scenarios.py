@@ -42,6 +42,8 @@ def scenario_pnl_usd(grid: ShockGrid, universe: Universe, values: ChainValues, i
     linear = inventory.carried_coin * values.index_usd * spot
     if inventory.linear_coin:
         linear += inventory.linear_coin * values.linear_usd * spot
+    if inventory.holds_others:
+        linear += other_coins_pnl_usd(inventory.others_usd(values), spot)
     pnl = np.repeat(linear[:, None], len(vol), axis=1)
     rows = np.flatnonzero(inventory.size_coin[: values.rows])
     if not len(rows):
@@ -53,6 +55,15 @@ def scenario_pnl_usd(grid: ShockGrid, universe: Universe, values: ChainValues, i
     options, order = _options(universe, values, rows)
     gained = _table(grid, values).book_gains_usd(options, inventory.size_coin[rows[order]])
     return np.asarray(pnl + gained.reshape(pnl.shape))
+
+
+def other_coins_pnl_usd(others_usd: Floats, spot: Floats) -> Floats:
+    """What deltas in other coins, (coins,) or one, bring where ours moves by `spot`, (n,): the worse of two scenarios.
+
+    Each coin moves with ours, one to one, or stands still, its correlation broken: so no hedge in it makes up for a
+    loss of ours, and what it loses beside one counts whole.
+    """
+    return np.asarray(np.minimum(np.outer(spot, others_usd), 0.0).sum(axis=1))
 
 
 def chain_gains_usd(grid: ShockGrid, universe: Universe, values: ChainValues) -> Floats:

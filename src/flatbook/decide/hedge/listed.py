@@ -1,8 +1,8 @@
 """What may hedge now, of what the market lists.
 
 The inverse perpetual always; another venue's where one is heard, dated futures, and where the policy says so the
-dollar-settled perpetual and spot, that showed two sides lately; options that did, out of the money or near it. What has
-no price that others show is not offered.
+dollar-settled perpetual, spot and other coins' perpetuals, that showed two sides lately; options that did, out of the
+money or near it. What has no price that others show is not offered.
 """
 
 import math
@@ -22,7 +22,7 @@ from flatbook.decide.hedge.instruments import (
     margin_rates,
 )
 from flatbook.decide.hedge.listed_options import listed_options, useful_options
-from flatbook.decide.hedge.scene import LEAST_HOURS, DollarHedges, HedgeScene, Listed
+from flatbook.decide.hedge.scene import LEAST_HOURS, DollarHedges, HedgeScene, Listed, OtherHedges
 from flatbook.decide.policy import HedgingPolicy
 from flatbook.domain.reference import Instrument
 from flatbook.kernels.chain import BASIS, FACTORS, SPOT
@@ -43,7 +43,8 @@ COIN: Floats = np.eye(FACTORS)[SPOT]
 def listed_hedges(scene: HedgeScene, risk_price: RiskPrice, gradient: Floats, size_usd: float) -> Listed:
     """Everything that may hedge now under the policy, and what trading about `size_usd` of it costs.
 
-    gradient        (FACTORS,) slope of R at the book, by which options are chosen
+    Shapes      R and `gradient`, its slope at the book, by which options are chosen: FACTORS, and then the rests of the
+                scene's other coins, as are the rows' loadings
     """
     impact = 1e6 * scene.law.quadratic_rate_per_usd(size_usd, worked=False)
     parts = [_perpetual(scene, impact)]
@@ -56,6 +57,9 @@ def listed_hedges(scene: HedgeScene, risk_price: RiskPrice, gradient: Floats, si
         parts.append(_away(scene, away, impact))
     if scene.dollars is not None:
         parts += _paid_in_dollars(scene, scene.dollars, gradient, impact)
+    if scene.others is not None:
+        parts = [_beside_rests(part, len(scene.others.coins)) for part in parts]
+        parts += _other_perpetuals(scene, scene.others, risk_price, gradient)
     return parts[0] if len(parts) == 1 else _all_of(parts)
 
 
@@ -145,6 +149,41 @@ def _spot(scene: HedgeScene, instrument: Instrument, most_coins: float, impact_p
     bound = policy.capital_cost_per_year * policy.holding_hours / HOURS_PER_YEAR
     hedge_set = delta_one(instrument.name, COIN * price_usd, price_usd, terms, Carry(buy_rate=bound))
     return _delta_one(instrument, price_usd, hedge_set, price_usd)
+
+
+def _beside_rests(part: Listed, coins: int) -> Listed:
+    loading = np.pad(part.hedge_set.loading, ((0, 0), (0, coins)))
+    return replace(part, hedge_set=replace(part.hedge_set, loading=loading))
+
+
+def _other_perpetuals(scene: HedgeScene, others: OtherHedges, risk_price: RiskPrice, gradient: Floats) -> list[Listed]:
+    """Perpetuals of other coins, each while it shows two sides, as far as its own bound goes the better way.
+
+    A USD of one loads its beta on our spot, and 1 on its own rest.
+    """
+    parts, policy = [], scene.policy
+    for place, coin in enumerate(others.coins):
+        price_usd, law = float(scene.values.others_usd[place]), others.laws[place]
+        if not _is_shown(scene, coin.touch) or not math.isfinite(price_usd):
+            continue
+        loading = np.zeros(len(gradient))
+        loading[SPOT], loading[FACTORS + place] = float(others.comovement.beta[place]), 1.0
+        slope = float(loading @ gradient)
+        room_usd = others.most_usd + math.copysign(1.0, slope) * float(others.held_usd[place])
+        if room_usd < coin.instrument.lot_size * price_usd:
+            continue
+        # Impact is a parabola at the size that this alone would trade.
+        saved = abs(slope) - float(coin.instrument.spec.fees.taker) - coin.touch.half_spread
+        worth_usd = law.worth_usd(saved, float(loading @ risk_price.curvature @ loading))
+        size_usd = float(np.clip(worth_usd, max(policy.least_usd, coin.instrument.lot_size), policy.max_clip_usd))
+        impact = 1e6 * law.quadratic_rate_per_usd(size_usd, worked=False)
+        terms = _coin_terms(policy, coin.touch.half_spread, impact, coin.instrument, price_usd)
+        terms = replace(terms, most=min(terms.most, room_usd / price_usd))
+        funding = coin.perpetual.expected_funding(policy.holding_hours, scene.values.ts_ns)
+        carry = Carry(funding, *_margin(policy, float(others.held_usd[place])))
+        hedge_set = delta_one(coin.instrument.name, loading * price_usd, price_usd, terms, carry)
+        parts.append(_delta_one(coin.instrument, price_usd, hedge_set, price_usd))
+    return parts
 
 
 def _coin_terms(

@@ -28,17 +28,20 @@ _OUT_OF_MONEY = -0.02
 
 
 def useful_options(scene: HedgeScene, risk_price: RiskPrice, gradient: Floats) -> Ints:
-    """Rows of the options that would save most of R after their costs, each traded alone with delta hedged besides."""
-    rows = _shown(scene)
+    """Rows of the options that would save most of R after their costs, each traded alone with delta hedged besides.
+
+    Of R and its slope the first FACTORS count: an option does nothing to other coins.
+    """
+    rows, gradient, bent = _shown(scene), gradient[:FACTORS], risk_price.curvature[:FACTORS, :FACTORS]
     if not rows.size:
         return rows
     loading, cost = _loading(scene, rows), _option_costs(scene, rows)
     # What the perpetual makes up for is taken out of R: the Schur complement of its direction.
-    along = risk_price.curvature @ PERPETUAL
+    along = bent @ PERPETUAL
     own = float(along @ PERPETUAL)
     if own <= 0.0:
         return rows[:0]
-    left = risk_price.curvature - np.outer(along, along) / own
+    left = bent - np.outer(along, along) / own
     slope = loading @ (gradient - along * (float(gradient @ PERPETUAL) / own))
     curvature = np.einsum("jf,fg,jg->j", loading, left, loading)
     excess = np.maximum(-slope - cost.buy_usd, slope - cost.sell_usd)

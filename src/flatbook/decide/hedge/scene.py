@@ -11,6 +11,7 @@ from flatbook.decide.policy import HedgingPolicy
 from flatbook.domain.reference import Instrument
 from flatbook.domain.ticks import ceil_tick, floor_tick
 from flatbook.market.market import Market
+from flatbook.market.other_coins import Comovement, OtherCoin
 from flatbook.valuation.chain import ChainValues
 from flatbook.valuation.inventory import Inventory
 
@@ -32,11 +33,29 @@ class DollarHedges:
     usd: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class OtherHedges:
+    """Perpetuals of other coins, as far as those are known to move with ours.
+
+    coins           in the order of every array
+    comovement      what of their moves is ours
+    held_usd        (coins,) delta held in each, of which no more than `most_usd` is wanted either way
+    laws            what an order in each is believed to move
+    """
+
+    coins: tuple[OtherCoin, ...]
+    comovement: Comovement
+    held_usd: Floats
+    most_usd: float
+    laws: tuple[SquareRootLaw, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class HedgeScene:
     """What hedging looks at: the market, the chain as valued, what is held, and what an order is believed to move.
 
     dollars         what of it is paid in dollars; None where that is not to hedge
+    others          other coins that may hedge; None where none may, or none is known yet
     """
 
     policy: HedgingPolicy
@@ -46,6 +65,7 @@ class HedgeScene:
     perpetual: Instrument
     law: SquareRootLaw
     dollars: DollarHedges | None = None
+    others: OtherHedges | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

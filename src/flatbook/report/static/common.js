@@ -26,8 +26,8 @@ const flatbook = (() => {
   /* One hue a family: what is earned, direction, convexity and time, vol, carry, costs, the rest. */
   const PARTS = {
     spread: "#1f8a68", adverse_selection: "#b8473f", delta: "#2f6cc0", gamma: "#7a9fe0", theta: "#8465b8", vega: "#c98a1b",
-    vanna: "#dcb066", volga: "#a9925f", funding: "#2f8f9d", basis: "#7dbac4", fees: "#8d6e63", hedge_cost: "#c58a78",
-    settlement: "#6f7b8b", unexplained: "#a8b0bc",
+    vanna: "#dcb066", volga: "#a9925f", funding: "#2f8f9d", basis: "#7dbac4", other_coins: "#5b6fa8",
+    fees: "#8d6e63", hedge_cost: "#c58a78", settlement: "#6f7b8b", unexplained: "#a8b0bc",
   };
   const words = (key) => (key.charAt(0).toUpperCase() + key.slice(1)).replaceAll("_", " ");
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
