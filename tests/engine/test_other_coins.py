@@ -218,11 +218,11 @@ def test_an_order_in_it_is_reserved_for_by_its_beta_and_in_scenarios_whole() -> 
 def test_margin_is_asked_for_it_beside_the_rest() -> None:
     maker, _, effects = hedger(0.9, maker_of({"margin_use": 1.0}))
     state = maker.state
-    (before,) = state.risk.purses
+    before = {purse.name: purse.used_usd for purse in state.risk.purses}
     fill = filled(maker, effects, 15.1)
-    (after,) = state.risk.purses
+    after = {purse.name: purse.used_usd for purse in state.risk.purses}
     held_usd = fill.size_lots * 0.01 * float(state.values.others_usd[0])
-    assert after.used_usd - before.used_usd == pytest.approx(0.04 * held_usd, rel=1e-3)
+    assert after["margin_use"] - before["margin_use"] == pytest.approx(0.04 * held_usd, rel=1e-3)
 
 
 def test_a_loss_stop_that_says_flat_closes_it_and_hedges_our_own_delta_whole() -> None:
