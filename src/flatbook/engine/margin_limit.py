@@ -213,8 +213,7 @@ class MarginLimit:
         return self._rate * (abs(held_usd + coin * state.values.index_usd) - abs(held_usd))
 
     def place(self, state: State, name: str) -> int | None:
-        """Of an instrument in `held_coin`; None of spot, which is paid for, of another coin's, and of what another venue
-        margins."""
+        """Of an instrument in `held_coin`; None of spot, which is paid for, and of what is margined apart."""
         universe, rows, away = state.market.universe, state.values.rows, self._setup.away
         if state.other_place(name) is not None or (away is not None and name == away.instrument.name):
             return None
