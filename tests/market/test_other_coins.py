@@ -17,6 +17,13 @@ SIGMA, OTHER = 0.6, 0.8
 ETH = "ETH_USDC-PERPETUAL"
 
 
+def market_with(*coins: str) -> Market:
+    model = MarketModel()
+    market = Market("BTC", REFERENCE, model)
+    market.others = OtherCoins("BTC", coins, REFERENCE, (model.covariance, model.perpetual, model.meter))
+    return market
+
+
 def of_two(correlation: float, error: float) -> tuple[float, float]:
     """Beta and the rest's variance of one coin whose correlation is known with an error."""
     across = correlation * SIGMA * OTHER
@@ -57,7 +64,7 @@ def test_several_coins_leave_a_covariance_whatever_is_believed_of_each() -> None
 def two_coins(correlation: float, hours: float, seed: int = 3, other_every: int = 1) -> OtherCoins:
     """A market that heard the index of both coins every minute, the other's only every so many."""
     random, vols = np.random.default_rng(seed), np.array([SIGMA, OTHER])
-    market = Market("BTC", REFERENCE, MarketModel(), ("ETH",))
+    market = market_with("ETH")
     others, world = market.others, World()
     assert others is not None
     prices = np.array([80_000.0, 2_000.0])
@@ -97,26 +104,24 @@ def test_a_coin_that_speaks_too_seldom_teaches_nothing() -> None:
 
 
 def test_its_perpetual_is_worth_its_index_until_it_was_seen() -> None:
-    market = Market("BTC", REFERENCE, MarketModel(), ("ETH",))
+    market = market_with("ETH")
     assert market.others is not None
     coin = market.others.coins[0]
     assert np.isnan(market.others.prices_usd(START_NS)).all()
-    market.take_top(top(0.1, 1_999.0, 2_001.0, ETH))
+    market.others.take_top(top(0.1, 1_999.0, 2_001.0, ETH))
     assert math.isnan(coin.touch.half_spread), "no index to hold it against"
     coin.take_index(_index("ETH", 2_000.0, 0.2))
     np.testing.assert_array_equal(market.others.prices_usd(at(0.2)), [[2_000.0], [2_000.0]])
-    market.take_top(top(0.3, 2_001.5, 2_002.5, ETH))
+    market.others.take_top(top(0.3, 2_001.5, 2_002.5, ETH))
     assert market.others.prices_usd(at(0.3))[0, 0] == pytest.approx(2_002.0, abs=0.3), "seen a tenth of a second apart"
     assert coin.touch.half_spread == pytest.approx(0.5 / 2_002)
-    before = market.perpetual.seen_ns, market.linear.seen_ns
-    market.take_funding(
+    market.others.take_funding(
         FundingRate(exch_ts_ns=at(1), local_ts_ns=at(NS_PER_MINUTE / 1e9), instrument=ETH, rate=1e-4, hours=8.0)
     )
     assert coin.perpetual.funding_rate_8h == 1e-4
-    assert (market.perpetual.seen_ns, market.linear.seen_ns) == before, "ours is another's"
 
 
 def test_our_own_coin_is_no_other_one() -> None:
     for names in (("BTC",), ("ETH", "ETH")):
         with pytest.raises(ConfigurationError, match=r"hedging\.correlated: .*; name each other coin once"):
-            Market("BTC", REFERENCE, MarketModel(), names)
+            market_with(*names)

@@ -34,9 +34,13 @@ def take_market(state: State, event: AnyEvent) -> bool:
             moved = index_watch.see_top(state, event)
             if not state.index_check.is_lost(state.now_ns):
                 state.market.take_top(event)
+            if state.market.others is not None:
+                state.market.others.take_top(event)
             moved |= _premium_moved(state)
         case FundingRate():
             state.market.take_funding(event)
+            if state.market.others is not None:
+                state.market.others.take_funding(event)
         case Clock():
             return _index_went_stale(state)
         case _:

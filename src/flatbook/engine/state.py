@@ -30,7 +30,7 @@ from flatbook.ledger.book import Ledger
 from flatbook.market.away import AwayPerpetual
 from flatbook.market.index_check import IndexCheck
 from flatbook.market.market import Market
-from flatbook.market.other_coins import Comovement
+from flatbook.market.other_coins import Comovement, OtherCoins
 from flatbook.risk.gate import BookRisk, Gate
 from flatbook.risk.loss_stop import LossStop, Stage
 from flatbook.risk.protection import MessageBudget, Protection
@@ -127,7 +127,10 @@ class State:
     @classmethod
     def start(cls, setup: Setup) -> "State":
         """An empty book with its collateral deposited."""
-        market = Market(setup.underlying, setup.reference, setup.market_model, setup.policy.hedging.correlated)
+        market, model = Market(setup.underlying, setup.reference, setup.market_model), setup.market_model
+        if coins := setup.policy.hedging.correlated:
+            models = model.covariance, model.perpetual, model.meter
+            market.others = OtherCoins(setup.underlying, coins, setup.reference, models)
         ledger = Ledger(setup.reference, (MAKING, HEDGING))
         if (away := setup.away) is not None:
             market.away = AwayPerpetual(away.instrument, away.model)

@@ -5,7 +5,6 @@ old. Nothing here depends on our own quotes or positions.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,7 +49,6 @@ class MarketModel:
     refit_after_s       ... or when the slice is older than this
     mark_resolution     error of a recorded mark price, in coin
     min_hours           expiries nearer than this teach the surface nothing
-    other_spot_vol      annual vol of another coin, before it is seen
     """
 
     forwards: ForwardModel = field(default_factory=ForwardModel)
@@ -62,7 +60,6 @@ class MarketModel:
     refit_after_s: float = 20.0
     mark_resolution: float = 1e-6
     min_hours: float = 1.0
-    other_spot_vol: float = 0.75
 
 
 class Market:
@@ -71,9 +68,7 @@ class Market:
     Invariant   whatever is published (forwards, smiles, Σ) comes from events taken so far, each with its time
     """
 
-    def __init__(
-        self, underlying: str, reference: ReferenceData, model: MarketModel, other_coins: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, underlying: str, reference: ReferenceData, model: MarketModel) -> None:
         self.model = model
         self.underlying = underlying
         self.universe = Universe(underlying, reference)
@@ -96,10 +91,7 @@ class Market:
         self._reference = reference
         self._years_of = (0, 0)
         self._years: Floats = np.zeros(0)
-        models = model.covariance, model.perpetual, model.meter
-        self.others = (
-            OtherCoins(underlying, other_coins, reference, models, model.other_spot_vol) if other_coins else None
-        )
+        self.others: OtherCoins | None = None
 
     def years(self, now_ns: int) -> Floats:
         """Years to each slot's expiry, negative once past; read-only, for all ask it several times of a moment."""
@@ -178,9 +170,6 @@ class Market:
         """
         instrument = self._reference.instrument(event.instrument)
         contract, over_index = instrument.contract, event.mid / self.forwards.index_usd
-        if self.others is not None and (coin := self.others.of(contract.base)) is not None:
-            self.others.take_top(coin, event)
-            return
         if contract.base != self.underlying or not _is_in_dollars(contract) or not over_index > 0:
             return
         model, apart_ns = self.model, event.exch_ts_ns - self._index_exch_ns
@@ -204,9 +193,7 @@ class Market:
     def take_funding(self, event: FundingRate) -> None:
         """Funding of a perpetual tells of its premium in the hours before."""
         contract = self._reference.instrument(event.instrument).contract
-        if self.others is not None and (coin := self.others.of(contract.base)) is not None:
-            coin.take_funding(event)
-        elif contract.base == self.underlying and _is_in_dollars(contract):
+        if contract.base == self.underlying and _is_in_dollars(contract):
             perpetual = self.perpetual if contract.is_inverse else self.linear
             perpetual.take_funding(event.rate, event.hours, event.local_ts_ns)
 

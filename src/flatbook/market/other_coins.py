@@ -97,7 +97,7 @@ class OtherCoin:
     def take_top(self, event: TopOfBook, vol: float) -> None:
         """The perpetual's best prices: its premium, and what it costs to take; `vol` is the index's, annual."""
         over_index = event.mid / self.index_usd
-        if event.instrument != self.instrument.name or not over_index > 0.0:
+        if not over_index > 0.0:
             return
         error = top_error(event, self.perpetual.model.mark_error, vol, event.exch_ts_ns - self._index_exch_ns)
         self.perpetual.see(math.log(over_index), error, event.local_ts_ns)
@@ -105,8 +105,7 @@ class OtherCoin:
 
     def take_funding(self, event: FundingRate) -> None:
         """Funding that the perpetual paid."""
-        if event.instrument == self.instrument.name:
-            self.perpetual.take_funding(event.rate, event.hours, event.local_ts_ns)
+        self.perpetual.take_funding(event.rate, event.hours, event.local_ts_ns)
 
     def moved(self, elapsed_ns: int, now_ns: int, oldest_ns: float) -> float:
         """Its log return per root year since `elapsed_ns` ago; NaN where it was not read then, or is too old now."""
@@ -131,9 +130,9 @@ class OtherCoins:
         names: Sequence[str],
         reference: ReferenceData,
         models: tuple[CovarianceModel, PerpetualModel, MeterModel],
-        spot_vol: float,
+        spot_vol: float = 0.75,
     ) -> None:
-        """`models` are our own; of another coin's covariance only the prior vol of its index, `spot_vol`, is another.
+        """`models` are our own; of another coin's covariance only the index's annual vol before it is seen is another.
 
         Errors      ConfigurationError for a coin that is our own, or is named twice; UnknownInstrumentError for one
                     whose perpetual nobody lists
@@ -158,9 +157,15 @@ class OtherCoins:
         """The coin called `name`; None where it is none of them."""
         return self._of.get(name)
 
-    def take_top(self, coin: OtherCoin, event: TopOfBook) -> None:
-        """Best prices of a perpetual of one of them."""
-        coin.take_top(event, self._spot_vol)
+    def take_top(self, event: TopOfBook) -> None:
+        """Best prices, of a perpetual of one of them or of anything else."""
+        if (place := self.place_of.get(event.instrument)) is not None:
+            self.coins[place].take_top(event, self._spot_vol)
+
+    def take_funding(self, event: FundingRate) -> None:
+        """Funding, of a perpetual of one of them or of another."""
+        if (place := self.place_of.get(event.instrument)) is not None:
+            self.coins[place].take_funding(event)
 
     def read(self, moves: FactorMoves | None, now_ns: int) -> None:
         """Reads every coin when our factors are read; their moves together teach Σ. None where ours begin anew."""
