@@ -49,7 +49,7 @@ def other_coins_section(coins: list[dict[str, Any]] | None, gained_usd: float | 
         "Perpetuals of other coins hedge as far as they are known to move with ours: a correlation within two of its "
         "errors is none. What of a position moves with ours is in the book's delta; in stress it moves one to one with "
         "ours, or not at all, whichever is worse. By their indices they gained "
-        f"{formats.usd(gained_usd, 2, signed=True)} USD."
+        f"{formats.usd(gained_usd, 2, signed=True)}."
     )
     columns = (
         Column("Coin", is_number=False),
