@@ -35,6 +35,7 @@ from flatbook.domain.errors import (
 from flatbook.domain.units import NS_PER_HOUR, NS_PER_SECOND
 from flatbook.service.exchange.auth import Auth
 from flatbook.service.exchange.shapes import Json
+from flatbook.store.journal import RunHeader
 from flatbook.store.snapshots import SNAPSHOT_DIRECTORY
 from flatbook.store.spool import SPOOL_FILE, Spool
 from flatbook.venues.deribit import load_reference
@@ -286,9 +287,12 @@ def test_what_the_venue_rounds_of_cash_ends_no_run_and_all_else_does(difference:
     assert is_rounding(difference) is excused
 
 
-def test_what_ended_a_run_is_told_though_its_report_fails_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_ended_a_run_is_told_though_its_report_fails_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class NoJournal(nullcontext[None]):
+        header = RunHeader(run_id="r", version="0", config_json="{}", policy_text="", seed=1)
+
     def fails(error: FlatbookError) -> Callable[..., None]:
-        def fail(*_: object) -> None:
+        def fail(*_: object, **__: object) -> None:
             raise error
 
         return fail
@@ -298,7 +302,9 @@ def test_what_ended_a_run_is_told_though_its_report_fails_too(monkeypatch: pytes
     closed: list[str] = []
     venue = SimpleNamespace(stop=lambda: None, close=lambda: closed.append("venue"))
     live_end = SimpleNamespace(stop=venue.stop, watch=SimpleNamespace(timed=lambda venue: venue))
-    run = SimpleNamespace(venue=venue, engine=None, journal=nullcontext(), live=live_end)
+    run = SimpleNamespace(
+        venue=venue, engine=None, journal=NoJournal(), live=live_end, directory=SimpleNamespace(path=tmp_path)
+    )
     with pytest.raises(VenueUnreachableError, match="the line is gone"):
         carry_out_live(cast(live.LiveRun, run))
     assert closed == ["venue"]

@@ -32,7 +32,7 @@ _GONE = {Code.ORDER_NOT_FOUND.value[0], Code.NOT_OPEN_ORDER.value[0]}
 class Protocol:
     """One connection, kept up. `chance` draws from [0, 1); `nonce` never gives the same twice.
 
-    lost        why we gave up the last line; "" where it was not we who did, and while there is one
+    lost        why we gave up the last line; "" where it was not we who did
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Protocol:
         """The socket is gone, or could not be opened."""
         if self.phase in (Phase.DOWN, Phase.STOPPED):
             return []
-        terms = self._terms
+        self.lost, terms = "", self._terms
         if self.phase is Phase.LIVE and now_ns - self._phase_ns >= terms.longest_wait_s * NS_PER_SECOND:
             self._failures = 0
         wait_s = min(terms.first_wait_s * 2 ** min(self._failures, 30), terms.longest_wait_s)
@@ -181,13 +181,14 @@ class Protocol:
         return self._table.undecided()
 
     def _connect(self, now_ns: int) -> list[Action]:
-        self.connects, self.lost = self.connects + 1, ""
+        self.connects += 1
         self._enter(Phase.CONNECTING, now_ns)
         return [Open()]
 
     def _hang_up(self, reason: str, now_ns: int) -> list[Action]:
+        given_up = self.closed(now_ns)
         self.lost = reason
-        return [Close(reason), *self.closed(now_ns)]
+        return [Close(reason), *given_up]
 
     def _enter(self, phase: Phase, now_ns: int) -> None:
         self.phase, self._phase_ns = phase, now_ns

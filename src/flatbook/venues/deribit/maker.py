@@ -158,7 +158,7 @@ class Maker:
                 self.standing = Standing.DOWN
             return []
         if self.standing in (Standing.DOWN, Standing.READY) and self._connection != protocol.connects:
-            self._doubt("the connection is new" if self._connection else "it is the first")
+            self._doubt(protocol.lost or ("the connection is new" if self._connection else "it is the first"))
         self._connection = protocol.connects
         if self.standing is Standing.READY and self.news.overdue(now_ns, _LATE_TRADES_NS):
             self._doubt("an order ended and its trades were not told")
