@@ -121,7 +121,11 @@ class MarginLimit:
 
     def _is_far(self, state: State) -> bool:
         may_ask_usd = float(state.gate.reservation.worst[0, MARGIN])
-        return all(one.used_usd + may_ask_usd <= _FAR_SHARE * one.bound_usd for one in self.purses)
+        of_hedges = f"capital_{HEDGING}"  # Quotes ask nothing of it.
+        return all(
+            one.used_usd + (0.0 if one.name == of_hedges else may_ask_usd) <= _FAR_SHARE * one.bound_usd
+            for one in self.purses
+        )
 
     def _take_book(self, state: State) -> None:
         """The book as it is held now, whole and by strategy, and what fills may add to it."""

@@ -71,13 +71,11 @@ class DeribitPortfolio(MarginModel):
         """See `MarginModel`; coins held as collateral lose no coin."""
         moves = listed(self.underlying, contracts.underlying, "underlying")
         standard, extended = self.scenarios_of(moves)
-        near_vols, far_vols = (shocked_vols(contracts, table, moves.vol) for table in (standard, extended))
-        near = unit_pnl_usd(contracts, spots(standard), near_vols, in_coin_terms=True)
-        far = unit_pnl_usd(contracts, spots(extended), far_vols, in_coin_terms=True)
+        spot = spots(standard + extended)
         # Beyond the standard range a future neither loses nor gains more.
-        at_ends = np.clip(spots(extended), -moves.price_range, moves.price_range)
-        frozen = unit_pnl_usd(contracts, at_ends, far_vols, in_coin_terms=True)
-        pnl = np.concatenate([near, np.where(contracts.is_option[:, None], far, frozen)], axis=1)
+        at_ends = np.clip(spot, -moves.price_range, moves.price_range)
+        vols = shocked_vols(contracts, standard + extended, moves.vol)
+        pnl = unit_pnl_usd(contracts, spot, vols, in_coin_terms=True, linear_spot=at_ends)
         sides = [np.where(coin[:, None], pnl, 0.0) for coin in (contracts.in_coin, ~contracts.in_coin)]
         block = _Matrix(
             rows=np.arange(len(contracts)),

@@ -104,21 +104,24 @@ def option_values_usd(contracts: MarginContracts, spot: Floats, vol: Floats) -> 
     return values
 
 
-def unit_pnl_usd(contracts: MarginContracts, spot: Floats, vol: Floats, *, in_coin_terms: bool) -> Floats:
+def unit_pnl_usd(
+    contracts: MarginContracts, spot: Floats, vol: Floats, *, in_coin_terms: bool, linear_spot: Floats | None = None
+) -> Floats:
     """What one coin of each contract gains in each scenario, (n, s), in dollars.
 
     in_coin_terms   coin-settled contracts gain coins, told at the index before the move, as a venue counts that margins
                     in coin: 1 - 1/(1 + spot) of a delta-one contract; else every contract counts as settled in dollars
+    linear_spot     (s,) the moves of what is no option, where they are others than `spot`
     """
     unmoved = option_values_usd(contracts, np.zeros(1), contracts.vol[:, None])
     values = option_values_usd(contracts, spot, vol)
-    dollars = np.where(contracts.is_option[:, None], values - unmoved, contracts.mark_usd[:, None] * spot)
+    of_linear = spot if linear_spot is None else linear_spot
+    dollars = np.where(contracts.is_option[:, None], values - unmoved, contracts.mark_usd[:, None] * of_linear)
     if in_coin_terms:
-        ratio = 1.0 + spot
         coins = np.where(
             contracts.is_option[:, None],
-            (values / ratio - unmoved) / contracts.forward_usd[:, None],
-            1.0 - 1.0 / ratio,
+            (values / (1.0 + spot) - unmoved) / contracts.forward_usd[:, None],
+            1.0 - 1.0 / (1.0 + of_linear),
         )
         dollars = np.where(contracts.in_coin[:, None], contracts.index_usd * coins, dollars)
     return np.where(contracts.is_alive[:, None], dollars, 0.0)
