@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flatbook.decide.hedge.listed_options import listed_options
-from flatbook.engine import hedge_limits, hedging
+from flatbook.engine import hedge_limits, hedge_scene, hedging
 from flatbook.engine.loop import Engine
 from flatbook.engine.state import State
 from flatbook.venues.margin import editions
@@ -28,7 +28,7 @@ def holding(axis: Axis, share: float = 0.1, lots: int = 30) -> State:
 def test_an_option_that_hedges_is_charged_the_parabola_of_what_it_adds(axis: Axis) -> None:
     state = holding(axis)
     rows = np.array([row_of(state, name) for name in (OTHER, CALL, NEAR)])
-    listed, core = listed_options(hedging.scene_of(state), rows), hedging._risk_price(state)
+    listed, core = listed_options(hedge_scene.scene_of(state), rows), hedge_scene.risk_price(state)
     space = hedge_limits.space_of(state, listed, core)
     assert space.charge is not None
     assert axis.name in space.charge.price.names
@@ -46,7 +46,7 @@ def test_an_option_that_hedges_is_charged_the_parabola_of_what_it_adds(axis: Axi
 def test_margin_that_a_hedge_asks_for_costs_it_either_way() -> None:
     axis = next(one for one in AXES if one.name == "margin_use")
     state = holding(axis, 0.1, 120)
-    core = hedging._risk_price(state)
+    core = hedge_scene.risk_price(state)
     listed = hedging._zone(state, core, core.gradient(state.book.exposure))
     space = hedge_limits.space_of(state, listed, core)
     (purse,) = (one for one in state.leaning.holdings.felt if one.name == "margin_use")
@@ -73,7 +73,7 @@ def test_what_another_venue_margins_asks_for_none_here() -> None:
 
 def test_far_from_every_bound_hedges_are_decided_in_factors_alone() -> None:
     state = holding(Axis("none", {}), 0.5, 5)
-    core = hedging._risk_price(state)
+    core = hedge_scene.risk_price(state)
     listed = hedging._zone(state, core, core.gradient(state.book.exposure))
     space = hedge_limits.space_of(state, listed, core)
     assert space.listed is listed

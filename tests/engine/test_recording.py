@@ -66,7 +66,7 @@ def test_the_equity_series_is_the_pnl_and_its_parts() -> None:
     _, _, maker = simulated(policy("intermediate"), 0.1)
     equity = maker.state.recorder.tables.frames()["equity"]
     parts = [name for name in maker.state.pnl.by_name() if name in equity.columns]
-    assert len(parts) == 14
+    assert len(parts) == 15
     np.testing.assert_allclose(equity["equity_usd"], equity.select(parts).sum_horizontal(), atol=1e-6)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.kernels.black import black
 from flatbook.kernels.chain import BASIS, FACTORS, PREMIUM, TENORS
+from flatbook.kernels.explain import STRATEGIES
 from flatbook.kernels.factors import WING
 from flatbook.market.market import Market
 from flatbook.valuation.chain import ChainValues
@@ -235,8 +236,10 @@ def test_another_venues_perpetual_at_the_same_price_is_the_same_risk_and_worth(
     for one, move in ((before, 1.0), (after, 1.003)):
         one.copy_from(values)
         one.perp_usd = one.away_usd = values.perp_usd * move
+    cells = STRATEGIES * (len(values.slot_years) + 1)
     for one in (before, after):
         np.testing.assert_allclose(there.measure(one).exposure, here.measure(one).exposure, rtol=1e-12)
         assert there.equity_coin(one, one.perp_usd) == pytest.approx(here.equity_coin(one, one.perp_usd), rel=1e-12)
-        np.testing.assert_allclose(there.beside_coin(one, 0.0), here.beside_coin(one, 0.0), rtol=1e-12)
-    np.testing.assert_allclose(there.basis_gained_usd(before, after), here.basis_gained_usd(before, after), rtol=1e-12)
+        np.testing.assert_allclose(there.beside_coin(one, 0.0, cells), here.beside_coin(one, 0.0, cells), rtol=1e-12)
+    gained_usd = (book.basis_gained_usd(before, after, cells) for book in (there, here))
+    np.testing.assert_allclose(*gained_usd, rtol=1e-12)
