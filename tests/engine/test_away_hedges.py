@@ -126,7 +126,7 @@ def test_exposures_are_the_slopes_of_worth() -> None:
 def scene_names(maker: Engine) -> dict[str, float]:
     """What is offered, with fee and half-spread a USD."""
     from flatbook.decide.hedge.listed import listed_hedges
-    from flatbook.engine.hedging import scene_of
+    from flatbook.engine.hedge_scene import scene_of
 
     state = maker.state
     scene: HedgeScene = scene_of(state)

@@ -6,7 +6,7 @@ import pytest
 from flatbook.decide.hedge.best import best_hedge
 from flatbook.decide.quote_parts import FACTOR_NAMES, INVENTORY, price_parts
 from flatbook.decide.quoting import edge_usd as edge_usd_of
-from flatbook.engine import hedging, leaning
+from flatbook.engine import hedge_scene, hedging, leaning
 from flatbook.engine.loop import Engine
 from flatbook.engine.policy import Policy
 from flatbook.kernels.fill_units import LINEAR
@@ -93,7 +93,7 @@ def test_parts_name_each_bound_and_sum_to_the_quote() -> None:
 def test_a_hedge_back_from_a_bound_is_the_best_of_all_sizes() -> None:
     state = long_calls(maker_of({"delta_coin": 3.0}, 0.1)).state
     hedge_maker = opened(maker_of({"delta_coin": 3.0}, 0.1, "price_of_risk"))[0]
-    charge, core = state.leaning.charge, hedging.risk_price(state)
+    charge, core = state.leaning.charge, hedge_scene.risk_price(state)
     assert charge is not None
     assert hedge_maker.state.leaning.charge is None
     listed = hedging._zone(state, core, core.gradient(state.book.exposure))

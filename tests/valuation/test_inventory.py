@@ -241,5 +241,5 @@ def test_another_venues_perpetual_at_the_same_price_is_the_same_risk_and_worth(
         np.testing.assert_allclose(there.measure(one).exposure, here.measure(one).exposure, rtol=1e-12)
         assert there.equity_coin(one, one.perp_usd) == pytest.approx(here.equity_coin(one, one.perp_usd), rel=1e-12)
         np.testing.assert_allclose(there.beside_coin(one, 0.0, cells), here.beside_coin(one, 0.0, cells), rtol=1e-12)
-    gained_usd = (book.basis_gained_usd(before, after, cells) for book in (there, here))
-    np.testing.assert_allclose(*gained_usd, rtol=1e-12)
+    gained_there, gained_here = (book.basis_gained_usd(before, after, cells) for book in (there, here))
+    np.testing.assert_allclose(gained_there, gained_here, rtol=1e-12)

@@ -1,7 +1,10 @@
 """Progress of a run on stderr: a bar for a person, silence for a pipe."""
 
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -20,24 +23,55 @@ from flatbook.app.markets import NEVER_NS
 from flatbook.app.run import UnderWay
 from flatbook.app.trials import share_done
 from flatbook.domain.units import format_utc
+from flatbook.kernels.jit import registered
 from flatbook.kernels.warm import warm
 
 _EVERY_EVENTS = 64
 _EVERY_S = 0.1
-_SLOW_S = 0.7
+
+
+_FROM_THE_END = """
+import importlib, sys
+from flatbook.kernels.jit import registered
+from flatbook.kernels.warm import warm
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+warm(lambda name: None, backwards=True)
+"""
 
 
 def warm_kernels() -> None:
-    """Loads the compiled kernels, and says what it is doing where that takes long: once, on a new installation."""
+    """Loads the compiled kernels, and says what it is doing where that takes long: once, on a new installation.
+
+    There a second process compiles from the other end what the first then finds on disk.
+    """
     console = Console(stderr=True)
-    started = time.monotonic()
-    with console.status("loading kernels") as status:
+    with console.status("loading kernels") as status, ExitStack() as undo:
+        is_helped = False
 
         def show(name: str) -> None:
-            if time.monotonic() - started > _SLOW_S:
+            nonlocal is_helped
+            if any(entry.was_compiled for entry in registered()):
                 status.update(f"compiling {name} (once, on a new installation)")
+                if not is_helped:
+                    undo.enter_context(_compiling_from_the_end())
+                    is_helped = True
 
         warm(show)
+
+
+@contextmanager
+def _compiling_from_the_end() -> Iterator[None]:
+    modules = dict.fromkeys(entry.name.rpartition(".")[0] for entry in registered())
+    helper = subprocess.Popen(
+        [sys.executable, "-c", _FROM_THE_END, *modules], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        # It may be at what this process has just finished.
+        helper.terminate()
+        helper.wait()
 
 
 class RunProgress:

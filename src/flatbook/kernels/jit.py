@@ -29,6 +29,8 @@ try:
     HAVE_NUMBA = True
 except ImportError:  # no wheel for this platform: the plain twins serve
     HAVE_NUMBA = False
+if HAVE_NUMBA:
+    from flatbook.kernels.linking import KernelCompiler
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -65,6 +67,11 @@ class Registered:
     def is_warm(self) -> bool:
         """Whether `compile_registered` has been through it."""
         return self.name in _warm
+
+    @property
+    def was_compiled(self) -> bool:
+        """Whether its machine code was made by this process, and not found on disk."""
+        return bool(self.dispatcher.stats.cache_misses)
 
 
 _registered: list[Registered] = []
@@ -121,7 +128,8 @@ def assembly(entry: Registered) -> str:
 
 
 def _options() -> dict[str, Any]:
-    return {"nogil": True, "error_model": "numpy", "fastmath": set(FASTMATH), "boundscheck": False}
+    options = {"nogil": True, "error_model": "numpy", "fastmath": set(FASTMATH), "boundscheck": False}
+    return options | {"pipeline_class": KernelCompiler}
 
 
 def compile_registered(entry: Registered) -> None:

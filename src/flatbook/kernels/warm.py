@@ -7,13 +7,15 @@ from collections.abc import Callable
 from flatbook.kernels import jit
 
 
-def warm(progress: Callable[[str], None]) -> None:
+def warm(progress: Callable[[str], None], *, backwards: bool = False) -> None:
     """Compile or load the kernels of every module imported so far, for the argument types of the hot path.
 
-    `progress` gets each kernel's name first. Costs tens of seconds on the first start of an installation and tenths of
-    a second afterwards; a kernel that is warm already costs nothing. Does nothing without numba.
+    `progress` gets each kernel's name first. Costs a minute or more of a processor on the first start of an
+    installation and tenths of a second afterwards; a kernel that is warm already costs nothing. Does nothing without
+    numba. `backwards` begins with the last, so that two processes meet in the middle.
     """
-    for entry in jit.registered():
+    entries = jit.registered()
+    for entry in reversed(entries) if backwards else entries:
         if not entry.is_warm:
             progress(entry.name)
             jit.compile_registered(entry)

@@ -182,7 +182,7 @@ def test_a_run_taken_up_asks_for_payments_since_the_last_that_was_booked_though_
         instrument="BTC-PERPETUAL", side=1, price_ticks=1, size_lots=1, fee_units=0, is_maker=False,
     )  # fmt: skip
     books = booked([paid, fill])
-    known = Known(books.trade_ids, books.until_ns, books.paid_ns, settlement_before(_START_NS))
+    known = Known(frozenset(books.trade_ids), books.until_ns, books.paid_ns, settlement_before(_START_NS))
     terms = MakerTerms(underlying="BTC", run="t", protection=protection_of("btc_usd", 5, 5, 10.0, 2.0))
     protocol = Protocol(Terms(), ALICE, lambda: 0.5, lambda: "n")
     maker = Maker(protocol, terms, load_reference(), known)
