@@ -39,6 +39,8 @@ def test_what_was_slept_has_passed_and_is_said_once() -> None:
     assert machine.pass_time(second, second, second) == (second, 0)
     assert machine.pass_time(hour, 7, 7) == (hour, hour - 7), "it was stopped, and its wall clock set right"
     assert machine.pass_time(-hour, second, second) == (second, 0), "it was set back"
+    assert machine.pass_time(hour + second, second, second) == (second, 0), "and right again"
+    assert machine.pass_time(-hour, second, second) == (second, 0), "and back"
     assert machine.pass_time(second + second // 50, second, second) == (second, 0), "it was slewed"
     assert machine.pass_time(second, second, 9 * second) == (second, 8 * second), "a nap of what the wall was ahead by"
     assert machine.pass_time(second, second, second) == (second, 0)

@@ -192,10 +192,22 @@ def test_an_index_that_stands_while_the_perpetual_moves_is_frozen_until_it_moves
     assert check.doubted == 0
 
 
-def test_a_premium_that_stands_beside_an_index_that_moves_is_not_believed_by_waiting() -> None:
+def test_a_premium_beside_an_index_that_moves_as_it_does_is_learnt() -> None:
+    check, second = settled(), 0
+    while not second or check.is_apart:
+        second += 1
+        now = LEVEL * (1.0 + 1e-4 * (second % 2))
+        check.see_perpetual(1.02 * now, at(second))
+        assert check.take(index(second, now))
+        assert check.is_apart or second > POLICY.premium_s / 3
+    assert second == pytest.approx(POLICY.premium_s * math.log(0.02 / 0.0075), rel=0.05)
+    assert check.why_apart == "the perpetual is with the index again"
+
+
+def test_an_index_that_moves_by_itself_is_not_believed_by_waiting() -> None:
     check = settled()
     for second in range(1, 3_601):
-        check.see_perpetual(1.02 * LEVEL, at(second))
+        check.see_perpetual(1.02 * LEVEL * (1.0 + 1e-6 * (second % 3)), at(second))
         assert check.take(index(second, LEVEL + second % 2))
         assert check.is_apart
     assert check.doubted_s(at(3_600)) == 3_599.0

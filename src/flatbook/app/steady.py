@@ -38,8 +38,10 @@ class SteadyClock:
     ) -> None:
         self._wall_ns, self._monotonic_ns, self._with_sleep_ns = wall_ns, monotonic_ns, with_sleep_ns
         self._began_ns = max(wall_ns(), not_before_ns) - monotonic_ns()
-        self._ahead_ns = self._others_ahead_ns()
+        self._ahead_ns = [*self._others_ahead_ns()]
+        """The most that each was ahead."""
         self._slept_ns = [0, 0]
+        """By each clock's word: one may tell a sleep later than the other, so their sums are compared."""
 
     def now_ns(self) -> int:
         """The time now."""
@@ -47,13 +49,15 @@ class SteadyClock:
 
     def slept_ns(self) -> int:
         """How long the machine slept since this was last asked, 0 where it did not; that time has passed, too."""
-        before_ns, self._ahead_ns = self._ahead_ns, self._others_ahead_ns()
-        gained_ns = [now_ns - then_ns for now_ns, then_ns in zip(self._ahead_ns, before_ns, strict=True)]
-        slept_ns = [gained if gained >= least else 0 for gained, least in zip(gained_ns, _LEAST_NS, strict=True)]
-        if any(slept_ns):
-            # One sleep may be told by both, and by one later than by the other: their sums are compared.
-            self._slept_ns = [total + new for total, new in zip(self._slept_ns, slept_ns, strict=True)]
-        return max(slept_ns)
+        slept_ns = 0
+        for which, (now_ns, least_ns) in enumerate(zip(self._others_ahead_ns(), _LEAST_NS, strict=True)):
+            gained_ns = now_ns - self._ahead_ns[which]
+            if gained_ns >= least_ns:
+                self._slept_ns[which] += gained_ns
+                slept_ns = max(slept_ns, gained_ns)
+            # A clock that was set back and then right again has gained nothing.
+            self._ahead_ns[which] = max(now_ns, self._ahead_ns[which])
+        return slept_ns
 
     def _others_ahead_ns(self) -> tuple[int, int]:
         """How far the wall's clock and the one that counts sleep are ahead, all read at once: a process that has to

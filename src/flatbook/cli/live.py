@@ -71,16 +71,18 @@ def live(
         request = LiveRequest(
             policy=policy, policy_text=text, url=address, on_venue_clock=on_venue_clock, warm_up_s=warm_up
         )
+        if resume is not None:
+            request = request_of(resume, journal)
         if not is_live:
-            _say_what_it_would_do(request if resume is None else request_of(resume, journal), resume)
+            _say_what_it_would_do(request, resume)
             raise ConfigurationError("nothing was sent: trading on an account needs --live")
         check_policy(request)
         credentials = live_key(os.environ, key_file)
         server = server_url(journal, resume)
-        with claiming(address, credentials.client_id, state_directory(os.environ, Path.home()), server) as claim:
+        with claiming(request.url, credentials.client_id, state_directory(os.environ, Path.home()), server) as claim:
             warm_kernels()
             if resume is None:
-                with Console(stderr=True).status(f"hearing {address}; the books begin after {warm_up:g} s"):
+                with Console(stderr=True).status(f"hearing {request.url}; the books begin after {warm_up:g} s"):
                     run = new_live_run(request, credentials, out, claim, journal)
             else:
                 run = resumed_live_run(resume, credentials, claim, journal)

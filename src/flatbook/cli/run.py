@@ -1,5 +1,6 @@
 """`flatbook run`: the engine through a market, recorded or simulated."""
 
+import math
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -125,6 +126,8 @@ def run(
             _say_recovered(prepared)
         else:
             request = with_book(make_request(policy, session, seed, from_, to, hours, fills), book)
+            if not (math.isfinite(order_ms) and math.isfinite(answer_ms)):
+                raise BadInputError(f"--order-ms {order_ms}, --answer-ms {answer_ms}: name times in milliseconds")
             terms = BookTerms(round(1e6 * order_ms), round(1e6 * answer_ms), queue_power=queue_power, is_partial=True)
             request = msgspec.structs.replace(
                 request, drill=drill, hedge_session=hedge_session, flat_vol=vol, book_terms=terms

@@ -1,5 +1,6 @@
 """The ledger stage: what happened to us is booked exactly, once, and its P&L put under its cause."""
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,7 +63,10 @@ def take_own(state: State, event: AnyEvent) -> bool:
         case OrderAccepted() | OrderRejected() | OrderCancelled():
             return _take_answer(state, event)
         case FundingRate() if not state.setup.funding_is_told:
-            state.ledger.book_funding(event, state.setup.venue, state.perpetual_usd(event.instrument))
+            price_usd = state.perpetual_usd(event.instrument)
+            if math.isnan(price_usd) and state.other_place(event.instrument) is not None:
+                return False  # Its coin's index was not heard yet, so nothing of it is held.
+            state.ledger.book_funding(event, state.setup.venue, price_usd)
             return _booked(state, "funding", event.instrument)
         case FundingPaid():
             state.ledger.book_funding_paid(event, state.setup.venue, HEDGING)
@@ -92,6 +96,9 @@ def take_own(state: State, event: AnyEvent) -> bool:
 
 def _rearm(state: State, event: Rearm) -> bool:
     stopped, doubted = state.loss_stop.stage is Stage.HALT, index_watch.rearm(state)
+    if doubted:
+        text = f"{event.who} takes the feed's word for the index: {event.why}"
+        state.recorder.log.append(LogEntry(ts_ns=state.now_ns, kind="index", text=text))
     if stopped:
         state.loss_stop.rearm(state.now_ns, event.who, event.why)
     elif not doubted:

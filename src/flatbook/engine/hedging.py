@@ -60,12 +60,12 @@ class Wanted(NamedTuple):
 def wanted_hedges(state: State) -> tuple[Wanted, ...]:
     """The hedges wanted now, none while one works, the timer runs or the index is in doubt.
 
-    All of the delta when the loss stop says flat.
+    All of the delta when the loss stop says flat, and then while the perpetual stands apart, too: it takes its prices.
     """
-    policy, desk = state.setup.policy.hedging, state.desk
-    if state.index_check.is_doubted:
-        return ()
+    policy, desk, check = state.setup.policy.hedging, state.desk, state.index_check
     flatten = state.risk.stage is Stage.FLAT
+    if check.held is not None or (check.is_apart and not flatten):
+        return ()
     wait_s = policy.every_s if flatten else desk.wait_s
     if state.orders.working or state.now_ns - desk.sent_ns < wait_s * 1e9:
         return ()
@@ -131,10 +131,11 @@ def _zone(state: State, price: RiskPrice, gradient: Floats) -> Listed:
     """
     desk, policy = state.desk, state.setup.policy.hedging
     funding = state.market.perpetual.expected_funding(policy.holding_hours, state.now_ns)
-    if desk.listed is None or funding != desk.listed_funding or state.now_ns - desk.listed_ns >= _LISTED_FOR_NS:
-        desk.listed = listed_hedges(scene_of(state), price, gradient, policy.max_clip_usd)
+    listed, is_old = desk.listed, state.now_ns - desk.listed_ns >= _LISTED_FOR_NS
+    if listed is None or is_old or funding != desk.listed_funding or listed.hedge_set.loading.shape[1] != len(gradient):
+        listed = desk.listed = listed_hedges(scene_of(state), price, gradient, policy.max_clip_usd)
         desk.listed_ns, desk.listed_funding = state.now_ns, funding
-    return desk.listed
+    return listed
 
 
 def _size_usd(state: State, price: RiskPrice, gradient: Floats) -> float:
@@ -295,8 +296,8 @@ def _wanted(state: State, listed: Listed, plan: HedgePlan, at: int, reason: str,
             # It is paid the spread, and has moved against us when it fills; of impact that teaches nothing.
             paid, half_rate = state.setup.policy.hedging.adverse_selection_rate - half_rate, math.nan
         expected = paid * unit_usd * instrument.lot_size
-        if place is not None:
-            half_rate = math.nan  # what moves another coin teaches nothing of ours
+        if instrument is not state.setup.hedge:
+            half_rate = math.nan  # what moves another coin, or another venue's book, teaches nothing of ours
     else:
         beside = offered.carry_buy_usd[at] if side > 0 else offered.carry_sell_usd[at]
         risk = option_order_risk(state, row, size, off, added)

@@ -193,7 +193,8 @@ class MarginLimit:
         if at is None:
             return 0.0
         assert self.held is not None
-        if is_alone and not self._model.steepest_by_book:
+        # No model nets a linear contract but exactly; of an option this one knows a bound alone.
+        if is_alone and (not self._model.steepest_by_book or at >= state.values.rows):
             return max(float(self.held.state(WHOLE).marginal(at, coin).initial), 0.0)
         return float(self.steepest_usd[0 if coin > 0 else 1, at]) * abs(coin)
 

@@ -15,8 +15,9 @@ has been silent for `source_age_s`; where one said otherwise before, `hold_s` fo
 
 The bound is what the index may move in the time since, in deviations of its own realised vol, and not less than
 `least_rate`; it does not grow while a tick is held. The inverse is watched too: a perpetual that leaves the index by
-more than `apart_rate` of where it mostly stands says that the index is frozen, or creeps. That, too, is over only when
-it is back, dead, or a person says so: where it mostly stands is not learnt meanwhile.
+more than `apart_rate` of where it mostly stands says that the index is frozen, or creeps. That is over when it is back,
+dead, or a person says so; or when it stands there rightly, for the index moves as it does: where it mostly stands is
+learnt meanwhile from moves that both made.
 """
 
 import math
@@ -32,6 +33,9 @@ _VOL_MEMORY_NS = NS_PER_HOUR
 _PRIOR_VOL = 0.6
 """Of the index, annual, before it has moved; realised vol forgets by a factor e an hour."""
 
+_SHARED = 0.5
+"""A move of the index is the perpetual's too where that made this share of it at least, the same way."""
+
 _NEAR_AGAIN = 0.5
 """A perpetual that had left the index is with it again within this share of the distance that it left by."""
 
@@ -39,8 +43,8 @@ _NEAR_AGAIN = 0.5
 class IndexCheckPolicy(Section):
     """A tick of the index that jumps is taken only when a second source agrees, or where there is none to ask.
 
-    Meanwhile quotes are pulled, nothing is hedged, no loss is counted, and the book is marked at the index as it was,
-    until sources agree again, or a person re-arms the maker.
+    Meanwhile quotes are pulled, nothing is hedged, no loss is counted, and the book is marked at the last index that
+    was believed, until sources agree again, or a person re-arms the maker.
     """
 
     least_rate: Positive = Field(default=0.02, description="a tick farther than this from the last may be bad ...")
@@ -60,8 +64,8 @@ class IndexCheckPolicy(Section):
     )
     premium_s: Positive = Field(
         default=600.0,
-        description="that distance counts from its average over this, which is learnt only while the index moves and "
-        "the two are not apart",
+        description="that distance counts from its average over this, which is learnt only while the index moves; "
+        "while the two are apart, from moves that both make",
     )
     rest_s: Positive = Field(default=2.0, description="quotes come back this long after the doubt is over")
 
@@ -91,7 +95,6 @@ class IndexCheck:
     is_apart        whether the perpetual has left the index
     doubted         how many ticks were not believed as they came
     why_held, why_apart     how each of the two last began or ended, in words
-    Invariant       no positive tick finds one held for `hold_s`: then it is believed itself
     """
 
     def __init__(self, policy: IndexCheckPolicy) -> None:
@@ -106,6 +109,7 @@ class IndexCheck:
         self._variance = _PRIOR_VOL**2
         self._perpetual_usd = math.nan
         self._perpetual_ns = 0
+        self._perpetual_then_usd = math.nan
         self._premium = 0.0
         self._said_ns = 0
         self._apart_ns = 0
@@ -215,12 +219,12 @@ class IndexCheck:
             self.held, self.why_held = None, why
         if self.ns and now_ns > self.ns:
             self._learn(price_usd, now_ns)
-        self.price_usd, self.ns = price_usd, now_ns
+        self.price_usd, self.ns, self._perpetual_then_usd = price_usd, now_ns, self._perpetual_usd
         self._compare(now_ns)
         return True
 
     def _learn(self, price_usd: float, now_ns: int) -> None:
-        """A move teaches vol, and, while the two are not apart, where the perpetual mostly stands beside the index.
+        """A move teaches vol, and where the perpetual mostly stands beside the index.
 
         No move teaches more than the bound: after one jump the next bad tick must still be one.
         """
@@ -228,9 +232,13 @@ class IndexCheck:
         move = math.copysign(min(abs(move), self.bound(now_ns)), move)
         new = -math.expm1(-elapsed_ns / _VOL_MEMORY_NS)
         self._variance += new * (move * move * NS_PER_YEAR / elapsed_ns - self._variance)
-        if move and self._perpetual_ns >= self.ns and not self.is_apart:
+        if move and self._perpetual_ns >= self.ns and (not self.is_apart or self._is_shared(move)):
             new = -math.expm1(-elapsed_ns / (self._policy.premium_s * NS_PER_SECOND))
             self._premium += new * (math.log(self._perpetual_usd / price_usd) - self._premium)
+
+    def _is_shared(self, move: float) -> bool:
+        """Whether the perpetual, too, went that way since the last tick believed."""
+        return math.log(self._perpetual_usd / self._perpetual_then_usd) / move >= _SHARED
 
     def _compare(self, now_ns: int) -> None:
         """Whether the perpetual is where it mostly is beside the index."""

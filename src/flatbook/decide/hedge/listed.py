@@ -175,7 +175,8 @@ def _other_perpetuals(scene: HedgeScene, others: OtherHedges, risk_price: RiskPr
         # Impact is a parabola at the size that this alone would trade.
         saved = abs(slope) - float(coin.instrument.spec.fees.taker) - coin.touch.half_spread
         worth_usd = law.worth_usd(saved, float(loading @ risk_price.curvature @ loading))
-        size_usd = float(np.clip(worth_usd, max(policy.least_usd, coin.instrument.lot_size), policy.max_clip_usd))
+        least_usd = max(policy.least_usd, coin.instrument.lot_size * price_usd)
+        size_usd = float(np.clip(worth_usd, least_usd, policy.max_clip_usd))
         impact = 1e6 * law.quadratic_rate_per_usd(size_usd, worked=False)
         terms = _coin_terms(policy, coin.touch.half_spread, impact, coin.instrument, price_usd)
         terms = replace(terms, most=min(terms.most, room_usd / price_usd))
