@@ -37,6 +37,15 @@ expiry_gamma_1pct_usd = 20_000_000.0
 stress_loss_usd = 20_000_000.0
 """
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where several workers run, kernels are compiled once before: each worker would compile what it needs."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        from tests.app.served import compile_kernels
+
+        compile_kernels()
+
+
 TAPE_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "deribit-option-trades"
 
 

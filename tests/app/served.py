@@ -65,5 +65,7 @@ def compile_kernels() -> None:
 
     In a process of its own: one that is warm takes no other argument types, and kernels have tests of their own.
     """
-    program = "import flatbook.app.live, flatbook.app.paper; from flatbook.kernels.warm import warm; warm(print)"
-    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=280)
+    program = (
+        "import flatbook.app.live, flatbook.app.paper; from flatbook.cli.progress import warm_kernels; warm_kernels()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=900)
