@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pytest
 
-from flatbook.domain.events import AnyEvent, Fill, IndexTick, Rearm
+from flatbook.domain.events import AnyEvent, Fill, IndexTick, OrderCancelled, Rearm
+from flatbook.domain.intents import Purpose
 from flatbook.domain.units import NS_PER_SECOND
 from flatbook.engine.loop import Engine
 from flatbook.risk.loss_stop import Stage
@@ -301,3 +302,25 @@ def test_in_a_market_that_answers_bad_ticks_hedge_stop_and_quote_nothing(seed: i
 @pytest.mark.parametrize("seed", range(5, 10))
 def test_a_day_of_bad_ticks(seed: int) -> None:
     through_bad_ticks(seed, 24.0, 200)
+
+
+def test_a_stop_that_flattens_goes_on_while_the_perpetual_stands_apart() -> None:
+    stop: dict[str, object] = TIGHT | {"halt_usd": 1e6}
+    made = policy("primitive", loss_stop=stop, hedging={"every_s": 10.0}, protection={"mmp_quantity_coin": 1e3})
+    maker, world = opened(made, "25APR25")
+    maker.step(our_fill(maker.state, 1, CALL, 1, lots=200))
+    world.index_usd *= 0.995
+    for second in range(2, 40):
+        maker.step(world.index(second))
+        maker.step(top(second, world.index_usd - 0.5, world.index_usd + 0.5))
+    assert maker.state.risk.stage is Stage.FLAT
+    assert maker.state.risk.delta_coin > 1.0
+    for order_id in list(maker.state.orders.working):
+        maker.step(OrderCancelled(exch_ts_ns=at(40), local_ts_ns=at(40), order_id=order_id, reason="ioc"))
+    for second in range(41, 60):
+        world.index_usd += 20.0
+        maker.step(top(second, 0.98 * world.index_usd - 0.5, 0.98 * world.index_usd + 0.5))
+        maker.step(world.index(second + 0.5))
+    assert maker.state.index_check.is_apart
+    assert not rests(maker)
+    assert [order.intent.purpose for order in maker.state.orders.working.values()] == [Purpose.FLATTEN]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flatbook.domain.intents import OrderIntent, Purpose, TimeInForce
 from flatbook.engine.capital import held_coin, margin_contracts
 from flatbook.engine.loop import Engine
 from flatbook.engine.policy import Policy
@@ -92,6 +93,24 @@ def test_what_a_fill_adds_to_the_lesser_of_two_requirements_is_bounded_by_the_bo
         after = float(requirement.margins(sold).initial)
         for bound in (few, many):
             assert after <= bound.beside_usd + coin * bound.steepest_usd[1, low] + 1e-6
+
+
+def test_a_perpetual_bought_back_asks_for_no_margin_whatever_bounds_options() -> None:
+    maker, world = bounded("derive_sm", limited(margin_use=0.5))
+    state = maker.state
+    maker.step(our_fill(state, 1, state.setup.hedge.name, -1, lots=40_000, order_id="manual:1"))
+    maker.step(index(2, world.index_usd * 1.001))
+    limit = state.margin_limit
+    assert limit is not None
+    asked_usd = {}
+    for side in (1, -1):
+        intent = OrderIntent(
+            instrument=state.setup.hedge.name, side=side, limit_ticks=1, size_lots=20_000,
+            time_in_force=TimeInForce.IOC, purpose=Purpose.HEDGE, reason="",
+        )  # fmt: skip
+        asked_usd[side] = limit.order_usd(state, intent, side * 2.5, is_alone=True)
+    assert asked_usd[1] == 0.0
+    assert asked_usd[-1] > 1_000.0
 
 
 @pytest.mark.parametrize("name", ["deribit_sm", "derive_sm"])
